@@ -1,0 +1,209 @@
+"""The decisions, as pure functions: values in, values out; `now` is an argument, money is integer euro cents."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from shared.models import UNCLOSED, Attempt, AttemptStatus, Booking, Capture, CheckoutSession, Payment, Reservation
+
+CURRENCY = "EUR"
+MIN_AMOUNT, MAX_AMOUNT = 50, 99_999_999  # Stripe's bounds for a EUR charge, in cents
+
+# Stripe wants 30 minutes at least by its own clock; exactly 30 would fail under clock skew (stripe.md).
+SESSION_MARGIN = timedelta(seconds=300)
+SESSION_MINIMUM = timedelta(minutes=35)
+# A create that got no answer is repeated as it was for this long; later it would be refused for its `expires_at`.
+OPENING_REPEATABLE = timedelta(seconds=240)
+# Stripe forgets an idempotency key after 24 hours at the earliest; past this a repeat could make a second session.
+KEY_REMEMBERED = timedelta(hours=23)
+# How long a 3-D Secure challenge may outlive its session before we take it for abandoned.
+CHALLENGE_GRACE = timedelta(minutes=15)
+
+AttemptKey = str
+VerdictName = Literal["unusable", "paid", "unknown", "close", "release", "open", "create", "retry"]
+
+
+def payment_id_of(reservation_id: str) -> str:
+    return f"PAY-{reservation_id}"
+
+
+def attempts_left(payment: Payment | None, max_attempts: int) -> int:
+    """How many more sessions may be published: `max_attempts` and what operators granted, less the counted ones."""
+    if payment is None:
+        return max_attempts
+    counted = sum(attempt.counted for attempt in payment.attempts.values())
+    return max(0, max_attempts + payment.attempts_granted - counted)
+
+
+def hold_ending(hold_expires_at: datetime, window: timedelta, now: datetime) -> bool:
+    """Whether a checkout window opened now would outlast the hold."""
+    return now + window > hold_expires_at
+
+
+def amount_payable(reservation: Reservation) -> bool:
+    return MIN_AMOUNT <= reservation.total_amount <= MAX_AMOUNT
+
+
+def booking_gone(booking: Booking) -> bool:
+    """Whether the reservation can no longer be confirmed, or the guest has asked to cancel it."""
+    payment = booking.payment
+    return (
+        booking.reservation.status != "pending"
+        or not booking.nights_held
+        or (payment is not None and payment.cancel_requested_at is not None)
+    )
+
+
+def session_expires_at(opened_at: datetime, window: timedelta) -> datetime:
+    """When Stripe shall expire a session opened now: after our own deadline, and well inside Stripe's bounds."""
+    return opened_at + max(window + SESSION_MARGIN, SESSION_MINIMUM)
+
+
+def next_attempt_key(payment: Payment) -> AttemptKey:
+    """The key number always rises, so that no idempotency key is ever used for two sets of parameters."""
+    return str(max((int(key) for key in payment.attempts), default=0) + 1)
+
+
+def repeatable(attempt: Attempt, reservation: Reservation, now: datetime) -> bool:
+    """Whether the stored create of an attempt that was never published may be sent again as it is."""
+    return (
+        attempt.status == "opening"
+        and attempt.amount == reservation.total_amount
+        and now <= attempt.opened_at + OPENING_REPEATABLE
+    )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one session taught us: its attempt as it is now, the money it took, and whether that may still change."""
+
+    attempt: Attempt
+    captures: Mapping[str, Capture] = field(default_factory=dict)
+    payable: bool = False
+    unsettled: bool = False
+
+
+def learn(attempt: Attempt, session: CheckoutSession, now: datetime) -> Finding:
+    """Read an attempt's session (its PaymentIntent expanded).
+
+    Money counts wherever it is found, whatever the session's own status says. An expired session is closed only when
+    its PaymentIntent cannot bring money any more: not `processing`, no 3-D Secure challenge younger than 15 minutes.
+    """
+    intent = session.payment_intent
+    known = attempt.model_copy(update={"stripe_checkout_session_id": session.id})
+    if intent is not None and intent.status == "succeeded":
+        capture = Capture(
+            amount=intent.amount_received,
+            currency=intent.currency.upper(),
+            session=session.id,
+            charge=intent.charge,
+            captured_at=intent.captured_at or now,
+            refundable=intent.amount_received,
+        )
+        return Finding(attempt=_ended(known, "paid", "paid", now), captures={intent.id: capture})
+    if session.status == "open":
+        return Finding(attempt=known, payable=True, unsettled=intent is not None and intent.status == "processing")
+    if intent is not None and intent.status in {"processing", "requires_action", "requires_capture"}:
+        ended_at = attempt.closed_at or now
+        waiting = known.model_copy(update={"closed_at": ended_at})
+        if intent.status != "requires_action" or now < ended_at + CHALLENGE_GRACE:
+            return Finding(attempt=waiting, unsettled=True)
+    if intent is not None and intent.decline_code is not None:
+        known = known.model_copy(
+            update={"failure_code": intent.decline_code, "failure_message": intent.decline_message}
+        )
+    reason = "expired" if session.status == "expired" else "payment_failed"
+    return Finding(attempt=_ended(known, "closed", reason, now))
+
+
+def _ended(attempt: Attempt, status: AttemptStatus, reason: str, now: datetime) -> Attempt:
+    return attempt.model_copy(
+        update={
+            "status": status,
+            "close_reason": reason,
+            "closed_at": attempt.closed_at or now,
+            "checkout_url": None,
+        }
+    )
+
+
+def never_opened(attempt: Attempt, reason: str, now: datetime) -> Finding:
+    """Close an attempt whose session does not exist, or exists unpublished and can no longer be paid."""
+    return Finding(attempt=_ended(attempt, "closed", reason, now))
+
+
+def merged(payment: Payment, findings: Mapping[AttemptKey, Finding]) -> Payment:
+    """The payment as it is with what was found: captures are added, never replaced."""
+    attempts = {**payment.attempts, **{key: finding.attempt for key, finding in findings.items()}}
+    captures = {pi: capture for finding in findings.values() for pi, capture in finding.captures.items()}
+    return payment.model_copy(update={"attempts": attempts, "captures": {**captures, **payment.captures}})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the workflow does next, and about which PaymentIntent where it is about one."""
+
+    name: VerdictName
+    payment_intent: str | None = None
+
+
+def verdict(  # noqa: C901 - the table of architecture.md, in its order
+    booking: Booking,
+    findings: Mapping[AttemptKey, Finding],
+    *,
+    handed_over: Iterable[str],
+    asked: bool,
+    closing: bool,
+    window: timedelta,
+    now: datetime,
+) -> Verdict:
+    """Decide what comes next, first rule that fits (architecture.md, "The verdict").
+
+    `booking.payment` holds what was found already. `asked` is False when Stripe could not be asked. `closing` is True
+    in ExpireCheckoutSessions, which leaves no session to close or to hand out. `handed_over` are the PaymentIntents
+    that this execution has given to a refund workflow.
+    """
+    payment, reservation = booking.payment, booking.reservation
+    if payment is None:
+        raise ValueError(f"no payment item for reservation {reservation.reservation_id}")
+    gone = booking_gone(booking)
+    given = set(handed_over)
+    good: str | None = None
+    for pi, capture in sorted(payment.captures.items(), key=lambda entry: (entry[1].captured_at, entry[0])):
+        if capture.role == "booking" or pi in given:
+            continue
+        fits = capture.amount == reservation.total_amount and capture.currency == CURRENCY and capture.role is None
+        if payment.status == "pending" and fits and not gone and good is None:
+            good = pi
+        else:
+            return Verdict("unusable", pi)
+    if payment.status not in {"pending", "expired"}:
+        return Verdict("paid", payment.stripe_payment_intent_id)
+    if not asked or any(finding.unsettled for finding in findings.values()):
+        return Verdict("unknown")
+
+    hold_over = now >= payment.hold_expires_at
+    unclosed = [attempt for attempt in payment.attempts.values() if attempt.status in UNCLOSED]
+    # What was never published cannot be paid: it is closed before the end, but closes no other session by its age.
+    stale = any(
+        attempt.counted and (now >= attempt.deadline or attempt.amount != reservation.total_amount)
+        for attempt in unclosed
+    )
+    if not closing and unclosed and (good is not None or gone or hold_over or stale):
+        return Verdict("close")
+    if good is not None:
+        return Verdict("paid", good)
+    if hold_over or gone:
+        return Verdict("release")
+    finding = findings.get(payment.current_attempt or "")
+    if not closing and finding is not None and finding.payable:
+        return Verdict("open")
+    current = payment.current
+    if (
+        (current is None or current.status == "opening")
+        and amount_payable(reservation)
+        and not hold_ending(payment.hold_expires_at, window, now)
+    ):
+        return Verdict("create")
+    return Verdict("retry")

@@ -1,0 +1,91 @@
+"""Every error of the domain, answering one question: retry or not.
+
+    PaymentError
+    ├── Transient                 try the same thing again
+    │   ├── StripeUnavailable     no answer, rate limit, 5xx, or our key is refused or cannot be read
+    │   └── StoreBusy             a write lost a race, was throttled, or its answer was lost
+    └── Permanent                 again would change nothing; the workflow takes another way
+        ├── ReservationNotPayable not pending, nights lost, cancel requested, total outside Stripe's bounds
+        ├── HoldEnding            less than a checkout window of the hold is left
+        ├── BookingLost           the money is here, the booking is not to be had any more
+        ├── BookedElsewhere       the reservation was confirmed by somebody else
+        └── StripeRefused         Stripe says the request is wrong: a defect of ours
+
+The class names of `StripeUnavailable` … `StripeRefused` are what the state machines' Retry and Catch match.
+`ApiError` is what an HTTP caller is told (contract: one error shape).
+"""
+
+from typing import Any
+
+
+class PaymentError(Exception):
+    """Something that the workflow must hear of; its class name is the error name."""
+
+
+class Transient(PaymentError):  # noqa: N818 - a branch of the tree, not an error that is raised
+    """Worth another try, later."""
+
+
+class Permanent(PaymentError):  # noqa: N818 - a branch of the tree, not an error that is raised
+    """Another try would end the same way."""
+
+
+class StripeUnavailable(Transient):
+    """Stripe could not be asked, or its answer was lost."""
+
+
+class StoreBusy(Transient):
+    """DynamoDB refused for now, or somebody else wrote first; read again and decide anew."""
+
+
+class ReservationNotPayable(Permanent):
+    """No checkout session may be opened for this reservation."""
+
+
+class HoldEnding(Permanent):
+    """The hold ends before a whole checkout window would."""
+
+
+class BookingLost(Permanent):
+    """The capture cannot become this booking's: repriced, cancelled, or its nights are gone."""
+
+
+class BookedElsewhere(Permanent):
+    """The reservation is confirmed, but not by this payment."""
+
+
+class StripeRefused(Permanent):
+    """Stripe refused a request as wrong.
+
+    `code` and `param` are Stripe's, `replayed` says that the answer is a stored one (`Idempotent-Replayed`).
+    """
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.param = param
+
+
+class ApiError(Exception):
+    """An answer in the contract's error shape.
+
+    `status` is the HTTP status, `message` says in a guest's words what is wrong, `recovery` what to do next.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        error_code: str,
+        message: str,
+        recovery: str,
+        *,
+        details: dict[str, Any] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(error_code)
+        self.status = status
+        self.error_code = error_code
+        self.message = message
+        self.recovery = recovery
+        self.details = details
+        self.retry_after = retry_after

@@ -1,0 +1,65 @@
+"""What a function is told by its environment: names and numbers, never a secret."""
+
+import functools
+import os
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Settings(BaseModel):
+    """The environment of every function, one variable a field (upper case); `__main__.py` sets exactly these."""
+
+    model_config = ConfigDict(frozen=True)
+
+    payments_table: str
+    webhook_events_table: str
+    reservations_table: str
+    availability_table: str
+    stripe_secret_key_parameter: str
+    stripe_webhook_secret_parameter: str
+    stripe_api_base: str
+    frontend_urls: str
+    checkout_window_seconds: int
+    hold_seconds: int
+    max_attempts: int
+    property_time_zone: str
+    customer_id_claim: str
+    operator_topic_arn: str
+    event_bus_name: str
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The front end's origins, the default one first."""
+        return tuple(self.frontend_urls.split(","))
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        return ZoneInfo(self.property_time_zone)
+
+
+class StarterSettings(BaseModel):
+    """What only the functions that start or resume executions are told besides."""
+
+    model_config = ConfigDict(frozen=True)
+
+    payment_state_machine_arn: str
+    refund_state_machine_arn: str = ""
+
+
+def _read[Model: BaseModel](model: type[Model]) -> Model:
+    return model.model_validate(
+        {name: os.environ[name.upper()] for name in model.model_fields if name.upper() in os.environ}
+    )
+
+
+@functools.cache
+def settings() -> Settings:
+    """The function's settings, read once a container."""
+    return _read(Settings)
+
+
+@functools.cache
+def starter_settings() -> StarterSettings:
+    """The state machines' ARNs, read once a container."""
+    return _read(StarterSettings)
