@@ -3,6 +3,7 @@
     PaymentError
     ├── Transient                 try the same thing again
     │   ├── StripeUnavailable     no answer, rate limit, 5xx, or our key is refused or cannot be read
+    │   ├── SecretUnavailable     the parameter store does not answer (to a state: StripeUnavailable)
     │   └── StoreBusy             a write lost a race, was throttled, or its answer was lost
     └── Permanent                 again would change nothing; the workflow takes another way
         ├── ReservationNotPayable not pending, nights lost, cancel requested, total outside Stripe's bounds
@@ -34,6 +35,10 @@ class StripeUnavailable(Transient):
     """Stripe could not be asked, or its answer was lost."""
 
 
+class SecretUnavailable(Transient):
+    """A secret could not be read."""
+
+
 class StoreBusy(Transient):
     """DynamoDB refused for now, or somebody else wrote first; read again and decide anew."""
 
@@ -57,7 +62,7 @@ class BookedElsewhere(Permanent):
 class StripeRefused(Permanent):
     """Stripe refused a request as wrong.
 
-    `code` and `param` are Stripe's, `replayed` says that the answer is a stored one (`Idempotent-Replayed`).
+    So is a stored 500 (`Idempotent-Replayed`): that key will never say anything else. `code` and `param` are Stripe's.
     """
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:

@@ -178,11 +178,15 @@ class Payment(Value):
 
 
 class Booking(Value):
-    """A reservation with its payment, read consistently; `nights_held` says that every night is still its own."""
+    """A reservation with its payment, read consistently; `held` are those of its nights that are still its own."""
 
     reservation: Reservation
     payment: Payment | None
-    nights_held: bool
+    held: frozenset[str]
+
+    @property
+    def nights_held(self) -> bool:
+        return self.held == set(self.reservation.nights)
 
 
 # What Stripe says.

@@ -1,0 +1,103 @@
+"""State CreateCheckoutSession: open the booking's next attempt and make its Checkout session at Stripe.
+
+Changes: `attempts.{key}` and `current_attempt` on the payment item; a session at Stripe.
+Safe to run twice: the attempt and its exact parameters are stored before Stripe hears of them, and go out under
+`{payment_id}:checkout:{key}`. A repeat finds the attempt still `opening`, sends the same, and gets the same session; one that comes after the URL was published is told that URL.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared import domain, payments, store
+from shared.contracts import CreateCheckoutSessionInput, OpenedAttempt
+from shared.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused
+from shared.models import Attempt, Booking, CheckoutSession, Payment, iso
+from shared.observability import bind, count, entry_point
+from shared.settings import settings
+
+# A key that Stripe refuses is closed and the next one tried; twice in a row the fault is in what we send.
+KEYS_PER_CALL = 2
+
+
+@entry_point
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Answer with the attempt that AwaitPayment publishes.
+
+    Raises ReservationNotPayable, HoldEnding, StripeUnavailable, StripeRefused, StoreBusy.
+    """
+    request = CreateCheckoutSessionInput.model_validate(event)
+    refused: StripeRefused | None = None
+    for _ in range(KEYS_PER_CALL):
+        booking = store.read_booking(request.reservation_id)
+        now = datetime.now(UTC)
+        payment = _payable(booking, now)
+        published = OpenedAttempt.published(payment)
+        if published is not None:
+            return published.model_dump()
+        key, attempt = _attempt(booking, payment, now)
+        bind(attempt=key)
+        try:
+            session = payments.create_checkout_session(
+                attempt.parameters, idempotency_key=f"{payment.payment_id}:checkout:{key}"
+            )
+        except StripeRefused as error:
+            refused = error
+            closed = domain.never_opened(attempt, "refused", now)
+            stored = payment.model_copy(update={"attempts": {**payment.attempts, key: attempt}})
+            store.record_findings(stored, {key: closed}, now=now)
+            continue
+        count("SessionsOpened")
+        return _opened(key, attempt, session)
+    raise refused or StoreBusy("no attempt could be opened")
+
+
+def _payable(booking: Booking, now: datetime) -> Payment:
+    payment = booking.payment
+    if payment is None or payment.status != "pending" or domain.booking_gone(booking):
+        raise ReservationNotPayable("no longer pending")
+    if not domain.amount_payable(booking.reservation):
+        raise ReservationNotPayable("total outside Stripe's bounds")
+    if domain.hold_ending(payment.hold_expires_at, timedelta(seconds=settings().checkout_window_seconds), now):
+        raise HoldEnding(iso(payment.hold_expires_at))
+    return payment
+
+
+def _attempt(booking: Booking, payment: Payment, now: datetime) -> tuple[str, Attempt]:
+    """The attempt that a repeat continues, or else a new one, stored."""
+    current = payment.current
+    if payment.current_attempt and current and domain.repeatable(current, booking.reservation, now):
+        return payment.current_attempt, current
+    key = domain.next_attempt_key(payment)
+    window = timedelta(seconds=settings().checkout_window_seconds)
+    parameters = payments.checkout_parameters(
+        booking.reservation,
+        payment_id=payment.payment_id,
+        attempt_key=key,
+        expires_at=domain.session_expires_at(now, window),
+        success_url=payment.success_url,
+        cancel_url=payment.cancel_url,
+    )
+    attempt = Attempt(
+        status="opening",
+        amount=booking.reservation.total_amount,
+        parameters=parameters,
+        opened_at=now,
+        deadline=now + window,
+    )
+    abandon = current is not None and current.status == "opening"
+    if not store.open_attempt(payment, key, attempt, booking.reservation, abandon=abandon, now=now):
+        raise StoreBusy("another call opened an attempt")
+    return key, attempt
+
+
+def _opened(key: str, attempt: Attempt, session: CheckoutSession) -> dict[str, Any]:
+    if session.url is None:
+        # The repeated create answered with a session that is closed by now.
+        raise StoreBusy(f"session {session.id} is {session.status}")
+    return OpenedAttempt(
+        key=key,
+        session_id=session.id,
+        checkout_url=session.url,
+        checkout_expires_at=iso(session.expires_at),
+        deadline=iso(attempt.deadline),
+    ).model_dump()

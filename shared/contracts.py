@@ -1,0 +1,215 @@
+"""What goes in and out of the states and the HTTP routes (contracts.md). Unknown fields are refused."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.models import Payment, iso
+
+RESERVATION_ID = re.compile(r"[0-9A-Za-z_-]{1,60}")
+
+ReservationId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,60}$")]
+
+
+class Contract(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+# States. Ids and times only: what the console shows must hold no e-mail address and no secret.
+
+
+class StateInput(Contract):
+    """What every state of the payment workflow tells its function; `execution` is for the logs."""
+
+    reservation_id: ReservationId
+    payment_id: str
+    execution: str
+
+
+class CreateCheckoutSessionInput(StateInput):
+    pass
+
+
+class OpenedAttempt(Contract):
+    """An attempt whose session exists at Stripe; `AwaitPayment` publishes it. Times are ISO-8601."""
+
+    key: str
+    session_id: str
+    checkout_url: str
+    checkout_expires_at: str
+    deadline: str
+
+    @classmethod
+    def published(cls, payment: Payment) -> Self | None:
+        """The current attempt, when its URL is published and its session not known to be closed."""
+        key, attempt = payment.current_attempt, payment.current
+        if key is None or attempt is None or attempt.status != "open":
+            return None
+        if not (attempt.stripe_checkout_session_id and attempt.checkout_url and attempt.checkout_expires_at):
+            return None
+        return cls(
+            key=key,
+            session_id=attempt.stripe_checkout_session_id,
+            checkout_url=attempt.checkout_url,
+            checkout_expires_at=iso(attempt.checkout_expires_at),
+            deadline=iso(attempt.deadline),
+        )
+
+
+class VerifyPaymentInput(StateInput):
+    """`handed_over`: the PaymentIntents that this execution has given to a refund workflow."""
+
+    handed_over: list[str]
+
+
+class ExpireCheckoutSessionsInput(VerifyPaymentInput):
+    pass
+
+
+class VerdictOutput(Contract):
+    """`attempt` with the verdict `open`, `payment_intent` with `paid` and `unusable`, `reason` always."""
+
+    verdict: Literal["unusable", "paid", "unknown", "close", "release", "open", "create", "retry"]
+    reason: str
+    payment_intent: str | None = None
+    attempt: OpenedAttempt | None = None
+
+
+class ConfirmReservationInput(StateInput):
+    payment_intent: str | None = None
+
+
+class ReleaseHoldInput(StateInput):
+    pass
+
+
+class ReleaseHoldOutput(Contract):
+    """For the announcement: the `nights` of the stay that was given up, as dates."""
+
+    nights: list[str]
+
+
+class ConfirmReservationOutput(Contract):
+    amount: int
+    currency: str
+
+
+# Routes.
+
+CheckoutUrl = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+class CheckoutSessionRequest(Contract):
+    """POST /payments/checkout-session."""
+
+    reservation_id: ReservationId
+    success_url: CheckoutUrl | None = None
+    cancel_url: CheckoutUrl | None = None
+
+
+class EmptyRequest(Contract):
+    """A body that is optional and has no fields."""
+
+
+class RefundRequest(Contract):
+    """POST /payments/{id}/refund; `amount` in cents."""
+
+    amount: Annotated[int, Field(ge=1)] | None = None
+    reason: Annotated[str, StringConstraints(max_length=500)] | None = None
+    kind: Literal["cancellation", "goodwill"] = "cancellation"
+
+
+class ResolutionRequest(Contract):
+    """POST /payments/{id}/refunds/{refund_id}/resolution."""
+
+    answer: Literal["retry", "settled_elsewhere"]
+    note: Annotated[str, StringConstraints(max_length=500)] | None = None
+
+
+class CheckoutSessionResponse(Contract):
+    """The session that is open now; `expires_at` is when our window ends."""
+
+    payment_id: str
+    reservation_id: str
+    checkout_session_id: str
+    checkout_url: str
+    expires_at: str
+    amount: int
+    currency: Literal["EUR"]
+    attempt_number: int
+    attempts_left: int
+    hold_expires_at: str
+
+
+class AttemptStatusResponse(Contract):
+    number: int
+    status: str
+    opened_at: str
+    closed_at: str | None = None
+    declines: int
+    failure_code: str | None = None
+    failure_message: str | None = None
+
+
+class RefundStatusResponse(Contract):
+    refund_id: str
+    kind: str
+    status: str
+    amount: int
+    reason: str | None = None
+    created_at: str
+    settled_at: str | None = None
+
+
+class PaymentStatusResponse(Contract):
+    """GET /payments/{id}/status."""
+
+    reservation_id: str
+    payment_id: str
+    status: str
+    amount: int
+    currency: Literal["EUR"]
+    has_completed_payment: bool
+    is_refunded: bool
+    refund_amount: int
+    refund_pending_amount: int
+    payment_attempts: int
+    attempts_left: int
+    hold_expires_at: str
+    can_retry: bool
+    checkout_url: str | None = None
+    stripe_payment_intent_id: str | None = None
+    completed_at: str | None = None
+    refunded_at: str | None = None
+    attempts: list[AttemptStatusResponse]
+    refunds: list[RefundStatusResponse]
+
+
+class RefundResponse(Contract):
+    payment_id: str
+    refund_id: str
+    stripe_refund_id: str | None = None
+    amount: int
+    status: str
+    refund_policy: Literal["full_refund", "partial_refund_50", "manual_refund"]
+    original_amount: int
+    refunded_at: str | None = None
+
+
+class ErrorResponse(Contract):
+    """The one error shape."""
+
+    success: Literal[False] = False
+    error_code: str
+    message: str
+    recovery: str
+    details: dict[str, object] | None = None
+
+
+class WebhookResponse(Contract):
+    received: Literal[True] = True
+    event_id: str
+    event_type: str
+    processing_result: Literal["success", "duplicate", "skipped"]
+    message: str

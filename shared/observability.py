@@ -1,0 +1,60 @@
+"""Logs, metrics and traces, the same for every function.
+
+Keys are bound per invocation and per thread: on the local stack many invocations share a process.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger, Tracer, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger(use_rfc3339=True, utc=True)
+# Responses and exceptions stay out of the traces: they may hold what only the owner of a booking may read.
+tracer = Tracer(auto_patch=False)
+
+type Handler = Callable[[dict[str, Any], LambdaContext], Any]
+
+
+def entry_point(handler: Handler) -> Handler:
+    """Bind the invocation's ids to every log line, trace it, and log a failure once with its class.
+
+    State handlers get the ids in their input (`reservation_id`, `execution`), HTTP handlers the gateway's request id,
+    which is the correlation id.
+    """
+
+    @functools.wraps(handler)
+    def observed(event: dict[str, Any], context: LambdaContext) -> Any:
+        request = event.get("requestContext", {})
+        bind(
+            function_name=context.function_name,
+            function_request_id=context.aws_request_id,
+            correlation_id=request.get("requestId") or event.get("execution"),
+            execution=event.get("execution"),
+            reservation_id=event.get("reservation_id"),
+            payment_id=event.get("payment_id"),
+        )
+        try:
+            return handler(event, context)
+        except Exception as error:
+            logger.warning("failed", error=type(error).__name__, reason=str(error))
+            raise
+        finally:
+            logger.thread_safe_clear_keys()
+
+    traced: Handler = tracer.capture_lambda_handler(observed, capture_response=False, capture_error=False)
+    return traced
+
+
+def bind(**keys: object) -> None:
+    """Put keys on every further log line of this invocation; what is None is left out."""
+    logger.thread_safe_append_keys(**{name: value for name, value in keys.items() if value is not None})
+
+
+def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count, **dimensions: str) -> None:
+    """Emit one metric (EMF, a log line) at once; `dimensions` must have few values, never an id."""
+    with single_metric(name=name, unit=unit, value=value) as metric:
+        for dimension, text in dimensions.items():
+            metric.add_dimension(name=dimension, value=text)

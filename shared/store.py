@@ -1,0 +1,435 @@
+"""DynamoDB, in our verbs: the only module that reads and writes items.
+
+Reads are consistent and by key. Writes are conditional. What DynamoDB says about contention, throttling or a lost
+answer becomes StoreBusy; a condition that did not hold becomes False or None, for the caller to read again.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.domain import AttemptKey, Finding, payment_id_of
+from shared.errors import StoreBusy
+from shared.models import Attempt, Booking, Capture, Payment, Reservation, iso, plain
+from shared.settings import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# Every other code is a defect of ours and is raised as it is.
+BUSY: frozenset[str] = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+@functools.cache
+def _client() -> "DynamoDBClient":
+    return boto3.client(
+        "dynamodb",
+        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+    )
+
+
+# Reading.
+
+
+def read_reservation(reservation_id: str) -> Reservation | None:
+    """The reservation, or None."""
+    return read_booking_items(reservation_id)[0]
+
+
+def read_payment(payment_id: str) -> Payment | None:
+    """The payment item, or None."""
+    item = _ask(
+        lambda: _client().get_item(
+            TableName=settings().payments_table, Key={"payment_id": {"S": payment_id}}, ConsistentRead=True
+        )
+    ).get("Item")
+    return None if item is None else Payment.model_validate(_python(item))
+
+
+def read_booking_items(reservation_id: str) -> tuple[Reservation | None, Payment | None]:
+    """Reservation and payment in one request, each None where there is none."""
+    found = _batch_get(
+        {
+            settings().reservations_table: [{"reservation_id": reservation_id}],
+            settings().payments_table: [{"payment_id": payment_id_of(reservation_id)}],
+        }
+    )
+    reservations, payments = found[settings().reservations_table], found[settings().payments_table]
+    return (
+        Reservation.model_validate(reservations[0]) if reservations else None,
+        Payment.model_validate(payments[0]) if payments else None,
+    )
+
+
+def read_booking(reservation_id: str) -> Booking:
+    """Reservation, payment and which nights are still the reservation's: two requests.
+
+    Raises LookupError where there is no such reservation.
+    """
+    reservation, payment = read_booking_items(reservation_id)
+    if reservation is None:
+        raise LookupError(f"no reservation {reservation_id}")
+    table = settings().availability_table
+    nights = _batch_get({table: [{"date": night} for night in reservation.nights]})[table]
+    held = frozenset(
+        night["date"]
+        for night in nights
+        if night.get("reservation_id") == reservation_id and night.get("status") == "booked"
+    )
+    return Booking(reservation=reservation, payment=payment, held=held)
+
+
+# Writing: the payment item.
+
+
+def request_cancel(payment: Payment, *, by: str, now: datetime) -> bool:
+    """Mark that the booking shall be cancelled, creating the item where no execution has yet; False if already paid.
+
+    `payment` is the item as a new one would be. A cancel request once made stays as it was.
+    """
+    fresh = {**plain(payment), "cancel_requested_at": iso(now), "cancel_requested_by": by}
+    key = fresh.pop("payment_id")
+    changes = _Changes()
+    for name, value in fresh.items():
+        changes.default(name, value)
+    changes.set("updated_at", iso(now))
+    changes.require("attribute_not_exists({}) OR {} = {}", "payment_id", "status", value="pending")
+    return _update(key, changes)
+
+
+def open_attempt(
+    payment: Payment, key: AttemptKey, attempt: Attempt, reservation: Reservation, *, abandon: bool, now: datetime
+) -> bool:
+    """Make `key` the current attempt, before Stripe hears of it; False when somebody else was faster.
+
+    `abandon` marks the attempt that was current as one whose session may exist and still has to be expired.
+    """
+    changes = _Changes()
+    changes.set(f"attempts.{key}", plain(attempt))
+    changes.set("current_attempt", key)
+    changes.set("amount", attempt.amount)
+    changes.set("customer_id", reservation.customer_id)
+    changes.set("updated_at", iso(now))
+    if payment.current_attempt is None:
+        changes.require("attribute_not_exists({})", "current_attempt")
+    else:
+        changes.require("{} = {}", "current_attempt", value=payment.current_attempt)
+        if abandon:
+            changes.set(f"attempts.{payment.current_attempt}.status", "abandoned")
+            changes.require("{} = {}", f"attempts.{payment.current_attempt}.status", value="opening")
+    changes.require("{} = {}", "status", value="pending")
+    changes.require("attribute_not_exists({})", "cancel_requested_at")
+    return _update(payment.payment_id, changes)
+
+
+def record_findings(payment: Payment, findings: Mapping[AttemptKey, Finding], *, now: datetime) -> None:
+    """Write what Stripe said: how attempts ended, what was captured. Captures already known stay as they are."""
+    changes = _Changes()
+    for key, finding in findings.items():
+        before = payment.attempts[key]
+        after = finding.attempt
+        if after == before:
+            continue
+        for name, value in plain(after).items():
+            if value != plain(before).get(name):
+                changes.set(f"attempts.{key}.{name}", value)
+        for name in plain(before).keys() - plain(after).keys():
+            changes.remove(f"attempts.{key}.{name}")
+    for finding in findings.values():
+        for pi, capture in finding.captures.items():
+            if pi not in payment.captures:
+                changes.default(f"captures.{pi}", plain(capture))
+                changes.default("stripe_payment_intent_id", pi)
+    if not changes.empty:
+        changes.set("updated_at", iso(now))
+        changes.require("attribute_exists({})", "payment_id")
+        _update(payment.payment_id, changes)
+
+
+# Writing: whole bookings.
+
+
+def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: datetime) -> bool:
+    """Give the capture and the booking to each other, in one transaction; False when its conditions did not hold.
+
+    Raises StoreBusy when it was in conflict, throttled, or not answered: then it may have happened.
+    """
+    reservation, payment = booking.reservation, _payment_of(booking)
+    confirmed = _Changes()
+    confirmed.set("status", "confirmed")
+    confirmed.set("payment_status", "completed")
+    confirmed.set("payment_id", payment.payment_id)
+    confirmed.require("{} = {}", "status", value="pending")
+    confirmed.require("{} = {}", "total_amount", value=capture.amount)
+
+    completed = _Changes()
+    completed.set("status", "completed")
+    completed.set(f"captures.{pi}.role", "booking")
+    completed.set("amount", capture.amount)
+    completed.set("currency", capture.currency)
+    completed.set("stripe_payment_intent_id", pi)
+    completed.set("provider", "stripe")
+    completed.set("provider_transaction_id", pi)
+    completed.set("payment_method", "card")
+    if capture.charge is not None:
+        completed.set("stripe_charge_id", capture.charge)
+    completed.set("completed_at", iso(now))
+    completed.set("updated_at", iso(now))
+    for name in ("task_token", "awaiting", "error_message"):
+        completed.remove(name)
+    completed.require("{} = {}", "status", value="pending")
+    completed.require("attribute_not_exists({})", "cancel_requested_at")
+    completed.require("attribute_exists({})", f"captures.{pi}")
+    completed.require("attribute_not_exists({})", f"captures.{pi}.role")
+    completed.require("{} = {}", f"captures.{pi}.amount", value=capture.amount)
+
+    return _transact(
+        [
+            _reservation_update(reservation, confirmed),
+            _payment_update(payment, completed),
+            *[{"ConditionCheck": _night_check(night, reservation)} for night in reservation.nights],
+        ]
+    )
+
+
+def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:
+    """Give up the booking in one transaction; False when something changed meanwhile.
+
+    The reservation goes from `pending` to `status` (another one stays as it is), the nights held are available again, the
+    payment is `expired`.
+    """
+    reservation, payment = booking.reservation, _payment_of(booking)
+    expired = _Changes()
+    expired.set("status", "expired")
+    expired.set("updated_at", iso(now))
+    for name in ("task_token", "awaiting"):
+        expired.remove(name)
+    expired.require("{} = {}", "status", value="pending")
+    operations = [_payment_update(payment, expired)]
+    if reservation.status == "pending":
+        given_up = _Changes()
+        given_up.set("status", status)
+        given_up.require("{} = {}", "status", value="pending")
+        operations.append(_reservation_update(reservation, given_up))
+    else:
+        operations.append({"ConditionCheck": _still(reservation)})
+    return _transact(operations + [_night_release(night, reservation) for night in sorted(booking.held)])
+
+
+def _payment_of(booking: Booking) -> Payment:
+    if booking.payment is None:
+        raise LookupError(f"no payment item for reservation {booking.reservation.reservation_id}")
+    return booking.payment
+
+
+def _night_check(night: str, reservation: Reservation) -> dict[str, Any]:
+    check = _Changes()
+    check.require("{} = {}", "reservation_id", value=reservation.reservation_id)
+    check.require("{} = {}", "status", value="booked")
+    return {"TableName": settings().availability_table, "Key": _dynamo({"date": night}), **check.condition()}
+
+
+def _night_release(night: str, reservation: Reservation) -> dict[str, Any]:
+    free = _Changes()
+    free.set("status", "available")
+    free.remove("reservation_id")
+    free.require("{} = {}", "reservation_id", value=reservation.reservation_id)
+    return {
+        "Update": {"TableName": settings().availability_table, "Key": _dynamo({"date": night}), **free.expression()}
+    }
+
+
+def _still(reservation: Reservation) -> dict[str, Any]:
+    check = _Changes()
+    check.require("{} = {}", "status", value=reservation.status)
+    return {
+        "TableName": settings().reservations_table,
+        "Key": _dynamo({"reservation_id": reservation.reservation_id}),
+        **check.condition(),
+    }
+
+
+def _reservation_update(reservation: Reservation, changes: "_Changes") -> dict[str, Any]:
+    return {
+        "Update": {
+            "TableName": settings().reservations_table,
+            "Key": _dynamo({"reservation_id": reservation.reservation_id}),
+            **changes.expression(),
+        }
+    }
+
+
+def _payment_update(payment: Payment, changes: "_Changes") -> dict[str, Any]:
+    return {
+        "Update": {
+            "TableName": settings().payments_table,
+            "Key": _dynamo({"payment_id": payment.payment_id}),
+            **changes.expression(),
+        }
+    }
+
+
+# How DynamoDB is spoken to.
+
+
+class _Changes:
+    """An update expression in the making. Every name is aliased, so that none can be a reserved word."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._values: dict[str, Any] = {}
+        self._set: list[str] = []
+        self._remove: list[str] = []
+        self._conditions: list[str] = []
+
+    @property
+    def empty(self) -> bool:
+        return not self._set and not self._remove
+
+    def set(self, path: str, value: Any) -> None:
+        self._set.append(f"{self._path(path)} = {self._value(value)}")
+
+    def default(self, path: str, value: Any) -> None:
+        """Set what is not there yet."""
+        alias = self._path(path)
+        setting = f"{alias} = if_not_exists({alias}, {self._value(value)})"
+        if not any(known.startswith(f"{alias} = ") for known in self._set):
+            self._set.append(setting)
+
+    def increase(self, path: str, by: int) -> None:
+        alias = self._path(path)
+        self._set.append(f"{alias} = if_not_exists({alias}, {self._value(0)}) + {self._value(by)}")
+
+    def remove(self, path: str) -> None:
+        self._remove.append(self._path(path))
+
+    def require(self, template: str, *paths: str, value: Any = None) -> None:
+        """Add a condition; each `{}` is a path in turn, the last one the value where there is one."""
+        parts = [self._path(path) for path in paths]
+        if value is not None:
+            parts.append(self._value(value))
+        self._conditions.append(f"({template.format(*parts)})")
+
+    def condition(self) -> dict[str, Any]:
+        expression = {"ConditionExpression": " AND ".join(self._conditions), "ExpressionAttributeNames": self._names}
+        return {**expression, "ExpressionAttributeValues": _dynamo(self._values)} if self._values else expression
+
+    def expression(self) -> dict[str, Any]:
+        update = "SET " + ", ".join(self._set) if self._set else ""
+        if self._remove:
+            update += " REMOVE " + ", ".join(self._remove)
+        return {"UpdateExpression": update.strip(), **self.condition()}
+
+    def _path(self, path: str) -> str:
+        aliases = []
+        for name in path.split("."):
+            alias = next((known for known, of in self._names.items() if of == name), f"#n{len(self._names)}")
+            self._names[alias] = name
+            aliases.append(alias)
+        return ".".join(aliases)
+
+    def _value(self, value: Any) -> str:
+        alias = f":v{len(self._values)}"
+        self._values[alias] = value
+        return alias
+
+
+def _update(payment_id: str, changes: _Changes) -> bool:
+    """Write, and say whether the condition held."""
+    try:
+        _ask(
+            lambda: _client().update_item(
+                TableName=settings().payments_table, Key=_dynamo({"payment_id": payment_id}), **changes.expression()
+            )
+        )
+    except ClientError as error:
+        if _code(error) == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
+
+
+def _transact(operations: Sequence[Any]) -> bool:
+    """Write all or nothing, and say whether the conditions held.
+
+    Only reasons that are all about conditions say no for certain; anything else is StoreBusy.
+    """
+    try:
+        _ask(lambda: _client().transact_write_items(TransactItems=operations))
+    except ClientError as error:
+        if _code(error) != "TransactionCanceledException":
+            raise
+        reasons = {str(reason.get("Code")) for reason in error.response.get("CancellationReasons", [])}
+        if reasons - {"None", "ConditionalCheckFailed"} or "ConditionalCheckFailed" not in reasons:
+            raise StoreBusy(f"transaction cancelled: {sorted(reasons)}") from error
+        return False
+    return True
+
+
+def _batch_get(keys: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    wanted: Any = {table: {"Keys": [_dynamo(key) for key in of], "ConsistentRead": True} for table, of in keys.items()}
+    found: dict[str, list[dict[str, Any]]] = {table: [] for table in keys}
+    for _ in range(3):
+        request = wanted
+        answer = _ask(lambda request=request: _client().batch_get_item(RequestItems=request))
+        for table, items in answer["Responses"].items():
+            found[table] += [_python(item) for item in items]
+        wanted = answer.get("UnprocessedKeys")
+        if not wanted:
+            return found
+    raise StoreBusy("keys left unprocessed")
+
+
+def _ask(call: Any) -> Any:
+    try:
+        return call()
+    except ClientError as error:
+        if _code(error) in BUSY:
+            raise StoreBusy(_code(error)) from error
+        raise
+    except BotoCoreError as error:
+        raise StoreBusy(type(error).__name__) from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code"))
+
+
+def _dynamo(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serialize(value) for name, value in values.items()}
+
+
+def _python(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _integers(_deserialize(value)) for name, value in item.items()}
+
+
+def _integers(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        if value != value.to_integral_value():
+            raise ValueError(f"{value} is not a whole number")
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _integers(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_integers(inner) for inner in value]
+    return value
