@@ -2,7 +2,8 @@
 
 Changes: `attempts.{key}` and `current_attempt` on the payment item; a session at Stripe.
 Safe to run twice: the attempt and its exact parameters are stored before Stripe hears of them, and go out under
-`{payment_id}:checkout:{key}`. A repeat finds the attempt still `opening`, sends the same, and gets the same session; one that comes after the URL was published is told that URL.
+`{payment_id}:checkout:{key}`. A repeat finds the attempt still `opening`, sends the same, and gets the same session;
+one that comes after the URL was published is told that URL.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -67,6 +68,9 @@ def _attempt(booking: Booking, payment: Payment, now: datetime) -> tuple[str, At
     current = payment.current
     if payment.current_attempt and current and domain.repeatable(current, booking.reservation, now):
         return payment.current_attempt, current
+    if any(attempt.status == "open" for attempt in payment.attempts.values()):
+        # Two payable sessions would be two charges: the way on is through ExpireCheckoutSessions.
+        raise ReservationNotPayable("an earlier session is not closed")
     key = domain.next_attempt_key(payment)
     window = timedelta(seconds=settings().checkout_window_seconds)
     parameters = payments.checkout_parameters(

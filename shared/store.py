@@ -215,8 +215,8 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
 def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:
     """Give up the booking in one transaction; False when something changed meanwhile.
 
-    The reservation goes from `pending` to `status` (another one stays as it is), the nights held are available again, the
-    payment is `expired`.
+    The reservation goes from `pending` to `status` (another one stays as it is), the nights held are available again,
+    the payment is `expired`.
     """
     reservation, payment = booking.reservation, _payment_of(booking)
     expired = _Changes()
