@@ -1,0 +1,261 @@
+"""The whole architecture in reading order: data, secrets, functions, workflows, HTTP, outputs."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import packaging
+from infra.api import Api
+from infra.config import Config
+from infra.function import Function, Runtime
+from infra.grants import allow
+from infra.table import table
+from infra.tags import tag_everything
+from infra.workflow import Workflow
+
+config = Config.load()
+environment = pulumi.get_stack()
+prefix = f"booking-{environment}"
+region = aws.get_region().region
+tag_everything({"project": pulumi.get_project(), "environment": environment})
+
+# ── Data ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+payments = table(
+    "payments",
+    prefix=prefix,
+    key="payment_id",
+    indexes={
+        "reservation_id-index": ("reservation_id",),
+        "stripe_payment_intent_id-index": ("stripe_payment_intent_id",),
+        "status-index": ("status", "updated_at"),
+    },
+)
+webhook_events = table(
+    "stripe-webhook-events",
+    prefix=prefix,
+    key="event_id",
+    indexes={"event_type-index": ("event_type", "processed_at")},
+    ttl="ttl",
+)
+# The booking platform's own; a stack made without one makes them too.
+reservations: aws.dynamodb.Table | aws.dynamodb.GetTableResult
+availability: aws.dynamodb.Table | aws.dynamodb.GetTableResult
+if config.reservations_table:
+    reservations = aws.dynamodb.get_table(name=config.reservations_table)
+else:
+    reservations = table(
+        "reservations", prefix=prefix, key="reservation_id", indexes={"status-index": ("status", "created_at")}
+    )
+if config.availability_table:
+    availability = aws.dynamodb.get_table(name=config.availability_table)
+else:
+    availability = table("availability", prefix=prefix, key="date", indexes={})
+
+# ── Secrets ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def secret(name: str, value: str, *, ignore_changes: list[str] | None = None) -> aws.ssm.Parameter:
+    return aws.ssm.Parameter(
+        name.replace("_", "-"),
+        name=f"/booking/{environment}/stripe/{name}",
+        type="SecureString",
+        value=pulumi.Output.secret(value),
+        opts=pulumi.ResourceOptions(ignore_changes=ignore_changes),
+    )
+
+
+secret_key = secret("secret_key", config.stripe_secret_key.get_secret_value())
+secret("publishable_key", config.stripe_publishable_key.get_secret_value())
+# Stripe gives it out when it is told the address, which is known only after the first `pulumi up`; rotated there too.
+webhook_secret = secret("webhook_secret", config.stripe_webhook_secret.get_secret_value(), ignore_changes=["value"])
+
+# ── Operators and announcements ──────────────────────────────────────────────────────────────────────────────────────
+
+operator_topic = aws.sns.Topic("operators", name=f"{prefix}-operators")
+if config.operator_email:
+    aws.sns.TopicSubscription("operators", topic=operator_topic.arn, protocol="email", endpoint=config.operator_email)
+event_bus = aws.cloudwatch.EventBus("payments", name=f"{prefix}-payments")
+
+# ── Guests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+user_pool_arn: pulumi.Input[str]
+if config.cognito_user_pool_arn:
+    user_pool_arn = config.cognito_user_pool_arn
+    pulumi.export("userPoolId", user_pool_arn.rpartition("/")[2])
+else:
+    user_pool = aws.cognito.UserPool(
+        "guests",
+        name=f"{prefix}-guests",
+        username_attributes=["email"],
+        auto_verified_attributes=["email"],
+        # Who a guest is to the booking platform: set when the account is made, by the platform, and never again.
+        schemas=[
+            {
+                "name": "customer_id",
+                "attribute_data_type": "String",
+                "mutable": False,
+                "string_attribute_constraints": {"min_length": "1", "max_length": "64"},
+            }
+        ],
+    )
+    user_pool_client = aws.cognito.UserPoolClient(
+        "booking-site",
+        name=f"{prefix}-booking-site",
+        user_pool_id=user_pool.id,
+        explicit_auth_flows=["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+        prevent_user_existence_errors="ENABLED",
+        read_attributes=["email", "email_verified", "custom:customer_id"],
+        write_attributes=["email"],
+    )
+    aws.cognito.UserGroup("operators", name="operators", user_pool_id=user_pool.id)
+    user_pool_arn = user_pool.arn
+    pulumi.export("userPoolId", user_pool.id)
+    pulumi.export("userPoolClientId", user_pool_client.id)
+
+# ── Functions that do the workflows' work ────────────────────────────────────────────────────────────────────────────
+
+runtime = Runtime(
+    prefix=prefix,
+    code=packaging.sources(),
+    layers=[],
+    log_retention_days=config.log_retention_days,
+)
+settings: dict[str, pulumi.Input[str]] = {
+    "PAYMENTS_TABLE": payments.name,
+    "WEBHOOK_EVENTS_TABLE": webhook_events.name,
+    "RESERVATIONS_TABLE": reservations.name,
+    "AVAILABILITY_TABLE": availability.name,
+    "STRIPE_SECRET_KEY_PARAMETER": secret_key.name,
+    "STRIPE_WEBHOOK_SECRET_PARAMETER": webhook_secret.name,
+    "STRIPE_API_BASE": config.stripe_api_base,
+    "FRONTEND_URLS": config.frontend_url,
+    "CHECKOUT_WINDOW_SECONDS": str(config.checkout_window_seconds),
+    "HOLD_SECONDS": str(config.hold_seconds),
+    "MAX_ATTEMPTS": str(config.max_attempts),
+    "PROPERTY_TIME_ZONE": config.property_time_zone,
+    "CUSTOMER_ID_CLAIM": config.customer_id_claim,
+    "OPERATOR_TOPIC_ARN": operator_topic.arn,
+    "EVENT_BUS_NAME": event_bus.name,
+}
+read_booking = allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=[payments.arn, reservations.arn, availability.arn])
+update_payment = allow("dynamodb:UpdateItem", on=[payments.arn])
+# One transaction over all three tables.
+settle_booking = allow(
+    "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem", on=[payments.arn, reservations.arn, availability.arn]
+)
+# No kms:Decrypt: the key is AWS's own for SSM, which decrypts for whoever may read the parameter.
+call_stripe = allow("ssm:GetParameter", on=[secret_key.arn])
+
+payment_functions = {
+    "create_checkout_session": Function(
+        runtime,
+        "create_checkout_session",
+        timeout=40,
+        environment=settings,
+        grants=[read_booking, update_payment, call_stripe],
+    ),
+    "verify_payment": Function(
+        runtime,
+        "verify_payment",
+        timeout=60,
+        environment=settings,
+        grants=[read_booking, update_payment, call_stripe],
+    ),
+    "expire_checkout_sessions": Function(
+        runtime,
+        "expire_checkout_sessions",
+        timeout=120,
+        environment=settings,
+        grants=[read_booking, update_payment, call_stripe],
+    ),
+    "confirm_reservation": Function(
+        runtime, "confirm_reservation", environment=settings, grants=[read_booking, settle_booking]
+    ),
+    "release_hold": Function(runtime, "release_hold", environment=settings, grants=[read_booking, settle_booking]),
+}
+
+# ── Workflows ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+console_url = f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/"
+payment = Workflow(
+    "payment",
+    prefix=prefix,
+    functions=payment_functions,
+    values={
+        "PaymentsTable": payments.name,
+        "OperatorTopicArn": operator_topic.arn,
+        "EventBusName": event_bus.name,
+        "ExecutionTimeoutSeconds": config.hold_seconds + 172_800,  # outlives the hold by two days of looking for money
+        "StripeRetrySeconds": config.stripe_retry_seconds,
+        "ConsoleUrl": console_url,
+    },
+    grants=[
+        allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]),
+        allow("events:PutEvents", on=[event_bus.arn]),
+        allow("sns:Publish", on=[operator_topic.arn]),
+    ],
+    log_retention_days=config.log_retention_days,
+)
+
+# ── Functions behind HTTP ────────────────────────────────────────────────────────────────────────────────────────────
+
+starter_settings = {**settings, "PAYMENT_STATE_MACHINE_ARN": payment.arn}
+
+payments_api = Function(
+    runtime,
+    "payments_api",
+    timeout=28,
+    memory=1024,
+    environment=starter_settings,
+    grants=[
+        read_booking,
+        allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]),
+        allow("states:StartExecution", "states:SendTaskSuccess", on=[payment.arn]),
+    ],
+)
+stripe_webhook = Function(
+    runtime,
+    "stripe_webhook",
+    timeout=20,
+    memory=1024,
+    environment=starter_settings,
+    grants=[
+        allow("ssm:GetParameter", on=[webhook_secret.arn]),
+        read_booking,
+        update_payment,
+        allow("dynamodb:Query", on=[pulumi.Output.concat(payments.arn, "/index/stripe_payment_intent_id-index")]),
+        allow("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=[webhook_events.arn]),
+        allow("states:SendTaskSuccess", on=[payment.arn]),
+        allow("sns:Publish", on=[operator_topic.arn]),
+    ],
+)
+
+# ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+api = Api(
+    "api",
+    prefix=f"{prefix}-payments",
+    payments=payments_api,
+    webhook=stripe_webhook,
+    user_pool_arn=user_pool_arn,
+    origins=config.frontend_url.split(","),
+    throttle_rate=config.throttle_rate,
+    throttle_burst=config.throttle_burst,
+    manage_account=config.manage_api_gateway_account,
+    log_retention_days=config.log_retention_days,
+)
+
+# ── Outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+pulumi.export("apiUrl", api.url)
+pulumi.export("webhookUrl", pulumi.Output.concat(api.url, "/webhooks/stripe"))
+pulumi.export("paymentStateMachineArn", payment.arn)
+pulumi.export("paymentsTable", payments.name)
+pulumi.export("webhookEventsTable", webhook_events.name)
+pulumi.export("reservationsTable", reservations.name)
+pulumi.export("availabilityTable", availability.name)
+pulumi.export("operatorTopicArn", operator_topic.arn)
+pulumi.export("eventBusName", event_bus.name)
+pulumi.export("consoleUrl", console_url)
+pulumi.export("secretKeyParameter", secret_key.name)
+pulumi.export("webhookSecretParameter", webhook_secret.name)

@@ -1,0 +1,129 @@
+"""The REST API: document, deployment, stage with throttling and access log."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import openapi
+from infra.function import Function
+from infra.grants import trust
+
+STAGE = "api"
+
+# Neither query (Stripe's session id) nor claims (e-mail address).
+_ACCESS_LOG = {
+    "correlation_id": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "method": "$context.httpMethod",
+    "path": "$context.path",
+    "status": "$context.status",
+    "error": "$context.error.responseType",
+    "latency": "$context.responseLatency",
+    "integration_latency": "$context.integrationLatency",
+    "source_ip": "$context.identity.sourceIp",
+    "user_agent": "$context.identity.userAgent",
+    "sub": "$context.authorizer.claims.sub",
+}
+
+
+class Api(pulumi.ComponentResource):
+    """`{prefix}` at the stage `api`, open to the guests of `user_pool_arn` and to Stripe."""
+
+    url: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        prefix: str,
+        payments: Function,
+        webhook: Function,
+        user_pool_arn: pulumi.Input[str],
+        origins: Sequence[str],
+        throttle_rate: int,
+        throttle_burst: int,
+        manage_account: bool,
+        log_retention_days: int,
+    ) -> None:
+        super().__init__("booking:infra:Api", name)
+        inside = pulumi.ResourceOptions(parent=self)
+
+        body = pulumi.Output.json_dumps(
+            pulumi.Output.all(
+                payments_uri=payments.invoke_arn, webhook_uri=webhook.invoke_arn, user_pool_arn=user_pool_arn
+            ).apply(lambda known: openapi.document(title=prefix, origins=origins, **known))
+        )
+        api = aws.apigateway.RestApi(
+            name,
+            name=prefix,
+            body=body,
+            put_rest_api_mode="overwrite",
+            fail_on_warnings=True,
+            endpoint_configuration={"types": "REGIONAL"},
+            opts=inside,
+        )
+        for function, module, routes in (
+            (payments, "payments-api", "*/payments/*"),
+            (webhook, "stripe-webhook", "POST/webhooks/stripe"),
+        ):
+            aws.lambda_.Permission(
+                module,
+                action="lambda:InvokeFunction",
+                function=function.name,
+                principal="apigateway.amazonaws.com",
+                source_arn=pulumi.Output.concat(api.execution_arn, f"/{STAGE}/", routes),
+                opts=inside,
+            )
+        # A stage serves a snapshot: a changed document needs a new one.
+        deployment = aws.apigateway.Deployment(
+            name,
+            rest_api=api.id,
+            triggers={"body": body.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())},
+            opts=inside,
+        )
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-access", name=f"/aws/apigateway/{prefix}", retention_in_days=log_retention_days, opts=inside
+        )
+        may_log = [self._let_api_gateway_log(prefix, inside)] if manage_account else []
+        stage = aws.apigateway.Stage(
+            name,
+            rest_api=api.id,
+            deployment=deployment.id,
+            stage_name=STAGE,
+            access_log_settings={"destination_arn": logs.arn, "format": json.dumps(_ACCESS_LOG)},
+            xray_tracing_enabled=True,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=may_log),
+        )
+        aws.apigateway.MethodSettings(
+            name,
+            rest_api=api.id,
+            stage_name=stage.stage_name,
+            method_path="*/*",
+            settings={
+                "throttling_rate_limit": throttle_rate,
+                "throttling_burst_limit": throttle_burst,
+                "metrics_enabled": True,
+            },
+            opts=inside,
+        )
+        self.url = stage.invoke_url
+        self.register_outputs({"url": self.url})
+
+    def _let_api_gateway_log(self, prefix: str, inside: pulumi.ResourceOptions) -> aws.apigateway.Account:
+        role = aws.iam.Role(
+            "api-gateway-logs", name=f"{prefix}-api-gateway-logs", assume_role_policy=trust("apigateway"), opts=inside
+        )
+        permissions = aws.iam.RolePolicyAttachment(
+            "api-gateway-logs",
+            role=role.name,
+            policy_arn="arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs",
+            opts=inside,
+        )
+        return aws.apigateway.Account(
+            "api-gateway",
+            cloudwatch_role_arn=role.arn,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
+        )

@@ -1,0 +1,89 @@
+"""What a stack may be told (`pulumi config set KEY VALUE`), with defaults; a wrong value stops the program."""
+
+import re
+from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
+
+import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Secret, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+
+_ORIGIN = re.compile(r"https://[a-z0-9.-]+(:\d+)?|http://(localhost|127\.0\.0\.1)(:\d+)?")
+_PLACEHOLDER_SECRET = "whsec_to_be_set_by_make_stripe_webhook"  # noqa: S105  no secret: what stands there before it
+
+type Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
+
+
+def _origins(value: str) -> str:
+    if wrong := [origin for origin in value.split(",") if not _ORIGIN.fullmatch(origin)]:
+        raise ValueError(
+            f"{', '.join(map(repr, wrong))}: expected origins (https, or http for localhost; no path), comma-separated"
+        )
+    return value
+
+
+def _time_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"{value!r} is not an IANA time zone")
+    return value
+
+
+class Config(BaseModel):
+    """One field per key, in camelCase there: `frontend_url` is `frontendUrl`."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    frontend_url: Annotated[str, AfterValidator(_origins)]
+    """Origins of the booking site, the default one first."""
+    checkout_window_seconds: int = Field(default=1800, ge=1, le=82_800)
+    """How long one session may be paid."""
+    hold_seconds: int = Field(default=86_400, ge=1, le=2_592_000)
+    """How long the dates are held, from the reservation's `created_at`."""
+    max_attempts: int = Field(default=3, ge=1, le=20)
+    stripe_retry_seconds: int = Field(default=30, ge=1, le=900)
+    """First wait before Stripe is asked again."""
+    stripe_api_base: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+[^\s?#/]$")] = (
+        "https://api.stripe.com"
+    )
+    property_time_zone: Annotated[str, AfterValidator(_time_zone)] = "Europe/Madrid"
+    """Whose calendar days the refund policy counts."""
+
+    customer_id_claim: Annotated[str, StringConstraints(pattern=r"^(sub|custom:\w{1,20})$")] = "custom:customer_id"
+    cognito_user_pool_arn: (
+        Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:cognito-idp:[\w-]+:\d{12}:userpool/[\w-]+$")] | None
+    ) = None
+    """The user pool of the booking platform; without it the stack makes its own."""
+    operator_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
+    reservations_table: Name | None = None
+    availability_table: Name | None = None
+    """The booking platform's tables; without them the stack makes its own."""
+
+    stripe_secret_key: Secret[Annotated[str, Field(pattern="^[sr]k_")]]
+    stripe_publishable_key: Secret[Annotated[str, Field(pattern="^pk_")]]
+    stripe_webhook_secret: Secret[Annotated[str, Field(pattern="^whsec_")]] = Secret(_PLACEHOLDER_SECRET)
+    """Only what the parameter starts with; the secret itself is known when Stripe has the webhook's address."""
+
+    throttle_rate: int = Field(default=100, ge=1, le=10_000)
+    """Requests a second, over all routes."""
+    throttle_burst: int = Field(default=200, ge=1, le=5_000)
+    manage_api_gateway_account: bool = True
+    """Whether this stack sets the role by which API Gateway logs: one setting for the whole account and region."""
+    log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = 30
+    package: bool = True
+    """Whether to build what Lambda is sent; the local stack runs the handlers from the working tree."""
+
+    @classmethod
+    def load(cls) -> Self:
+        """The stack's configuration. Raises pulumi.RunError naming each wrong, missing or unknown key."""
+        project = f"{pulumi.get_project()}:"
+        everything = {**get_config_env(), **CONFIG.get()}
+        given = {key.removeprefix(project): value for key, value in everything.items() if key.startswith(project)}
+        try:
+            config = cls.model_validate(given)
+        except ValidationError as error:
+            wrong = [f"{project}{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
+            raise pulumi.RunError("wrong configuration\n" + "\n".join(wrong)) from None
+        if config.hold_seconds < config.checkout_window_seconds:
+            raise pulumi.RunError(f"wrong configuration\n{project}holdSeconds: shorter than checkoutWindowSeconds")
+        return config

@@ -1,0 +1,77 @@
+"""A Lambda function with its role and its log group."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.grants import TRACING, Grant, allow, policy, trust
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """What all functions of a stack share."""
+
+    prefix: str
+    code: pulumi.Archive
+    layers: list[pulumi.Output[str]]
+    log_retention_days: int
+
+
+class Function(pulumi.ComponentResource):
+    """`lambdas/{module}.py` as the function `{prefix}-{module with dashes}`, allowed its logs, traces and `grants`."""
+
+    name: pulumi.Output[str]
+    arn: pulumi.Output[str]
+    invoke_arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        module: str,
+        *,
+        timeout: int = 30,
+        memory: int = 512,
+        environment: Mapping[str, pulumi.Input[str]],
+        grants: Iterable[Grant],
+    ) -> None:
+        name = module.replace("_", "-")
+        super().__init__("booking:infra:Function", name)
+        inside = pulumi.ResourceOptions(parent=self)
+        full_name = f"{runtime.prefix}-{name}"
+
+        logs = aws.cloudwatch.LogGroup(
+            name, name=f"/aws/lambda/{full_name}", retention_in_days=runtime.log_retention_days, opts=inside
+        )
+        role = aws.iam.Role(name, name=full_name, assume_role_policy=trust("lambda"), opts=inside)
+        writing = allow("logs:CreateLogStream", "logs:PutLogEvents", on=[pulumi.Output.concat(logs.arn, ":*")])
+        permissions = aws.iam.RolePolicy(
+            name, name=full_name, role=role.name, policy=policy([writing, TRACING, *grants]), opts=inside
+        )
+        function = aws.lambda_.Function(
+            name,
+            name=full_name,
+            handler=f"lambdas.{module}.handler",
+            runtime="python3.13",
+            architectures=["arm64"],
+            code=runtime.code,
+            layers=runtime.layers,
+            role=role.arn,
+            timeout=timeout,
+            memory_size=memory,
+            environment={
+                "variables": {
+                    "POWERTOOLS_SERVICE_NAME": "booking-payments",
+                    "POWERTOOLS_METRICS_NAMESPACE": "BookingPayments",
+                    "POWERTOOLS_LOG_LEVEL": "INFO",
+                    "POWERTOOLS_LOGGER_LOG_EVENT": "false",
+                    **environment,
+                }
+            },
+            tracing_config={"mode": "Active"},
+            logging_config={"log_format": "Text", "log_group": logs.name},  # Powertools writes the JSON
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
+        )
+        self.name, self.arn, self.invoke_arn = function.name, function.arn, function.invoke_arn
+        self.register_outputs({"arn": self.arn})

@@ -1,0 +1,30 @@
+"""What a role may do: exact actions on exact ARNs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pulumi
+
+type Grant = dict[str, Any]
+
+
+def allow(*actions: str, on: Iterable[pulumi.Input[str]]) -> Grant:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": list(on)}
+
+
+def policy(grants: Iterable[Grant]) -> pulumi.Output[str]:
+    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(grants)})
+
+
+def trust(service: str) -> pulumi.Output[str]:
+    """The trust policy of a role that an AWS service takes."""
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+# X-Ray knows no resources to name.
+TRACING = allow("xray:PutTraceSegments", "xray:PutTelemetryRecords", on=["*"])

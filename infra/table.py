@@ -1,0 +1,38 @@
+"""A DynamoDB table: on demand, encrypted, with point-in-time recovery."""
+
+from collections.abc import Mapping
+
+import pulumi_aws as aws
+
+
+def table(
+    name: str, *, prefix: str, key: str, indexes: Mapping[str, tuple[str, ...]], ttl: str | None = None
+) -> aws.dynamodb.Table:
+    """The table `{prefix}-{name}` with string keys; `indexes` by name: hash key, then range key if any.
+
+    Indexes hold keys alone: they find candidates, and whoever acts reads the item itself.
+    """
+    return aws.dynamodb.Table(
+        name,
+        name=f"{prefix}-{name}",
+        billing_mode="PAY_PER_REQUEST",
+        hash_key=key,
+        attributes=[
+            {"name": attribute, "type": "S"}
+            for attribute in sorted({key, *(attribute for keys in indexes.values() for attribute in keys)})
+        ],
+        global_secondary_indexes=[
+            {
+                "name": index,
+                "key_schemas": [
+                    {"attribute_name": attribute, "key_type": kind}
+                    for attribute, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+                ],
+                "projection_type": "KEYS_ONLY",
+            }
+            for index, keys in indexes.items()
+        ],
+        ttl={"attribute_name": ttl, "enabled": True} if ttl else None,
+        point_in_time_recovery={"enabled": True},
+        server_side_encryption={"enabled": True},
+    )

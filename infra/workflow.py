@@ -1,0 +1,84 @@
+"""A state machine with its role and its log group."""
+
+from collections.abc import Iterable, Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.function import Function
+from infra.grants import TRACING, Grant, allow, policy, trust
+from statemachines.render import render
+
+# A vended log: no ARNs to name, as AWS documents.
+_LOG_DELIVERY = allow(
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+    on=["*"],
+)
+
+
+class Workflow(pulumi.ComponentResource):
+    """`statemachines/{name}.asl.json` as the Standard state machine `{prefix}-{name}`.
+
+    It may invoke each of `functions`, which fill the placeholders named after them: `create_refund` is
+    `CreateRefundArn`. `values` fill the others.
+    """
+
+    arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        prefix: str,
+        functions: Mapping[str, Function],
+        values: Mapping[str, pulumi.Input[str | int]],
+        grants: Iterable[Grant],
+        log_retention_days: int,
+    ) -> None:
+        super().__init__("booking:infra:Workflow", name)
+        inside = pulumi.ResourceOptions(parent=self)
+        full_name = f"{prefix}-{name}"
+
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-workflow",
+            # under this path all state machines together need one entry in the account's log resource policy
+            name=f"/aws/vendedlogs/states/{full_name}",
+            retention_in_days=log_retention_days,
+            opts=inside,
+        )
+        role = aws.iam.Role(
+            f"{name}-workflow", name=f"{full_name}-workflow", assume_role_policy=trust("states"), opts=inside
+        )
+        # Every version as well: an execution under way calls the one it was started with, after a deployment too.
+        callable_ = [arn for f in functions.values() for arn in (f.arn, pulumi.Output.concat(f.arn, ":*"))]
+        permissions = aws.iam.RolePolicy(
+            f"{name}-workflow",
+            name=f"{full_name}-workflow",
+            role=role.name,
+            policy=policy([allow("lambda:InvokeFunction", on=callable_), *grants, _LOG_DELIVERY, TRACING]),
+            opts=inside,
+        )
+        placeholders = {f"{module.title().replace('_', '')}Arn": f.arn for module, f in functions.items()}
+        machine = aws.sfn.StateMachine(
+            name,
+            name=full_name,
+            type="STANDARD",
+            role_arn=role.arn,
+            definition=pulumi.Output.all(**placeholders, **values).apply(lambda filled: render(name, filled)),
+            logging_configuration={
+                "level": "ALL",
+                "include_execution_data": False,  # history and data hold task tokens
+                "log_destination": pulumi.Output.concat(logs.arn, ":*"),
+            },
+            tracing_configuration={"enabled": True},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
+        )
+        self.arn = machine.arn
+        self.register_outputs({"arn": self.arn})
