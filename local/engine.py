@@ -1,0 +1,715 @@
+"""The AWS of the local stack: moto, with its gaps closed.
+
+moto's hooks are private, so all of them are here and nowhere else. Every gap says what moto does and what AWS does, and
+has a test in tests/engine that fails once moto closes it. The pin of moto in pyproject.toml is exact for that reason.
+"""
+
+import contextvars
+import functools
+import importlib
+import io
+import json
+import logging
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import boto3
+import jsonata
+import moto.awslambda_simple.models as lambda_models
+import moto.core.models as core_models
+import moto.dynamodb.responses as dynamodb_responses
+import moto.events.models as events_models
+import moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl as error_equals
+import moto.stepfunctions.parser.asl.component.common.timeouts.timeout as timeouts
+import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource as resources
+import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback as callbacks
+import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn as nested
+import moto.stepfunctions.parser.asl.component.state.wait.wait_function.seconds as wait_seconds
+import moto.stepfunctions.parser.asl.eval.callback.callback as callback_pool
+import moto.stepfunctions.parser.asl.jsonata.jsonata as moto_jsonata
+import moto.stepfunctions.parser.backend.execution as executions
+import moto.stepfunctions.parser.models as interpreter
+import moto.stepfunctions.parser.utils as interpreter_utils
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
+from jsonata.utils import Utils as JsonataUtils
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.core.exceptions import AWSError
+from moto.stepfunctions.exceptions import InvalidToken
+from moto.stepfunctions.parser.api import (
+    EvaluationFailedEventDetails,
+    ExecutionAbortedEventDetails,
+    ExecutionStatus,
+    ExecutionTimedOutEventDetails,
+    HistoryEventType,
+)
+from moto.stepfunctions.parser.asl.component import eval_component
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.string import string_expression
+from moto.stepfunctions.parser.asl.component.intrinsic.jsonata import get_intrinsic_functions_declarations
+from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+from moto.stepfunctions.parser.asl.parse import asl_parser
+
+from local import faults
+from local.faults import STATES, AwsFaults
+
+REGION = "eu-west-1"
+ACCOUNT = core_models.DEFAULT_ACCOUNT_ID
+CONFIG = {"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}
+
+WAIT_FOR_TASK_TOKEN = resources.ResourceCondition.WaitForTaskToken
+
+# The module of lambdas/ whose function is running in this thread, if any.
+current_function: contextvars.ContextVar[str | None] = contextvars.ContextVar("current_function", default=None)
+
+aws_faults = AwsFaults()
+
+
+class Counts:
+    """What has been called since the start: Lambda functions by module, AWS operations by (caller, operation)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.functions: Counter[str] = Counter()
+        self.operations: Counter[tuple[str | None, str]] = Counter()
+
+    def function(self, name: str) -> None:
+        with self._lock:
+            self.functions[name] += 1
+
+    def operation(self, caller: str | None, operation: str) -> None:
+        with self._lock:
+            self.operations[caller, operation] += 1
+
+    def clear(self) -> None:
+        with self._lock:
+            self.functions.clear()
+            self.operations.clear()
+
+
+counts = Counts()
+
+
+@dataclass(frozen=True)
+class Announced:
+    """One event put on a bus."""
+
+    bus: str
+    source: str
+    detail_type: str
+    detail: dict[str, Any]
+    at: str
+
+
+announced: list[Announced] = []
+
+# Called with the event that EventBridge would deliver whenever an execution ends otherwise than well.
+on_execution_closed: list[Callable[[dict[str, Any]], None]] = []
+
+
+# ---------------------------------------------------------------------------------------------- gaps 1 and 2: JSONata
+
+
+def _to_jsonata(value: Any) -> Any:
+    """A copy with JSON's null as the evaluator knows it; Python's None is its "nothing there"."""
+    if value is None:
+        return JsonataUtils.NULL_VALUE
+    if isinstance(value, dict):
+        return {key: _to_jsonata(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_jsonata(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return value is JsonataUtils.NULL_VALUE or isinstance(value, str | int | float)
+
+
+def _query_failed(env: Any, cause: str) -> FailureEventException:
+    error = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
+    details = EvaluationFailedEventDetails(error=error.error_name, cause=cause)
+    return FailureEventException(
+        FailureEvent(
+            env=env,
+            error_name=error,
+            event_type=HistoryEventType.EvaluationFailed,
+            event_details=EventDetails(evaluationFailedEventDetails=details),
+        )
+    )
+
+
+def _evaluate_jsonata(self: Any, env: Any) -> None:
+    # Gap 1: moto has no evaluator (`_eval_jsonata` is None). Gap 2: it hands variables over as text in front of the
+    # expression, and a string with " or \ in it breaks that text. Here they are bound as values, which is also forty
+    # times as fast, since nothing but the expression is parsed.
+    references = moto_jsonata.extract_jsonata_variable_references(self.expression)
+    functions = get_intrinsic_functions_declarations(variable_references=references)
+    variables = env.variable_store
+    bindings = {**variables._outer_scope, **variables._inner_scope, "states": env.states._states_data}
+    try:
+        expression = jsonata.Jsonata(f"({functions}{self.expression})" if functions else self.expression)
+        expression.set_output_convert_nulls(False)
+        result = expression.evaluate(None, {name: _to_jsonata(value) for name, value in bindings.items()})
+    except Exception as error:
+        raise _query_failed(env, f"The JSONata expression '{self.expression}' threw an error: {error}") from error
+    if result is None:
+        raise _query_failed(env, f"The JSONata expression '{self.expression}' returned nothing (undefined).")
+    if isinstance(result, list | tuple):
+        result = list(result)
+    if not _is_json(result):
+        raise _query_failed(env, f"The JSONata expression '{self.expression}' returned an unsupported result type.")
+    env.stack.append(JsonataUtils.convert_nulls(result))
+
+
+def _whole_seconds(self: Any, env: Any, least: int) -> int:
+    # moto cuts fractions off and takes 0 for a timeout; AWS refuses both.
+    self.string_jsonata.eval(env=env)
+    seconds = env.stack.pop()
+    if isinstance(seconds, float) and seconds.is_integer():
+        seconds = int(seconds)
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < least:
+        raise _query_failed(env, f"The JSONata expression must give a whole number of seconds >= {least}: {seconds}")
+    return seconds
+
+
+# ------------------------------------------------------------------------------------- gap 3: states:startExecution
+
+
+def _nested_parameters(self: Any, parameters: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    # Gap 3: ASL writes `StateMachineArn`, the API is called with `stateMachineArn` and answers `executionArn` and a
+    # datetime, and the state's result has `ExecutionArn` and text. moto converts none of it.
+    _original["StateTaskServiceSfn._normalise_parameters"](self, parameters, *args, **kwargs)
+    for name in list(parameters):
+        parameters[name[0].lower() + name[1:]] = parameters.pop(name)
+
+
+def _nested_response(_self: Any, response: Any, *_: Any, **__: Any) -> None:
+    if isinstance(response, dict):
+        for name in list(response):
+            value = response.pop(name)
+            value = value.isoformat() if isinstance(value, datetime) else value
+            response[name[0].upper() + name[1:]] = value
+
+
+# ---------------------------------------------------------------------------------------- gaps 4 and 8: task tokens
+
+
+class TaskTimedOut(AWSError):  # type: ignore[misc]  # noqa: N818 - AWS's name
+    TYPE = "TaskTimedOut"
+    STATUS = 400
+
+
+class InvalidOutput(AWSError):  # type: ignore[misc]  # noqa: N818 - AWS's name
+    TYPE = "InvalidOutput"
+    STATUS = 400
+
+
+class _Tokens:
+    """Every task token ever given out: to the endpoint that waits on it, or to None once it is closed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._endpoints: dict[str, Any] = {}
+
+    def open(self, token: str, endpoint: Any) -> None:
+        with self._lock:
+            self._endpoints[token] = endpoint
+
+    def answer(self, token: str, outcome: Any) -> None:
+        with self._lock:
+            if token not in self._endpoints:
+                raise InvalidToken("'Invalid token'")
+            endpoint = self._endpoints[token]
+            if endpoint is None:
+                raise TaskTimedOut("Task Timed Out: 'Provided task does not exist anymore'")
+            self._endpoints[token] = None
+            endpoint.notify(outcome=outcome)
+
+    def close(self, token: str, endpoint: Any) -> Any:
+        """Nobody can answer from here on; gives the answer that came before, if one did."""
+        with self._lock:
+            self._endpoints[token] = None
+            return endpoint.get_outcome()
+
+    def clear(self) -> None:
+        with self._lock:
+            self._endpoints.clear()
+
+
+_tokens = _Tokens()
+_timer = threading.local()
+# The waiting thread ends first, so that an answer and the deadline cannot both win.
+_GRACE_SECONDS = 5
+
+
+def _add_endpoint(self: Any, callback_id: str) -> Any:
+    endpoint = _original["CallbackPoolManager.add"](self, callback_id)
+    _tokens.open(callback_id, endpoint)
+    return endpoint
+
+
+def _send_task_success(_: Any, task_token: str, outcome: str) -> None:
+    # Gap 4: moto asks every running execution in turn and falls over one whose worker has no `env` yet. Gap 8: it
+    # answers 200 to a token whose state has moved on (the answer is lost), `InvalidToken` once the execution has ended.
+    try:
+        json.loads(outcome)
+    except ValueError as error:
+        raise InvalidOutput("Invalid Output: output is not JSON") from error
+    _tokens.answer(task_token, callback_pool.CallbackOutcomeSuccess(callback_id=task_token, output=outcome))
+
+
+def _send_task_failure(_: Any, task_token: str, error: str | None = None, cause: str | None = None) -> None:
+    _tokens.answer(
+        task_token, callback_pool.CallbackOutcomeFailure(callback_id=task_token, error=error or "", cause=cause or "")
+    )
+
+
+def _wait_for_answer(_: Any, timeout_seconds: int, callback_endpoint: Any) -> Any:
+    callback_endpoint.wait(timeout=timeout_seconds)
+    return _tokens.close(callback_endpoint.callback_id, callback_endpoint)
+
+
+def _evaluate_with_timeout(self: Any, env: Any) -> None:
+    if getattr(getattr(self, "resource", None), "condition", None) != WAIT_FOR_TASK_TOKEN:
+        _original["ExecutionState._evaluate_with_timeout"](self, env)
+        return
+    # moto keeps one token for all retries of a state; on AWS every try has its own.
+    token = env.states.context_object.update_task_token()
+    endpoint = env.callback_pool_manager.add(token)
+    _timer.grace = _GRACE_SECONDS
+    try:
+        _original["ExecutionState._evaluate_with_timeout"](self, env)
+    finally:
+        _timer.grace = 0
+        _tokens.close(token, endpoint)
+
+
+def _timeout_seconds(self: Any, env: Any) -> None:
+    env.stack.append(self._eval_seconds(env=env) + getattr(_timer, "grace", 0))
+
+
+# ------------------------------------------------------------------------------------------------------ gap 5: Lambda
+
+
+class LambdaContext:
+    """What a handler is given besides the event."""
+
+    def __init__(self, function: Any) -> None:
+        self.function_name: str = function.function_name
+        self.function_version: str = str(function.version)
+        self.invoked_function_arn: str = function.function_arn
+        self.memory_limit_in_mb: int = function.memory_size
+        self.aws_request_id: str = str(uuid.uuid4())
+        self.log_group_name: str = f"/aws/lambda/{function.function_name}"
+        self.log_stream_name: str = "local"
+        self.timeout_seconds: int = int(function.timeout)
+        self._started = time.monotonic()
+
+    @property
+    def overrun(self) -> bool:
+        return time.monotonic() - self._started > self.timeout_seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self._started + self.timeout_seconds - time.monotonic()) * 1000))
+
+
+class _FunctionOutput(io.TextIOBase):
+    """Stands in for sys.stdout: what functions print (JSON logs, metrics) goes to the log, all else to the screen."""
+
+    def __init__(self) -> None:
+        self.screen: TextIO = sys.stdout
+        self.log: TextIO | None = None
+        self._attached: set[str] = set()
+        self._lock = threading.Lock()
+
+    def write(self, text: str) -> int:
+        if self.log is None or current_function.get() is None:
+            return self.screen.write(text)
+        with self._lock:
+            return self.log.write(text)
+
+    def flush(self) -> None:
+        if not self.screen.closed:
+            self.screen.flush()
+
+    def attach(self, module: str = "") -> None:
+        """Takes the place of sys.stdout; pytest, for one, puts another in place now and then."""
+        if self.log is None or (sys.stdout is self and module in self._attached):
+            return
+        self._attached.add(module)
+        if sys.stdout is not self:
+            self.screen = sys.stdout
+            sys.stdout = self
+        for logger in list(logging.Logger.manager.loggerDict.values()):
+            for handler in getattr(logger, "handlers", []):
+                # Powertools takes the sys.stdout there was at import.
+                if type(handler.formatter).__name__ == "LambdaPowertoolsFormatter" and handler.stream is not self:
+                    handler.setStream(self)
+
+    def release(self) -> None:
+        if sys.stdout is self:
+            sys.stdout = self.screen
+        if self.log is not None:
+            self.log.close()
+            self.log = None
+            self._attached.clear()
+
+
+_output = _FunctionOutput()
+
+
+def log_functions_to(path: Path) -> None:
+    """From now on everything that functions print goes to this file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _output.log = path.open("a", buffering=1, encoding="utf-8")
+    _output.attach()
+
+
+def _error(error_type: str, message: str, trace: list[str] | None = None) -> tuple[bytes, bool]:
+    body = {"errorMessage": message, "errorType": error_type, "requestId": str(uuid.uuid4()), "stackTrace": trace or []}
+    return json.dumps(body).encode(), True
+
+
+def _run_handler(function: Any, body: str | bytes) -> tuple[bytes, bool]:
+    """The answer's bytes, and whether it is an error, as Lambda gives them."""
+    module_name, _, handler_name = function.handler.rpartition(".")
+    name = module_name.rpartition(".")[2]
+    counts.function(name)
+    token = current_function.set(name)
+    try:
+        try:
+            module = importlib.import_module(module_name)
+            handler = getattr(module, handler_name)
+        except (ImportError, AttributeError) as error:
+            return _error("Runtime.ImportModuleError", str(error))
+        _output.attach(module_name)
+        context = LambdaContext(function)
+        try:
+            answer = handler(json.loads(body or "{}"), context)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its answer
+            return _error(type(error).__name__, str(error), traceback.format_tb(error.__traceback__))
+        except SystemExit as error:
+            return _error("Runtime.ExitError", f"RequestId: {context.aws_request_id} Error: Runtime exited: {error}")
+        if context.overrun:
+            # The function did its work, but nobody was there any more to hear of it.
+            message = (
+                f"RequestId: {context.aws_request_id} Error: Task timed out after {context.timeout_seconds} seconds"
+            )
+            return _error("Sandbox.Timedout", message)
+        try:
+            return json.dumps(answer).encode(), False
+        except (TypeError, ValueError) as error:
+            return _error("Runtime.MarshalError", f"Unable to marshal response: {error}")
+    finally:
+        current_function.reset(token)
+
+
+def _invoke(
+    self: Any, function_name: str, qualifier: str | None, body: Any, _: Any, response_headers: dict[str, str]
+) -> bytes:
+    # Gap 5: moto runs functions in Docker, or answers something canned.
+    answer, failed = _run_handler(self.get_function(function_name, qualifier), body)
+    if failed:
+        response_headers["x-amz-function-error"] = "Unhandled"
+    return answer
+
+
+def invoke(function_arn: str, event: Mapping[str, Any]) -> tuple[Any, bool]:
+    """Calls a deployed function (by name, ARN, version or alias): its answer, and whether it is an error."""
+    function = lambda_models.lambda_simple_backends[ACCOUNT][REGION].get_function(function_arn)
+    answer, failed = _run_handler(function, json.dumps(event))
+    return json.loads(answer), failed
+
+
+# ---------------------------------------------------------------------------------------------------- gap 6: DynamoDB
+
+_dynamodb_lock = threading.RLock()
+
+
+def _dynamodb_request(self: Any) -> Any:
+    # Gap 6: moto's DynamoDB has no lock at all. A failed transaction puts back a copy of whole tables and so undoes
+    # what others wrote meanwhile, a new item is visible before its attributes, iteration breaks. One request at a time,
+    # from reading the parameters to writing the answer, mends all of it.
+    with _dynamodb_lock:
+        return _original["DynamoHandler.call_action"](self)
+
+
+# -------------------------------------------------------------------------------------- gap 7: aliases and versions
+
+
+def _machine(arn: str) -> str:
+    """The state machine's own ARN, of that of a version or alias: `…:stateMachine:name[:qualifier]`."""
+    return ":".join(arn.split(":")[:7])
+
+
+_start_lock = threading.Lock()
+
+
+def _start_execution(
+    self: Any, state_machine_arn: str, name: str | None = None, execution_input: Any = None, trace_header: Any = None
+) -> Any:
+    # Gap 7: started by the ARN of a version or alias, moto fails. It also looks for the name and then adds the
+    # execution, so that two requests at once start two.
+    name = name or str(uuid.uuid4())
+    self._validate_name(name)
+    with _start_lock:
+        return _original["StepFunctionsParserBackend.start_execution"](
+            self, state_machine_arn, name, execution_input, trace_header
+        )
+
+
+def _describe_machine(self: Any, arn: str) -> Any:
+    return _original["StepFunctionsParserBackend.describe_state_machine"](self, _machine(arn))
+
+
+# ---------------------------------------------------------------- executions that end otherwise than by themselves
+
+_status_lock = threading.RLock()
+
+
+def _close(execution: Any) -> None:
+    """Nothing is added to the history any more, and nobody waits: the threads run out of work and end."""
+    env = execution.exec_worker.env
+    env.event_manager.add_event = lambda *_, **__: 0
+    for token, endpoint in list(env.callback_pool_manager._pool.items()):
+        _tokens.close(token, endpoint)
+        endpoint.interrupt_all()
+
+
+def _stop(self: Any, stop_date: datetime, error: str | None, cause: str | None) -> None:
+    # moto marks the execution, but a state that waits for a token goes on waiting, and its execution RUNNING, until its
+    # own timeout; then its Catch runs into the mark, and the execution becomes FAILED. AWS stops it at once.
+    while self.exec_worker.env is None:
+        time.sleep(0.01)
+    with _status_lock:
+        if self.exec_status != ExecutionStatus.RUNNING:
+            return
+        env = self.exec_worker.env
+        env.set_stop(stop_date=stop_date, cause=cause, error=error)
+        details = ExecutionAbortedEventDetails(error=error, cause=cause)
+        env.event_manager.add_event(
+            context=env.event_history_context,
+            event_type=HistoryEventType.ExecutionAborted,
+            event_details=EventDetails(executionAbortedEventDetails=details),
+        )
+        _close(self)
+        self.stop_date, self.error, self.cause = stop_date, error or None, cause or None
+        self.exec_status = ExecutionStatus.ABORTED
+    _tell_closed(self)
+
+
+def _reflect_status(self: Any) -> None:
+    execution = self.execution
+    with _status_lock:
+        if execution.exec_status != ExecutionStatus.RUNNING:
+            return
+        env = execution.exec_worker.env
+        _original["BaseExecutionWorkerCommunication._reflect_execution_status"](self)
+        if execution.exec_status == ExecutionStatus.SUCCEEDED:
+            # moto answers a string as it is, where AWS answers JSON.
+            execution.output = json.dumps(execution.output)
+        if execution.exec_status == ExecutionStatus.TIMED_OUT:
+            env.event_manager.add_event(
+                context=env.event_history_context,
+                event_type=HistoryEventType.ExecutionTimedOut,
+                event_details=EventDetails(executionTimedOutEventDetails=ExecutionTimedOutEventDetails()),
+            )
+        _close(execution)
+    _tell_closed(execution)
+
+
+def _tell_closed(execution: Any) -> None:
+    # moto sends no status-change events.
+    if execution.exec_status == ExecutionStatus.SUCCEEDED:
+        return
+    event = {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Step Functions Execution Status Change",
+        "source": "aws.states",
+        "account": ACCOUNT,
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": REGION,
+        "resources": [execution.exec_arn],
+        "detail": {
+            "executionArn": execution.exec_arn,
+            "stateMachineArn": execution.state_machine_arn,
+            "name": execution.name,
+            "status": execution.status,
+            "startDate": int(execution.start_date.timestamp() * 1000),
+            "stopDate": int(execution.stop_date.timestamp() * 1000),
+        },
+    }
+    for listener in on_execution_closed:
+        listener(event)
+
+
+def _status(self: Any) -> str:
+    # An execution is in moto's list before it has a status.
+    return str((self.exec_status or ExecutionStatus.RUNNING).value)
+
+
+def _error_matches(self: Any, env: Any) -> None:
+    # moto lets States.ALL catch what AWS does not let it catch.
+    if (
+        env.stack[-1].error_name in ("States.Runtime", "States.DataLimitExceeded")
+        and error_equals.ErrorEqualsDecl._STATE_ALL_ERROR in self.error_names
+    ):
+        env.stack.pop()
+        env.stack.append(False)
+        return
+    _original["ErrorEqualsDecl._eval_body"](self, env)
+
+
+# ------------------------------------------------------------------------------------------- speed, faults, counting
+
+
+@functools.cache
+def _shared_client(region: str, service: str) -> Any:
+    config = Config(parameter_validation=False, retries={"total_max_attempts": 1}, user_agent_extra=f"caller/{STATES}")
+    return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+
+
+def _client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+    # moto makes a new client for every task.
+    del state_credentials
+    with _client_lock:
+        return _shared_client(region, service)
+
+
+_client_lock = threading.Lock()
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(definition: str) -> Any:
+    # moto parses the definition anew for every execution (0.3 s for the payment workflow). What it makes of it keeps
+    # nothing between states: the interpreter's memory is in the environment.
+    return _original["AmazonStateLanguageParser.parse"](definition)
+
+
+def _aws_call(self: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
+    """Every call of every client goes through here, below the SDK's retries."""
+    if not self.enabled:
+        return None
+    operation = event_name.removeprefix("before-send.")
+    caller = current_function.get()
+    if caller is None and f"caller/{STATES}" in _text(request.headers.get("User-Agent", "")):
+        caller = STATES
+    counts.operation(caller, operation)
+    kind = aws_faults.take(operation, caller)
+    if kind is None:
+        return _original["BotocoreStubber.__call__"](self, event_name, request, **kwargs)
+    if kind == "unanswered":
+        _original["BotocoreStubber.__call__"](self, event_name, request, **kwargs)
+        if caller != STATES:
+            raise ReadTimeoutError(endpoint_url=request.url)
+    items = len(json.loads(request.body).get("TransactItems", [])) if kind == "conflict" else 0
+    status, headers, body = faults.answer(operation, kind, items=items)
+    return AWSResponse(request.url, status, headers, MockRawResponse(body))  # type: ignore[arg-type]
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _put_events(self: Any, events: list[dict[str, Any]]) -> Any:
+    answer = _original["EventsBackend.put_events"](self, events)
+    for entry, result in zip(events, answer, strict=True):
+        if "EventId" in result:
+            bus = str(entry.get("EventBusName") or "default").rpartition("/")[2]
+            at = datetime.now(UTC).isoformat()
+            announced.append(Announced(bus, entry["Source"], entry["DetailType"], json.loads(entry["Detail"]), at))
+    return answer
+
+
+# ------------------------------------------------------------------------------------------------------ putting it in
+
+_original: dict[str, Any] = {}
+
+
+def _replace(owner: Any, attribute: str, replacement: Any) -> None:
+    _original[f"{owner.__name__}.{attribute}"] = getattr(owner, attribute, None)
+    setattr(owner, attribute, replacement)
+
+
+def install() -> None:
+    """Closes every gap, once a process."""
+    if _original:
+        return
+    backend = interpreter.StepFunctionsParserBackend
+    _replace(string_expression.StringJSONata, "_eval_body", _evaluate_jsonata)
+    _replace(timeouts.TimeoutSecondsJSONata, "_eval_seconds", functools.partialmethod(_whole_seconds, least=1))
+    _replace(wait_seconds.SecondsJSONata, "_get_wait_seconds", functools.partialmethod(_whole_seconds, least=0))
+    _replace(nested.StateTaskServiceSfn, "_normalise_parameters", _nested_parameters)
+    _replace(nested.StateTaskServiceSfn, "_normalise_response", _nested_response)
+    _replace(callback_pool.CallbackPoolManager, "add", _add_endpoint)
+    _replace(backend, "send_task_success", _send_task_success)
+    _replace(backend, "send_task_failure", _send_task_failure)
+    _replace(callbacks.StateTaskServiceCallback, "_wait_for_task_token_timeout", _wait_for_answer)
+    _replace(execute_state.ExecutionState, "_evaluate_with_timeout", _evaluate_with_timeout)
+    _replace(timeouts.Timeout, "_eval_body", _timeout_seconds)
+    _replace(lambda_models.LambdaSimpleBackend, "invoke", _invoke)
+    _replace(dynamodb_responses.DynamoHandler, "call_action", _dynamodb_request)
+    _replace(backend, "start_execution", _start_execution)
+    _replace(backend, "describe_state_machine", _describe_machine)
+    _replace(executions.Execution, "stop", _stop)
+    _replace(executions.Execution, "status", property(_status))
+    _replace(executions.BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_status)
+    _replace(error_equals.ErrorEqualsDecl, "_eval_body", _error_matches)
+    _replace(asl_parser.AmazonStateLanguageParser, "parse", staticmethod(_parse))
+    _replace(BotocoreStubber, "__call__", _aws_call)
+    _replace(events_models.EventsBackend, "put_events", _put_events)
+    for module in [*filter(lambda module: hasattr(module, "boto_client_for"), sys.modules.values())]:
+        _replace(module, "boto_client_for", _client_for)
+    # Failures are in the execution's history; moto also writes each of them, with the whole state, to the screen.
+    for name in ("_log_exception", "_log_failure_event_exception"):
+        _replace(eval_component.EvalComponent, name, lambda *_, **__: None)
+    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
+
+
+def start() -> mock_aws:
+    """An empty AWS in this process, from here to its `stop()` (give it to `stop`)."""
+    install()
+    aws = mock_aws(config=CONFIG)
+    aws.start()
+    _tokens.clear()
+    counts.clear()
+    aws_faults.clear()
+    announced.clear()
+    on_execution_closed.clear()
+    return aws
+
+
+def stop(aws: mock_aws) -> None:
+    """Ends every execution and its threads, and forgets everything."""
+    on_execution_closed.clear()
+    for account in interpreter.stepfunctions_parser_backends.values():
+        for backend in account.values():
+            for execution in backend._get_executions(ExecutionStatus.RUNNING):
+                execution.stop(datetime.now(UTC), "Stopped", "the local stack stops")
+    deadline = time.monotonic() + 5
+    for thread in interpreter_utils.TMP_THREADS:
+        thread.join(max(0, deadline - time.monotonic()))
+    interpreter_utils.TMP_THREADS.clear()
+    aws.stop()
+    _output.release()
