@@ -1,7 +1,7 @@
 """What goes in and out of the states and the HTTP routes (contracts.md). Unknown fields are refused."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -213,3 +213,49 @@ class WebhookResponse(Contract):
     event_type: str
     processing_result: Literal["success", "duplicate", "skipped"]
     message: str
+
+
+# Stripe.
+
+
+class StripeEventData(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    object: dict[str, Any]
+
+
+class StripeEvent(BaseModel):
+    """The envelope of a webhook event; what it does not name is Stripe's business and may change."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    id: Annotated[str, StringConstraints(pattern=r"^evt_[0-9A-Za-z_]{1,200}$")]
+    type: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    data: StripeEventData
+
+    @property
+    def object(self) -> dict[str, Any]:
+        return self.data.object
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Texts only: what else stands there is not ours."""
+        metadata = self.object.get("metadata")
+        if not isinstance(metadata, dict):
+            return {}
+        return {name: value for name, value in metadata.items() if isinstance(value, str)}
+
+    @property
+    def payment_intent(self) -> str | None:
+        """The PaymentIntent's id, whether the object is one or refers to one."""
+        of = (
+            self.object.get("id")
+            if self.object.get("object") == "payment_intent"
+            else self.object.get("payment_intent")
+        )
+        return of if isinstance(of, str) else None
+
+    @property
+    def checkout_session(self) -> str | None:
+        of = self.object.get("id") if self.object.get("object") == "checkout.session" else None
+        return of if isinstance(of, str) else None

@@ -45,6 +45,43 @@ def amount_payable(reservation: Reservation) -> bool:
     return MIN_AMOUNT <= reservation.total_amount <= MAX_AMOUNT
 
 
+def new_payment(
+    reservation: Reservation, *, hold: timedelta, success_url: str, cancel_url: str, now: datetime
+) -> Payment:
+    """The payment item of a booking that has none yet; its hold began when the reservation was made."""
+    return Payment(
+        payment_id=payment_id_of(reservation.reservation_id),
+        reservation_id=reservation.reservation_id,
+        status="pending",
+        customer_id=reservation.customer_id,
+        hold_expires_at=reservation.created_at + hold,
+        success_url=success_url,
+        cancel_url=cancel_url,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def handed_out(payment: Payment, reservation: Reservation, *, margin: timedelta, now: datetime) -> bool:
+    """Whether the current session may be given to the guest.
+
+    Only while the payment awaits it, the reservation is pending at the session's price, and the window is not about
+    to end (`margin`).
+    """
+    attempt = payment.current
+    return (
+        payment.status == "pending"
+        and payment.awaiting == "payment"
+        and payment.cancel_requested_at is None
+        and reservation.status == "pending"
+        and attempt is not None
+        and attempt.status == "open"
+        and attempt.checkout_url is not None
+        and attempt.amount == reservation.total_amount
+        and now + margin < attempt.deadline
+    )
+
+
 def booking_gone(booking: Booking) -> bool:
     """Whether the reservation can no longer be confirmed, or the guest has asked to cancel it."""
     payment = booking.payment

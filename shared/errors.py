@@ -4,6 +4,8 @@
     ├── Transient                 try the same thing again
     │   ├── StripeUnavailable     no answer, rate limit, 5xx, or our key is refused or cannot be read
     │   ├── SecretUnavailable     the parameter store does not answer (to a state: StripeUnavailable)
+    │   ├── WorkflowUnavailable   Step Functions does not answer or is over its limits
+    │   ├── NotWaiting            the workflow is between two states, or dead
     │   └── StoreBusy             a write lost a race, was throttled, or its answer was lost
     └── Permanent                 again would change nothing; the workflow takes another way
         ├── ReservationNotPayable not pending, nights lost, cancel requested, total outside Stripe's bounds
@@ -37,6 +39,14 @@ class StripeUnavailable(Transient):
 
 class SecretUnavailable(Transient):
     """A secret could not be read."""
+
+
+class WorkflowUnavailable(Transient):
+    """An execution could not be started, or a waiting state not resumed."""
+
+
+class NotWaiting(Transient):
+    """No state of the payment's workflow waits for what has happened."""
 
 
 class StoreBusy(Transient):

@@ -6,7 +6,7 @@ answer becomes StoreBusy; a condition that did not hold becomes False or None, f
 
 import functools
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,9 @@ BUSY: frozenset[str] = frozenset(
         "TransactionInProgressException",
     }
 )
+
+EVENT_TTL = timedelta(days=90)
+LOOK_INTERVAL, MAX_LOOKS = timedelta(seconds=5), 20
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -164,6 +167,85 @@ def record_findings(payment: Payment, findings: Mapping[AttemptKey, Finding], *,
         changes.set("updated_at", iso(now))
         changes.require("attribute_exists({})", "payment_id")
         _update(payment.payment_id, changes)
+
+
+def grant_attempt(payment_id: str, *, now: datetime) -> bool:
+    """Allow one more attempt; False when the payment is no longer pending."""
+    changes = _Changes()
+    changes.increase("attempts_granted", 1)
+    changes.set("updated_at", iso(now))
+    changes.require("{} = {}", "status", value="pending")
+    return _update(payment_id, changes)
+
+
+def claim_look(payment: Payment, *, now: datetime) -> bool:
+    """Whether a reader may make the workflow look now: every 5 s at most, 20 times per attempt."""
+    key, attempt = payment.current_attempt, payment.current
+    if key is None or attempt is None or attempt.looks >= MAX_LOOKS:
+        return False
+    if attempt.looked_at is not None and now < attempt.looked_at + LOOK_INTERVAL:
+        return False
+    changes = _Changes()
+    changes.set(f"attempts.{key}.looks", attempt.looks + 1)
+    changes.set(f"attempts.{key}.looked_at", iso(now))
+    changes.require("{} = {}", f"attempts.{key}.looks", value=attempt.looks)
+    return _update(payment.payment_id, changes)
+
+
+def record_decline(payment_id: str, key: AttemptKey, charge: str, code: str, message: str) -> bool:
+    """Note a card that was declined inside an attempt's session; the same charge twice is one decline."""
+    changes = _Changes()
+    changes.set(f"attempts.{key}.declines.{charge}", code)
+    changes.set(f"attempts.{key}.failure_code", code)
+    changes.set(f"attempts.{key}.failure_message", message)
+    changes.require("attribute_exists({})", f"attempts.{key}.declines")
+    return _update(payment_id, changes)
+
+
+def doubt_attempt(payment_id: str, key: AttemptKey, session_id: str | None) -> bool:
+    """Take a closed attempt for one that may have brought money after all, so that the next look asks Stripe."""
+    changes = _Changes()
+    changes.set(f"attempts.{key}.status", "abandoned")
+    if session_id is not None:
+        changes.default(f"attempts.{key}.stripe_checkout_session_id", session_id)
+    changes.require("{} = {}", f"attempts.{key}.status", value="closed")
+    return _update(payment_id, changes)
+
+
+# Writing: webhook events.
+
+
+def event_processed(event_id: str) -> bool:
+    """Whether the event was recorded with its effect done."""
+    item = _ask(
+        lambda: _client().get_item(
+            TableName=settings().webhook_events_table, Key=_dynamo({"event_id": event_id}), ConsistentRead=True
+        )
+    ).get("Item")
+    return item is not None and _python(item)["processing_result"] != "error"
+
+
+def record_event(event_id: str, fields: Mapping[str, str | None], *, now: datetime) -> bool:
+    """Record an event once its effect is durable, or as an `error`, which a later success replaces.
+
+    False when it was recorded as processed before.
+    """
+    item = {name: value for name, value in fields.items() if value is not None}
+    record = {**item, "event_id": event_id, "ttl": int((now + EVENT_TTL).timestamp())}
+    try:
+        _ask(
+            lambda: _client().put_item(
+                TableName=settings().webhook_events_table,
+                Item=_dynamo(record),
+                ConditionExpression="attribute_not_exists(event_id) OR processing_result = :error",
+                ExpressionAttributeValues=_dynamo({":error": "error"}),
+            )
+        )
+    except ClientError as error:
+        if _code(error) == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
 
 
 # Writing: whole bookings.

@@ -1,0 +1,207 @@
+"""Route POST /webhooks/stripe: what Stripe tells us makes the workflow look; it never says what happened.
+
+Order of work: verify the signature on the raw bytes, find the payment, act, record the event. Nothing is recorded as
+processed before its effect is durable. Answers: 400 what cannot be verified or read; 200 done, duplicate or not
+ours; 5xx what could not be done, so that Stripe sends it again.
+Changes: declines and doubts on the payment item, webhook events; resumes the waiting state.
+Safe to run twice: a signal only causes a look, declines are kept by charge id, an event is recorded once.
+"""
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from shared import store, workflow
+from shared.contracts import ErrorResponse, StripeEvent, WebhookResponse
+from shared.domain import payment_id_of
+from shared.errors import ApiError, NotWaiting, Transient
+from shared.models import Attempt, Payment, iso
+from shared.observability import bind, count, entry_point, logger
+from shared.secrets import refreshed, secret
+from shared.settings import settings
+from shared.signature import secrets_in, verified
+
+MONEY = frozenset(
+    {
+        "checkout.session.completed",
+        "checkout.session.async_payment_succeeded",
+        "payment_intent.succeeded",
+    }
+)
+ENDED = frozenset({"checkout.session.expired", "checkout.session.async_payment_failed"})
+DECLINED = "payment_intent.payment_failed"
+
+# How long a money event waits for the workflow to come to rest between two states.
+PATIENCE, PAUSE = 3.0, 0.2  # seconds
+
+type Result = Literal["success", "duplicate", "skipped"]
+
+
+@entry_point
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Answer in the REST proxy shape."""
+    request_id = event["requestContext"]["requestId"]
+    try:
+        body = _body(event)
+        _verify(body, _header(event, "stripe-signature"))
+        answer = _process(_parsed(body), sha256(body).hexdigest())
+        count("WebhookEvents", result=answer.processing_result)
+        return _response(200, answer.model_dump_json(), request_id)
+    except ApiError as error:
+        told, status = error, error.status
+    except Transient as error:
+        logger.warning("not processed", error=type(error).__name__, reason=str(error))
+        told, status = _again(), 503
+    except Exception:  # noqa: BLE001 - whatever it is, Stripe must send the event again
+        logger.exception("not processed")
+        told, status = _again(), 500
+    count("WebhookEvents", result=told.error_code)
+    refused = ErrorResponse(error_code=told.error_code, message=told.message, recovery=told.recovery)
+    return _response(status, refused.model_dump_json(exclude_none=True), request_id)
+
+
+def _again() -> ApiError:
+    return ApiError(500, "INTERNAL_ERROR", "The event could not be processed.", "Send it again.")
+
+
+def _response(status: int, body: str, request_id: str) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json", "x-correlation-id": request_id},
+        "body": body,
+    }
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(body).encode(errors="replace")
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error as error:
+        raise _unreadable() from error
+
+
+def _header(event: Mapping[str, Any], name: str) -> str:
+    headers = event.get("headers") or {}
+    return next((str(value) for key, value in headers.items() if key.lower() == name), "")
+
+
+def _verify(body: bytes, header: str) -> None:
+    parameter = settings().stripe_webhook_secret_parameter
+    now = datetime.now(UTC)
+    if verified(body, header, secrets_in(secret(parameter)), now):
+        return
+    rolled = refreshed(parameter)
+    if rolled is None or not verified(body, header, secrets_in(rolled), now):
+        raise ApiError(
+            400, "INVALID_SIGNATURE", "The signature does not fit the body.", "Check the endpoint's signing secret."
+        )
+
+
+def _unreadable() -> ApiError:
+    return ApiError(400, "INVALID_PAYLOAD", "The body is not a Stripe event.", "Send the event as Stripe made it.")
+
+
+def _parsed(body: bytes) -> StripeEvent:
+    try:
+        return StripeEvent.model_validate(json.loads(body))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, ValidationError) as error:
+        raise _unreadable() from error
+
+
+def _process(event: StripeEvent, payload_hash: str) -> WebhookResponse:
+    """Act, then record. Raises Transient, after recording the failure, when Stripe shall send the event again."""
+    bind(stripe_event_id=event.id, stripe_event_type=event.type, stripe_id=event.object.get("id"))
+    if store.event_processed(event.id):
+        return _told(event, "duplicate", "processed before")
+    payment = _payment(event)
+    record: dict[str, str | None] = {
+        "event_type": event.type,
+        "payload_hash": payload_hash,
+        "payment_id": None if payment is None else payment.payment_id,
+        "reservation_id": None if payment is None else payment.reservation_id,
+    }
+    now = datetime.now(UTC)
+    try:
+        result, message = _act(event, payment) if payment else ("skipped", "no payment of ours")
+    except Transient as error:
+        failed = {**record, "processing_result": "error", "error_message": type(error).__name__}
+        store.record_event(event.id, failed, now=now)
+        raise
+    done = {**record, "processing_result": result, "processed_at": iso(now)}
+    if not store.record_event(event.id, done, now=now):
+        return _told(event, "duplicate", "processed meanwhile")
+    logger.info("webhook", result=result, outcome=message)
+    return _told(event, result, message)
+
+
+def _told(event: StripeEvent, result: Result, message: str) -> WebhookResponse:
+    return WebhookResponse(event_id=event.id, event_type=event.type, processing_result=result, message=message)
+
+
+def _payment(event: StripeEvent) -> Payment | None:
+    """The payment that the event's metadata names; None where it is not ours, or names one that does not exist."""
+    reservation_id, payment_id = event.metadata.get("reservation_id"), event.metadata.get("payment_id")
+    if not reservation_id or payment_id != payment_id_of(reservation_id):
+        return None
+    payment = store.read_payment(payment_id)
+    bind(payment_id=payment_id, reservation_id=reservation_id)
+    return payment
+
+
+def _act(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
+    key = event.metadata.get("attempt", "")
+    attempt = payment.attempts.get(key)
+    if event.type in MONEY:
+        return _money(event, payment, key, attempt)
+    if event.type in ENDED:
+        return _ended(payment, attempt)
+    if event.type == DECLINED and attempt is not None:
+        return _declined(event, payment, key)
+    return "skipped", "nothing to do for this type of event"
+
+
+def _money(event: StripeEvent, payment: Payment, key: str, attempt: Attempt | None) -> tuple[Result, str]:
+    """Make the workflow look at this money; wait while it is between two states."""
+    pi = event.payment_intent
+    until = time.monotonic() + PATIENCE
+    if attempt is not None and attempt.status == "closed" and pi not in payment.captures:
+        # The next look shall ask about this session too.
+        store.doubt_attempt(payment.payment_id, key, event.checkout_session)
+    while True:
+        if pi in payment.captures:
+            return "duplicate", "the capture is recorded"
+        if payment.status == "pending" and payment.task_token and workflow.signal(payment.task_token, "look"):
+            return "success", "the workflow looks"
+        if time.monotonic() > until:
+            raise NotWaiting(payment.status)
+        time.sleep(PAUSE)
+        payment = store.read_payment(payment.payment_id) or payment
+
+
+def _ended(payment: Payment, attempt: Attempt | None) -> tuple[Result, str]:
+    """A session that ended without money: worth a look only while we take it for open."""
+    if payment.status != "pending" or attempt is None or attempt.status in {"closed", "paid"}:
+        return "skipped", "known"
+    if payment.task_token and workflow.signal(payment.task_token, "look"):
+        return "success", "the workflow looks"
+    return "skipped", "the workflow is looking already"
+
+
+def _declined(event: StripeEvent, payment: Payment, key: str) -> tuple[Result, str]:
+    """Note the declined charge; the session stays open and the guest may go on trying."""
+    error = event.object.get("last_payment_error") or {}
+    code = str(error.get("decline_code") or error.get("code") or "declined")
+    message = str(error.get("message") or "The card was declined.")
+    charge = str(event.object.get("latest_charge") or event.object["id"])
+    store.record_decline(payment.payment_id, key, charge, code, message)
+    count("Declines")
+    return "success", "the decline is recorded"

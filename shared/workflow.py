@@ -1,0 +1,92 @@
+"""Step Functions, in our verbs: the only module that starts executions or resumes waiting states."""
+
+import functools
+import json
+from typing import TYPE_CHECKING, Literal
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import WorkflowUnavailable
+from shared.models import Payment, iso
+from shared.observability import logger
+from shared.settings import starter_settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+type Signal = Literal["look", "retry", "cancel"]
+
+BUSY: frozenset[str] = frozenset(
+    {
+        "ExecutionLimitExceeded",
+        "InternalServerException",
+        "KmsThrottlingException",
+        "ServiceUnavailable",
+        "ThrottlingException",
+    }
+)
+CLOSED: frozenset[str] = frozenset({"TaskDoesNotExist", "TaskTimedOut"})
+
+
+@functools.cache
+def _client() -> "SFNClient":
+    return boto3.client(
+        "stepfunctions",
+        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+    )
+
+
+def start_payment(payment: Payment) -> None:
+    """Start the booking's execution, named after the reservation; one that exists already is as good.
+
+    Raises WorkflowUnavailable.
+    """
+    _start(
+        starter_settings().payment_state_machine_arn,
+        payment.reservation_id,
+        {
+            "reservation_id": payment.reservation_id,
+            "payment_id": payment.payment_id,
+            "hold_expires_at": iso(payment.hold_expires_at),
+            "success_url": payment.success_url,
+            "cancel_url": payment.cancel_url,
+        },
+    )
+
+
+def signal(token: str, what: Signal) -> bool:
+    """Resume the state that waits with this token; False when it waits no longer, so that the item says what is.
+
+    Raises WorkflowUnavailable. A token that never was one is a defect of ours and raises ClientError.
+    """
+    try:
+        _client().send_task_success(taskToken=token, output=json.dumps({"signal": what}))
+    except ClientError as error:
+        if _code(error) in CLOSED:
+            return False
+        raise _translated(error) from error
+    except BotoCoreError as error:
+        raise WorkflowUnavailable(type(error).__name__) from error
+    logger.info("signalled", signal=what)
+    return True
+
+
+def _start(arn: str, name: str, given: dict[str, str]) -> None:
+    try:
+        _client().start_execution(stateMachineArn=arn, name=name, input=json.dumps(given, sort_keys=True))
+    except ClientError as error:
+        # Running, or closed within 90 days: either way the payment item tells what is.
+        if _code(error) != "ExecutionAlreadyExists":
+            raise _translated(error) from error
+    except BotoCoreError as error:
+        raise WorkflowUnavailable(type(error).__name__) from error
+
+
+def _translated(error: ClientError) -> Exception:
+    return WorkflowUnavailable(_code(error)) if _code(error) in BUSY else error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code"))
