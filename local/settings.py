@@ -1,0 +1,8 @@
+"""Secrets of the local stack: made anew at every start, so that none can leak from a file or be mistaken for a real one."""
+
+import secrets
+from typing import Final
+
+STRIPE_API_KEY: Final = f"sk_test_local_{secrets.token_hex(16)}"
+PUBLISHABLE_KEY: Final = f"pk_test_local_{secrets.token_hex(16)}"
+WEBHOOK_SECRET: Final = f"whsec_local_{secrets.token_hex(16)}"

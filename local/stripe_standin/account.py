@@ -1,0 +1,99 @@
+"""The Stripe account that the stand-in keeps: its objects, its clock, its events, and how it behaves where Stripe leaves a choice."""
+
+import copy
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal
+
+from local.stripe_standin.cards import Card
+from local.stripe_standin.clock import Clock
+from local.stripe_standin.errors import InvalidRequest, Json
+from local.stripe_standin.faults import Faults
+from local.stripe_standin.idempotency import IdempotencyKeys
+from local.stripe_standin.objects import API_VERSION, build, new_id
+from local.stripe_standin.request_log import Request
+from local.stripe_standin.webhooks import Webhooks
+
+# The API request that is being executed: events name it.
+current_request: ContextVar[Json | None] = ContextVar("current_request", default=None)
+
+
+class Account:
+    """Everything is changed under `lock`, in memory and at once: no handler holds it while it waits."""
+
+    def __init__(self, *, base_url: str, api_key: str) -> None:
+        self.base_url = base_url
+        self.api_keys = {api_key}
+        self.lock = threading.RLock()
+        self.clock = Clock(self.lock)
+        self.webhooks = Webhooks(self.lock, self.clock, self.endpoints)
+        self.faults = Faults()
+        self.idempotency = IdempotencyKeys(self.clock)
+        self.requests: list[Request] = []
+        # How long each call takes to execute; above 0 two calls with one idempotency key can meet.
+        self.latency_seconds = 0.0
+        self._objects: dict[str, Json] = {}
+        # By session: what its PaymentIntent is to be made of. By PaymentIntent: the card used last.
+        self.payment_intent_data: dict[str, Json] = {}
+        self.card_used: dict[str, Card] = {}
+        # What becomes of a 3-D Secure challenge in flight when its session expires; documented nowhere.
+        self.challenge_after_expiry: Literal["pays", "refused", "canceled"] = "pays"
+        # What the next refunds start as, whatever the card says; None leaves it to the card.
+        self.refund_status: Literal["pending", "requires_action", "failed"] | None = None
+        self.refund_delay_seconds = 1.0
+        self.dispute_delay_seconds = 0.2
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """The lock, with everything done that the clock has made due."""
+        with self.lock:
+            self.clock.run_due()
+            yield
+
+    def add(self, obj: Json) -> Json:
+        self._objects[obj["id"]] = obj
+        return obj
+
+    def remove(self, object_id: str) -> None:
+        del self._objects[object_id]
+
+    def fetch(self, object_id: str) -> Json | None:
+        return self._objects.get(object_id)
+
+    def get(self, kind: str, object_id: str, *, param: str | None = None) -> Json:
+        """The object, or Stripe's 404; `param` names the parameter that the id came in."""
+        found = self._objects.get(object_id)
+        if found is None or found["object"] != kind:
+            raise InvalidRequest(
+                f"No such {kind}: '{object_id}'", code="resource_missing", param=param or "id", status=404
+            )
+        return found
+
+    def all(self, kind: str, matches: Callable[[Json], bool] = lambda _: True) -> list[Json]:
+        """Oldest first."""
+        return [obj for obj in self._objects.values() if obj["object"] == kind and matches(obj)]
+
+    def endpoints(self) -> list[Json]:
+        return self.all("webhook_endpoint")
+
+    def emit(self, event_type: str, obj: Json, *, previous: Json | None = None) -> Future[None]:
+        """Record the event and send it; the future is done when the endpoints answered its first delivery, or none is under way."""
+        data = {"object": copy.deepcopy(obj)} | ({"previous_attributes": previous} if previous else {})
+        event = build(
+            "event",
+            id=new_id("evt"),
+            api_version=API_VERSION,
+            created=self.clock.timestamp(),
+            data=data,
+            pending_webhooks=0,
+            request=current_request.get() or {"id": None, "idempotency_key": None},
+            type=event_type,
+        )
+        return self.webhooks.send(self.add(event))
+
+    def close(self) -> None:
+        self.clock.close()
+        self.webhooks.close()
