@@ -54,7 +54,8 @@ def checkout_parameters(
     parameters: dict[str, Any] = {
         "mode": "payment",
         "submit_type": "book",
-        "payment_method_types": ["card"],
+        # A filter on what the dashboard offers; `payment_method_types` is gone since 2026-09-30.
+        "allowed_payment_method_types": ["card"],
         "line_items": [
             {
                 "quantity": 1,
