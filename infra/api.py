@@ -61,7 +61,6 @@ class Api(pulumi.ComponentResource):
             name=prefix,
             body=body,
             put_rest_api_mode="overwrite",
-            fail_on_warnings=True,
             endpoint_configuration={"types": "REGIONAL"},
             opts=inside,
         )

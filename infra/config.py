@@ -1,7 +1,7 @@
 """What a stack may be told (`pulumi config set KEY VALUE`), with defaults; a wrong value stops the program."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 from zoneinfo import available_timezones
 
 import pulumi
@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 _ORIGIN = re.compile(r"https://[a-z0-9.-]+(:\d+)?|http://(localhost|127\.0\.0\.1)(:\d+)?")
 _PLACEHOLDER_SECRET = "whsec_to_be_set_by_make_stripe_webhook"  # noqa: S105  no secret: what stands there before it
+_RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 
 type Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
 
@@ -27,6 +28,12 @@ def _time_zone(value: str) -> str:
     if value not in available_timezones():
         raise ValueError(f"{value!r} is not an IANA time zone")
     return value
+
+
+def _retention(days: int) -> int:
+    if days not in _RETENTIONS:
+        raise ValueError(f"CloudWatch keeps logs for one of {_RETENTIONS} days")
+    return days
 
 
 class Config(BaseModel):
@@ -69,13 +76,17 @@ class Config(BaseModel):
     throttle_burst: int = Field(default=200, ge=1, le=5_000)
     manage_api_gateway_account: bool = True
     """Whether this stack sets the role by which API Gateway logs: one setting for the whole account and region."""
-    log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = 30
+    log_retention_days: Annotated[int, AfterValidator(_retention)] = 30
     package: bool = True
     """Whether to build what Lambda is sent; the local stack runs the handlers from the working tree."""
 
     @classmethod
     def load(cls) -> Self:
         """The stack's configuration. Raises pulumi.RunError naming each wrong, missing or unknown key."""
+        if not re.fullmatch("[a-z0-9-]{1,20}", pulumi.get_stack()):
+            raise pulumi.RunError(
+                f"stack {pulumi.get_stack()!r}: its name, part of every other, must fit [a-z0-9-]{{1,20}}"
+            )
         project = f"{pulumi.get_project()}:"
         everything = {**get_config_env(), **CONFIG.get()}
         given = {key.removeprefix(project): value for key, value in everything.items() if key.startswith(project)}

@@ -1,0 +1,26 @@
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from tests.infra import worker
+
+type Deploy = Callable[..., worker.Seen]
+
+
+@pytest.fixture(scope="session")
+def deploy() -> Iterator[Deploy]:
+    """Deploys a stack with the given configuration and says what came of it; raises what the program raises."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+
+        def deploy_there(*, given_tables: tuple[str, ...] = (), **config: str | int) -> worker.Seen:
+            return process.submit(worker.deploy, config, given_tables).result()
+
+        yield deploy_there
+
+
+@pytest.fixture(scope="session")
+def stack(deploy: Deploy) -> worker.Seen:
+    """The stack of Pulumi.local.yaml as it is."""
+    return deploy()

@@ -1,0 +1,117 @@
+import contextvars
+
+import pulumi
+import pytest
+from pulumi.runtime import set_all_config
+from pulumi.runtime.settings import SETTINGS
+
+from infra.config import Config
+
+GOOD = {
+    "frontendUrl": "https://booking.example.com",
+    "stripeSecretKey": "sk_test_secret",
+    "stripePublishableKey": "pk_test_publishable",
+}
+
+
+def load(stack: str = "test", **changes: str | None) -> Config:
+    def run() -> Config:
+        SETTINGS.project, SETTINGS.stack = "booking-payments", stack
+        given = {key: value for key, value in {**GOOD, **changes}.items() if value is not None}
+        set_all_config(
+            {"aws:region": "eu-west-1", **{f"booking-payments:{key}": value for key, value in given.items()}}
+        )
+        return Config.load()
+
+    return contextvars.Context().run(run)
+
+
+def test_only_the_front_end_and_the_stripe_keys_have_to_be_given() -> None:
+    config = load()
+    assert config.checkout_window_seconds == 1800
+    assert config.hold_seconds == 86_400
+    assert config.max_attempts == 3
+    assert config.stripe_retry_seconds == 30
+    assert config.stripe_api_base == "https://api.stripe.com"
+    assert config.property_time_zone == "Europe/Madrid"
+    assert config.customer_id_claim == "custom:customer_id"
+    assert config.package
+    assert config.manage_api_gateway_account
+    assert config.cognito_user_pool_arn is config.operator_email is None
+    assert config.reservations_table is config.availability_table is None
+
+
+def test_values_are_text_as_pulumi_gives_them() -> None:
+    config = load(
+        frontendUrl="https://booking.example.com,http://localhost:3000",
+        checkoutWindowSeconds="3",
+        holdSeconds="12",
+        customerIdClaim="sub",
+        cognitoUserPoolArn="arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_Abc",
+        logRetentionDays="90",
+        manageApiGatewayAccount="false",
+    )
+    assert config.frontend_url == "https://booking.example.com,http://localhost:3000"
+    assert (config.checkout_window_seconds, config.hold_seconds, config.log_retention_days) == (3, 12, 90)
+    assert not config.manage_api_gateway_account
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("frontendUrl", None),
+        ("frontendUrl", ""),
+        ("frontendUrl", "booking.example.com"),
+        ("frontendUrl", "http://booking.example.com"),
+        ("frontendUrl", "https://booking.example.com/path"),
+        ("frontendUrl", "https://booking.example.com, https://other.example.com"),
+        ("checkoutWindowSeconds", "0"),
+        ("checkoutWindowSeconds", "half an hour"),
+        ("checkoutWindowSeconds", "86400"),
+        ("holdSeconds", "12.5"),
+        ("holdSeconds", "1799"),
+        ("maxAttempts", "0"),
+        ("stripeRetrySeconds", "-1"),
+        ("stripeApiBase", "https://api.stripe.com/"),
+        ("stripeApiBase", "api.stripe.com"),
+        ("propertyTimeZone", "Spain"),
+        ("customerIdClaim", "email"),
+        ("cognitoUserPoolArn", "eu-west-1_abc"),
+        ("operatorEmail", "operators"),
+        ("reservationsTable", "arn:aws:dynamodb:eu-west-1:123456789012:table/reservations"),
+        ("availabilityTable", ""),
+        ("stripeSecretKey", None),
+        ("stripeSecretKey", "pk_test_publishable"),
+        ("stripePublishableKey", "sk_test_secret"),
+        ("stripeWebhookSecret", "secret"),
+        ("throttleRate", "0"),
+        ("throttleBurst", "none"),
+        ("manageApiGatewayAccount", "perhaps"),
+        ("logRetentionDays", "31"),
+        ("package", ""),
+        ("frontEndUrl", "https://booking.example.com"),
+    ],
+)
+def test_a_wrong_value_stops_the_program_and_names_its_key(key: str, value: str | None) -> None:
+    with pytest.raises(pulumi.RunError, match=f"booking-payments:{key}: "):
+        load(**{key: value})
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(pulumi.RunError, match=r"maxAttempts.*\n.*package"):
+        load(maxAttempts="0", package="x")
+
+
+def test_a_wrong_secret_is_not_shown() -> None:
+    with pytest.raises(pulumi.RunError) as stopped:
+        load(stripeSecretKey="rather_secret")
+    assert "rather_secret" not in str(stopped.value)
+
+
+def test_secrets_are_not_shown_with_the_rest() -> None:
+    assert "sk_test_secret" not in repr(load())
+
+
+def test_a_stack_whose_name_cannot_be_part_of_every_name_is_refused() -> None:
+    with pytest.raises(pulumi.RunError, match=r"stack 'My\.Stack'"):
+        load(stack="My.Stack")

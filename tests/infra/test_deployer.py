@@ -1,0 +1,73 @@
+from typing import Any
+
+import pytest
+from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs
+
+from local.deployer import DeployError, Resource, _Aws, _Engine, _environment, _missing_outputs, _plain, _rest_api
+from tests.infra.conftest import Deploy
+from tests.infra.worker import Seen
+
+SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "sk_test_secret"}
+
+
+def register(type_: str, **inputs: Any) -> dict[Any, Any]:
+    return _Engine().new_resource(MockResourceArgs(type_, "thing", inputs, custom=True))[1]
+
+
+def test_a_type_it_does_not_know_stops_the_deployment() -> None:
+    with pytest.raises(DeployError, match="aws:s3/bucket:Bucket 'thing': the local stack does not know this type"):
+        register("aws:s3/bucket:Bucket")
+
+
+def test_a_look_up_it_does_not_know_stops_the_deployment() -> None:
+    with pytest.raises(DeployError, match="aws:kms/getKey:getKey"):
+        _Engine().call(MockCallArgs("aws:kms/getKey:getKey", {}, ""))
+
+
+def test_what_fails_is_named() -> None:
+    with pytest.raises(DeployError, match="aws:sns/topic:Topic 'thing': 'name'"):
+        register("aws:sns/topic:Topic")
+
+
+def test_an_output_that_is_not_given_is_an_error_where_it_is_used() -> None:
+    owner = _missing_outputs("aws:sns/topic:Topic")["owner"]
+    with pytest.raises(DeployError, match=r"'thing' uses aws:sns/topic:Topic\.owner, which the local stack does not"):
+        register("aws:ssm/parameter:Parameter", name="/p", value=f"of {owner}")
+
+
+def test_secrets_are_unwrapped_and_whole_numbers_are_integers() -> None:
+    assert _plain({"a": [SECRET, 30.0, 0.5, True, None]}) == {"a": ["sk_test_secret", 30, 0.5, True, None]}
+
+
+def test_sibling_path_variables_of_different_names_are_refused_as_api_gateway_does() -> None:
+    document = '{"paths": {"/payments/{id}/status": {}, "/payments/{payment_id}/retry": {}}}'
+    with pytest.raises(DeployError, match=r"\{id\} and \{payment_id\} in /payments/\{payment_id\}/retry"):
+        _rest_api(_Aws(), {"name": "api", "body": document, "putRestApiMode": "overwrite"})
+
+
+def test_functions_that_disagree_about_a_variable_are_refused() -> None:
+    functions = [
+        Resource("aws:lambda/function:Function", name, {"environment": {"variables": {"TABLE": table}}})
+        for name, table in (("one", "a"), ("two", "b"))
+    ]
+    with pytest.raises(DeployError, match="two: another function has another TABLE"):
+        _environment(functions)
+
+
+def test_a_wrong_value_stops_the_deployment(deploy: Deploy) -> None:
+    with pytest.raises(Exception, match="booking-payments:holdSeconds: "):
+        deploy(holdSeconds="soon")
+
+
+def test_a_key_that_does_not_exist_stops_the_deployment(deploy: Deploy) -> None:
+    with pytest.raises(Exception, match="booking-payments:hold: "):
+        deploy(hold=12)
+
+
+def test_given_values_win_over_the_stack_file_and_reach_the_functions(deploy: Deploy, stack: Seen) -> None:
+    changed = deploy(holdSeconds=12, checkoutWindowSeconds=3, stripeApiBase="http://127.0.0.1:8400/stripe").deployment
+    assert stack.deployment.environment["HOLD_SECONDS"] == "86400"
+    assert changed.environment["HOLD_SECONDS"] == "12"
+    assert changed.environment["CHECKOUT_WINDOW_SECONDS"] == "3"
+    assert changed.environment["STRIPE_API_BASE"] == "http://127.0.0.1:8400/stripe"
+    assert changed.environment["POWERTOOLS_TRACE_DISABLED"] == "1"

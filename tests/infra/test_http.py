@@ -1,0 +1,122 @@
+import json
+from typing import Any
+
+import pytest
+
+from infra.openapi import document
+from tests.infra.conftest import Deploy
+from tests.infra.test_program import inputs
+from tests.infra.worker import Seen
+
+ROUTES = {
+    ("post", "/payments/checkout-session"),
+    ("get", "/payments/{id}/status"),
+    ("post", "/payments/{id}/retry"),
+    ("post", "/payments/{id}/cancel"),
+    ("post", "/payments/{id}/refund"),
+    ("post", "/payments/{id}/attempts"),
+    ("post", "/payments/{id}/refunds/{refund_id}/resolution"),
+    ("post", "/webhooks/stripe"),
+}
+
+
+def operations(openapi: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(method, path): of for path, methods in openapi["paths"].items() for method, of in methods.items()}
+
+
+def test_routes(stack: Seen) -> None:
+    found = operations(stack.deployment.openapi).keys()
+    preflights = {("options", path) for _, path in ROUTES if path != "/webhooks/stripe"}
+    assert found == ROUTES | preflights
+
+
+def test_all_but_the_webhook_and_preflights_need_a_guests_token(stack: Seen) -> None:
+    """D-19."""
+    openapi = stack.deployment.openapi
+    open_ = {key for key, operation in operations(openapi).items() if operation.get("security") != [{"cognito": []}]}
+    assert {key for key in open_ if key[0] != "options"} == {("post", "/webhooks/stripe")}
+    scheme = openapi["components"]["securitySchemes"]["cognito"]
+    pool = stack.deployment.outputs["userPoolId"]
+    assert scheme["x-amazon-apigateway-authtype"] == "cognito_user_pools"
+    assert scheme["x-amazon-apigateway-authorizer"]["providerARNs"] == [
+        f"arn:aws:cognito-idp:eu-west-1:123456789012:userpool/{pool}"
+    ]
+
+
+def test_each_route_leads_to_its_function_which_lets_api_gateway_in(stack: Seen) -> None:
+    for (_, path), operation in operations(stack.deployment.openapi).items():
+        function = "stripe-webhook" if path == "/webhooks/stripe" else "payments-api"
+        integration = operation["x-amazon-apigateway-integration"]
+        assert (integration["type"], integration["httpMethod"]) == ("aws_proxy", "POST")
+        assert f":function:booking-local-{function}/invocations" in integration["uri"]
+    permissions = inputs(stack, "aws:lambda/permission:Permission")
+    assert {name: of["sourceArn"].partition("/")[2] for name, of in permissions.items()} == {
+        "payments-api": "api/*/payments/*",
+        "stripe-webhook": "api/POST/webhooks/stripe",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        ("UNAUTHORIZED", "401", "UNAUTHENTICATED"),
+        ("EXPIRED_TOKEN", "401", "UNAUTHENTICATED"),
+        ("ACCESS_DENIED", "403", "FORBIDDEN"),
+        ("WAF_FILTERED", "403", "FORBIDDEN"),
+        ("MISSING_AUTHENTICATION_TOKEN", "404", "NOT_FOUND"),
+        ("INVALID_SIGNATURE", "404", "NOT_FOUND"),
+        ("THROTTLED", "429", "TOO_MANY_REQUESTS"),
+        ("REQUEST_TOO_LARGE", "413", "REQUEST_TOO_LARGE"),
+        ("DEFAULT_4XX", None, "INVALID_REQUEST"),
+        ("DEFAULT_5XX", None, "INTERNAL_ERROR"),
+    ],
+)
+def test_what_api_gateway_answers_has_the_one_error_shape(
+    stack: Seen, kind: str, status: str | None, code: str
+) -> None:
+    """D-24."""
+    response = stack.deployment.openapi["x-amazon-apigateway-gateway-responses"][kind]
+    assert response.get("statusCode") == status
+    body = json.loads(response["responseTemplates"]["application/json"])
+    assert body.keys() == {"success", "error_code", "message", "recovery"}
+    assert (body["success"], body["error_code"]) == (False, code)
+    headers = response["responseParameters"]
+    assert headers["gatewayresponse.header.x-correlation-id"] == "context.requestId"
+    assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == "'http://localhost:8400'"
+
+
+def test_with_several_front_ends_the_gateways_own_answers_repeat_the_callers_origin() -> None:
+    openapi = document(
+        title="t",
+        payments_uri="p",
+        webhook_uri="w",
+        user_pool_arn="u",
+        origins=["https://a.example", "https://b.example"],
+    )
+    for response in openapi["x-amazon-apigateway-gateway-responses"].values():
+        origin = response["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"]
+        assert origin == "method.request.header.Origin"
+
+
+def test_requests_are_throttled(deploy: Deploy, stack: Seen) -> None:
+    """D-19."""
+    assert stack.deployment.stage == {"name": "api", "throttling": {"rate": 1000, "burst": 2000}}
+    assert deploy(throttleRate=5, throttleBurst=7).deployment.stage["throttling"] == {"rate": 5, "burst": 7}
+
+
+def test_a_changed_document_is_deployed(deploy: Deploy, stack: Seen) -> None:
+    def trigger(seen: Seen) -> str:
+        (deployment,) = inputs(seen, "aws:apigateway/deployment:Deployment").values()
+        return str(deployment["triggers"]["body"])
+
+    assert trigger(stack) != trigger(deploy(frontendUrl="https://booking.example.com"))
+
+
+def test_the_access_log_holds_neither_query_nor_claims_but_the_guests_id(stack: Seen) -> None:
+    (stage,) = inputs(stack, "aws:apigateway/stage:Stage").values()
+    log = json.loads(stage["accessLogSettings"]["format"])
+    assert log["correlation_id"] == "$context.requestId"
+    assert "querystring" not in str(log)
+    assert [value for value in log.values() if "claims" in value] == ["$context.authorizer.claims.sub"]
+    assert stage["accessLogSettings"]["destinationArn"].endswith(":log-group:/aws/apigateway/booking-local-payments")
+    assert stage["xrayTracingEnabled"] is True

@@ -1,0 +1,326 @@
+import json
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from shared.settings import Settings, StarterSettings
+from statemachines.render import fill
+from tests.infra.conftest import Deploy
+from tests.infra.worker import Seen
+
+STATE_FUNCTIONS = {
+    "create-checkout-session": 40,
+    "verify-payment": 60,
+    "expire-checkout-sessions": 120,
+    "confirm-reservation": 30,
+    "release-hold": 30,
+}
+HTTP_FUNCTIONS = {"payments-api": 28, "stripe-webhook": 20}
+FUNCTIONS = {**STATE_FUNCTIONS, **HTTP_FUNCTIONS}
+
+PAYMENTS = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-payments"
+RESERVATIONS = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-reservations"
+AVAILABILITY = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-availability"
+EVENTS = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-stripe-webhook-events"
+SECRET_KEY = "arn:aws:ssm:eu-west-1:123456789012:parameter/booking/local/stripe/secret_key"
+WEBHOOK_SECRET = "arn:aws:ssm:eu-west-1:123456789012:parameter/booking/local/stripe/webhook_secret"
+PAYMENT_WORKFLOW = "arn:aws:states:eu-west-1:123456789012:stateMachine:booking-local-payment"
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:booking-local-operators"
+BUS = "arn:aws:events:eu-west-1:123456789012:event-bus/booking-local-payments"
+
+
+def inputs(stack: Seen, type_: str) -> dict[str, dict[str, Any]]:
+    return {resource.name: resource.inputs for resource in stack.deployment.of_type(type_)}
+
+
+def allowed(stack: Seen, role: str) -> dict[str, set[str]]:
+    """Actions of a role by resource, without logs and traces, which all have alike."""
+    policy = json.loads(inputs(stack, "aws:iam/rolePolicy:RolePolicy")[role]["policy"])
+    result: dict[str, set[str]] = {}
+    for statement in policy["Statement"]:
+        assert statement["Effect"] == "Allow"
+        for resource in statement["Resource"]:
+            for action in statement["Action"]:
+                if not action.startswith(("logs:", "xray:")):
+                    result.setdefault(resource, set()).add(action.partition(":")[2])
+    return result
+
+
+def test_resources(stack: Seen) -> None:
+    assert Counter(resource.type.rpartition(":")[2] for resource in stack.deployment.resources) == {
+        "Table": 4,
+        "Parameter": 3,
+        "Topic": 1,
+        "EventBus": 1,
+        "UserPool": 1,
+        "UserPoolClient": 1,
+        "UserGroup": 1,
+        "Function": 7,
+        "StateMachine": 1,
+        "Role": 9,  # one a function, the state machine's, API Gateway's for logs
+        "RolePolicy": 8,
+        "RolePolicyAttachment": 1,
+        "LogGroup": 9,  # one a function, the state machine's, the access log
+        "RestApi": 1,
+        "Deployment": 1,
+        "Stage": 1,
+        "MethodSettings": 1,
+        "Permission": 2,
+        "Account": 1,
+    }
+
+
+def test_outputs(stack: Seen) -> None:
+    outputs = dict(stack.deployment.outputs)
+    api = outputs.pop("apiUrl")
+    assert re.fullmatch(r"https://\w+\.execute-api\.eu-west-1\.amazonaws\.com/api", api)
+    assert outputs.pop("webhookUrl") == f"{api}/webhooks/stripe"
+    assert outputs.pop("userPoolId").startswith("eu-west-1_")
+    assert outputs.pop("userPoolClientId")
+    assert outputs == {
+        "paymentStateMachineArn": PAYMENT_WORKFLOW,
+        "paymentsTable": "booking-local-payments",
+        "webhookEventsTable": "booking-local-stripe-webhook-events",
+        "reservationsTable": "booking-local-reservations",
+        "availabilityTable": "booking-local-availability",
+        "operatorTopicArn": TOPIC,
+        "eventBusName": "booking-local-payments",
+        "consoleUrl": "https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/",
+        "secretKeyParameter": "/booking/local/stripe/secret_key",
+        "webhookSecretParameter": "/booking/local/stripe/webhook_secret",
+    }
+
+
+# Data
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "indexes", "ttl"),
+    [
+        (
+            "payments",
+            "payment_id",
+            {
+                "reservation_id-index": ["reservation_id"],
+                "stripe_payment_intent_id-index": ["stripe_payment_intent_id"],
+                "status-index": ["status", "updated_at"],
+            },
+            None,
+        ),
+        ("stripe-webhook-events", "event_id", {"event_type-index": ["event_type", "processed_at"]}, "ttl"),
+        ("reservations", "reservation_id", {"status-index": ["status", "created_at"]}, None),
+        ("availability", "date", {}, None),
+    ],
+)
+def test_tables(stack: Seen, table: str, key: str, indexes: dict[str, list[str]], ttl: str | None) -> None:
+    """D-28: the event log has a time to live."""
+    made = stack.tables[f"booking-local-{table}"]
+    assert made["KeySchema"] == [{"AttributeName": key, "KeyType": "HASH"}]
+    assert made["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert made["SSEDescription"]["Status"] == "ENABLED"
+    found = made.get("GlobalSecondaryIndexes", [])
+    assert {index["IndexName"]: [part["AttributeName"] for part in index["KeySchema"]] for index in found} == indexes
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in found)
+    assert stack.ttl[f"booking-local-{table}"] == ttl
+    assert inputs(stack, "aws:dynamodb/table:Table")[table]["pointInTimeRecovery"] == {"enabled": True}
+
+
+def test_the_booking_platforms_tables_may_be_given(deploy: Deploy) -> None:
+    given = deploy(reservationsTable="bookings", availabilityTable="nights", given_tables=("bookings", "nights"))
+    assert set(inputs(given, "aws:dynamodb/table:Table")) == {"payments", "stripe-webhook-events"}
+    assert given.deployment.outputs["reservationsTable"] == "bookings"
+    assert given.deployment.environment["AVAILABILITY_TABLE"] == "nights"
+    tables = "arn:aws:dynamodb:eu-west-1:123456789012:table"
+    assert allowed(given, "release-hold").keys() == {PAYMENTS, f"{tables}/bookings", f"{tables}/nights"}
+
+
+def test_secrets_are_encrypted_parameters_and_nowhere_else(stack: Seen) -> None:
+    assert stack.parameters == {
+        "/booking/local/stripe/secret_key": "sk_test_secret",
+        "/booking/local/stripe/publishable_key": "pk_test_publishable",
+        "/booking/local/stripe/webhook_secret": "whsec_first",
+    }
+    parameters = inputs(stack, "aws:ssm/parameter:Parameter")
+    assert {parameter["type"] for parameter in parameters.values()} == {"SecureString"}
+    others = [r for r in stack.deployment.resources if r.type != "aws:ssm/parameter:Parameter"]
+    everything = str([resource.inputs for resource in others]) + str(stack.deployment.outputs)
+    assert not [secret for secret in stack.parameters.values() if secret in everything]
+
+
+def test_guests_read_their_customer_id_and_nobody_ever_changes_it(stack: Seen) -> None:
+    (pool,) = inputs(stack, "aws:cognito/userPool:UserPool").values()
+    (customer_id,) = pool["schemas"]
+    assert (customer_id["name"], customer_id["mutable"]) == ("customer_id", False)
+    (client,) = inputs(stack, "aws:cognito/userPoolClient:UserPoolClient").values()
+    assert "custom:customer_id" in client["readAttributes"]
+    assert "custom:customer_id" not in client["writeAttributes"]
+
+
+def test_the_booking_platforms_user_pool_may_be_given(deploy: Deploy) -> None:
+    arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_Abc"
+    given = deploy(cognitoUserPoolArn=arn, operatorEmail="operators@example.com", manageApiGatewayAccount="false")
+    made = {resource.type.rpartition(":")[2] for resource in given.deployment.resources}
+    assert made.isdisjoint({"UserPool", "UserPoolClient", "UserGroup", "Account", "RolePolicyAttachment"})
+    assert given.deployment.outputs["userPoolId"] == "eu-west-1_Abc"
+    schemes = given.deployment.openapi["components"]["securitySchemes"]
+    assert schemes["cognito"]["x-amazon-apigateway-authorizer"]["providerARNs"] == [arn]
+    (subscription,) = inputs(given, "aws:sns/topicSubscription:TopicSubscription").values()
+    assert (subscription["protocol"], subscription["endpoint"]) == ("email", "operators@example.com")
+
+
+# Functions
+
+
+def test_each_function_is_named_after_its_module(stack: Seen) -> None:
+    made = {name: (f["Handler"], f["Timeout"]) for name, f in stack.functions.items()}
+    assert made == {
+        f"booking-local-{name}": (f"lambdas.{name.replace('-', '_')}.handler", timeout)
+        for name, timeout in FUNCTIONS.items()
+    }
+    assert {(f["Runtime"], *f["Architectures"]) for f in stack.functions.values()} == {("python3.13", "arm64")}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_environment_is_the_settings_model(stack: Seen, name: str) -> None:
+    fields = {field.upper() for field in Settings.model_fields}
+    if name in HTTP_FUNCTIONS:
+        fields |= {field.upper() for field in StarterSettings.model_fields if field != "refund_state_machine_arn"}
+    environment = stack.functions[f"booking-local-{name}"]["Environment"]["Variables"]
+    powertools = {
+        "POWERTOOLS_SERVICE_NAME": "booking-payments",
+        "POWERTOOLS_METRICS_NAMESPACE": "BookingPayments",
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+        "POWERTOOLS_LOGGER_LOG_EVENT": "false",
+    }
+    assert environment.keys() == fields | powertools.keys()
+    assert powertools.items() <= environment.items()
+    Settings.model_validate({key.lower(): value for key, value in environment.items()})
+
+
+READ = {"GetItem", "BatchGetItem"}
+SETTLE = {*READ, "UpdateItem", "ConditionCheckItem"}
+ASK_STRIPE = {
+    PAYMENTS: {*READ, "UpdateItem"},
+    RESERVATIONS: READ,
+    AVAILABILITY: READ,
+    SECRET_KEY: {"GetParameter"},
+}
+ROLES: dict[str, dict[str, set[str]]] = {
+    "create-checkout-session": ASK_STRIPE,
+    "verify-payment": ASK_STRIPE,
+    "expire-checkout-sessions": ASK_STRIPE,
+    "confirm-reservation": {PAYMENTS: SETTLE, RESERVATIONS: SETTLE, AVAILABILITY: SETTLE},
+    "release-hold": {PAYMENTS: SETTLE, RESERVATIONS: SETTLE, AVAILABILITY: SETTLE},
+    "payments-api": {
+        PAYMENTS: {*READ, "PutItem", "UpdateItem"},
+        RESERVATIONS: READ,
+        AVAILABILITY: READ,
+        PAYMENT_WORKFLOW: {"StartExecution", "SendTaskSuccess"},
+    },
+    "stripe-webhook": {
+        PAYMENTS: {*READ, "UpdateItem"},
+        f"{PAYMENTS}/index/stripe_payment_intent_id-index": {"Query"},
+        RESERVATIONS: READ,
+        AVAILABILITY: READ,
+        EVENTS: {"GetItem", "PutItem", "UpdateItem"},
+        WEBHOOK_SECRET: {"GetParameter"},
+        PAYMENT_WORKFLOW: {"SendTaskSuccess"},
+        TOPIC: {"Publish"},
+    },
+    "payment-workflow": {
+        **{
+            f"arn:aws:lambda:eu-west-1:123456789012:function:booking-local-{name}{qualifier}": {"InvokeFunction"}
+            for name in STATE_FUNCTIONS
+            for qualifier in ("", ":*")
+        },
+        PAYMENTS: {"PutItem", "UpdateItem"},
+        BUS: {"PutEvents"},
+        TOPIC: {"Publish"},
+    },
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_may_do_exactly_this(stack: Seen, role: str) -> None:
+    """D-45."""
+    assert allowed(stack, role) == ROLES[role]
+
+
+def test_every_function_has_a_role_of_its_own(stack: Seen) -> None:
+    """D-45."""
+    roles = [function["Role"] for function in stack.functions.values()]
+    assert len(set(roles)) == len(roles) == len(FUNCTIONS)
+    assert inputs(stack, "aws:iam/rolePolicy:RolePolicy").keys() == ROLES.keys()
+
+
+def test_nothing_may_be_done_to_everything_except_where_aws_knows_no_names(stack: Seen) -> None:
+    for policy in inputs(stack, "aws:iam/rolePolicy:RolePolicy").values():
+        for statement in json.loads(policy["policy"])["Statement"]:
+            assert not [action for action in statement["Action"] if "*" in action]
+            if "*" in statement["Resource"]:
+                assert all(action.startswith(("xray:Put", "logs:")) for action in statement["Action"])
+
+
+def test_a_function_writes_to_its_own_log_only(stack: Seen) -> None:
+    for name in FUNCTIONS:
+        policy = json.loads(inputs(stack, "aws:iam/rolePolicy:RolePolicy")[name]["policy"])
+        (writing,) = [s for s in policy["Statement"] if s["Action"][0].startswith("logs:")]
+        log = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/booking-local-{name}:*"
+        assert writing["Resource"] == [log]
+        function = inputs(stack, "aws:lambda/function:Function")[name]
+        assert function["loggingConfig"]["logGroup"] == f"/aws/lambda/booking-local-{name}"
+
+
+def test_logs_are_kept_for_a_while_only(stack: Seen) -> None:
+    groups = inputs(stack, "aws:cloudwatch/logGroup:LogGroup")
+    assert {group["retentionInDays"] for group in groups.values()} == {30}
+
+
+# Workflow
+
+
+def test_every_placeholder_is_filled(stack: Seen) -> None:
+    definition = stack.definitions["booking-local-payment"]
+    assert fill(definition, {}) == definition
+    assert json.loads(definition)["TimeoutSeconds"] == 86_400 + 172_800
+
+
+def test_each_state_calls_the_function_of_its_name(stack: Seen) -> None:
+    states = json.loads(stack.definitions["booking-local-payment"])["States"]
+    called = {
+        name: state["Arguments"]["FunctionName"]
+        for name, state in states.items()
+        if state.get("Resource") == "arn:aws:states:::lambda:invoke"
+    }
+    prefix = "arn:aws:lambda:eu-west-1:123456789012:function:booking-local-"
+    assert called == {name.title().replace("-", ""): f"{prefix}{name}" for name in STATE_FUNCTIONS}
+
+
+def test_the_log_of_a_workflow_holds_no_data(stack: Seen) -> None:
+    machine = inputs(stack, "aws:sfn/stateMachine:StateMachine")["payment"]
+    logging = machine["loggingConfiguration"]
+    assert (logging["level"], logging["includeExecutionData"]) == ("ALL", False)
+    assert "/aws/vendedlogs/states/booking-local-payment:*" in logging["logDestination"]
+    assert machine["tracingConfiguration"] == {"enabled": True}
+    assert machine["type"] == "STANDARD"
+
+
+# All
+
+
+def test_everything_that_can_be_tagged_is(stack: Seen) -> None:
+    tags = {"project": "booking-payments", "environment": "local"}
+    untaggable = {
+        "Account",
+        "Deployment",
+        "MethodSettings",
+        "Permission",
+        "RolePolicy",
+        "RolePolicyAttachment",
+        "UserGroup",
+        "UserPoolClient",
+    }
+    without = {r.type.rpartition(":")[2] for r in stack.deployment.resources if r.inputs.get("tags") != tags}
+    assert without == untaggable

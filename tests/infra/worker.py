@@ -1,0 +1,60 @@
+"""Deploys in a process of its own: the program's and moto's global state never meets that of other tests."""
+
+from typing import Any, NamedTuple
+
+import boto3
+from moto import mock_aws
+
+from local import deployer
+
+SECRETS = {
+    "stripeSecretKey": "sk_test_secret",
+    "stripePublishableKey": "pk_test_publishable",
+    "stripeWebhookSecret": "whsec_first",
+}
+
+
+class Seen(NamedTuple):
+    """A deployment, and what the in-process AWS holds after it."""
+
+    deployment: deployer.Deployment
+    tables: dict[str, Any]
+    ttl: dict[str, str | None]
+    functions: dict[str, Any]
+    definitions: dict[str, str]
+    parameters: dict[str, str]
+
+
+def deploy(config: dict[str, str | int], given_tables: tuple[str, ...] = ()) -> Seen:
+    with mock_aws(config={"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}):
+        dynamodb = boto3.client("dynamodb", region_name=deployer.REGION)
+        for name in given_tables:
+            dynamodb.create_table(
+                TableName=name,
+                BillingMode="PAY_PER_REQUEST",
+                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            )
+        return _seen(deployer.deploy(config, SECRETS), dynamodb)
+
+
+def _seen(deployment: deployer.Deployment, dynamodb: Any) -> Seen:
+    functions = boto3.client("lambda", region_name=deployer.REGION)
+    ssm = boto3.client("ssm", region_name=deployer.REGION)
+    workflows = boto3.client("stepfunctions", region_name=deployer.REGION)
+    tables = dynamodb.list_tables()["TableNames"]
+    names = [parameter["Name"] for parameter in ssm.describe_parameters()["Parameters"]]
+    return Seen(
+        deployment,
+        tables={name: dynamodb.describe_table(TableName=name)["Table"] for name in tables},
+        ttl={
+            name: dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("AttributeName")
+            for name in tables
+        },
+        functions={function["FunctionName"]: function for function in functions.list_functions()["Functions"]},
+        definitions={
+            machine["name"]: workflows.describe_state_machine(stateMachineArn=machine["stateMachineArn"])["definition"]
+            for machine in workflows.list_state_machines()["stateMachines"]
+        },
+        parameters={name: ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"] for name in names},
+    )
