@@ -2,10 +2,25 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Literal
+from zoneinfo import ZoneInfo
 
-from shared.models import UNCLOSED, Attempt, AttemptStatus, Booking, Capture, CheckoutSession, Payment, Reservation
+from shared.models import (
+    PENDING,
+    SETTLED,
+    UNCLOSED,
+    Attempt,
+    AttemptStatus,
+    Booking,
+    Capture,
+    CheckoutSession,
+    Payment,
+    PaymentStatus,
+    RefundPolicy,
+    Reservation,
+)
 
 CURRENCY = "EUR"
 MIN_AMOUNT, MAX_AMOUNT = 50, 99_999_999  # Stripe's bounds for a EUR charge, in cents
@@ -109,6 +124,79 @@ def repeatable(attempt: Attempt, reservation: Reservation, now: datetime) -> boo
         and attempt.amount == reservation.total_amount
         and now <= attempt.opened_at + OPENING_REPEATABLE
     )
+
+
+# Refunds.
+
+FULL_REFUND_DAYS, HALF_REFUND_DAYS = 14, 7  # whole calendar days before check-in (contracts.md)
+
+
+@dataclass(frozen=True)
+class PolicyRefund:
+    """What the cancellation policy gives back: `policy` is None where it gives nothing."""
+
+    policy: RefundPolicy | None
+    amount: int
+    days_until_checkin: int
+
+
+def policy_refund(check_in: date, amount: int, *, time_zone: ZoneInfo, now: datetime) -> PolicyRefund:
+    """What a guest gets back who cancels now: 14 days before check-in all, 7 half of it, rounded down to the cent.
+
+    Days are calendar days at the property, so that neither the guest's clock nor daylight saving moves a boundary.
+    """
+    days = (check_in - now.astimezone(time_zone).date()).days
+    if days >= FULL_REFUND_DAYS:
+        return PolicyRefund("full_refund", amount, days)
+    if days >= HALF_REFUND_DAYS:
+        return PolicyRefund("partial_refund_50", amount // 2, days)
+    return PolicyRefund(None, 0, days)
+
+
+def cancellation_id(payment_id: str) -> str:
+    """One cancellation a payment: a second click finds the first, the next day too."""
+    return f"{payment_id}-cancellation"
+
+
+def unusable_refund_id(pi: str) -> str:
+    return f"REF-{pi}"
+
+
+def goodwill_id(payment_id: str, idempotency_key: str) -> str:
+    return f"{payment_id}-{sha256(idempotency_key.encode(errors='replace')).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the refunds add up to. The payment's status follows the booking's own capture only."""
+
+    status: PaymentStatus
+    refund_amount: int
+    refund_pending_amount: int
+
+
+def ledger(payment: Payment) -> Ledger:
+    """Sum up the refunds of the booking's capture; of all captures where none became the booking's."""
+    own = payment.own_capture
+    entries = [refund for refund in payment.refunds.values() if own is None or refund.payment_intent == own[0]]
+    settled = sum(refund.amount for refund in entries if refund.status in SETTLED)
+    pending = sum(refund.amount for refund in entries if refund.status in PENDING)
+    status = payment.status
+    if own is not None and status not in {"pending", "expired"}:
+        status = "refunded" if settled >= own[1].amount else "partially_refunded" if settled else "completed"
+    return Ledger(status=status, refund_amount=settled, refund_pending_amount=pending)
+
+
+# How final a refund's status at Stripe is; events come in any order, and `succeeded` may still fail.
+_FINALITY: Mapping[str, int] = {"pending": 0, "requires_action": 0, "succeeded": 1, "failed": 2, "canceled": 2}
+
+
+def refund_moves_on(before: str, after: str) -> bool:
+    """Whether a status that Stripe reports is news, and not an older event that comes late."""
+    return _FINALITY[after] > _FINALITY.get(before, -1)
+
+
+# Sessions.
 
 
 @dataclass(frozen=True)

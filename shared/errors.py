@@ -12,6 +12,10 @@
         ├── HoldEnding            less than a checkout window of the hold is left
         ├── BookingLost           the money is here, the booking is not to be had any more
         ├── BookedElsewhere       the reservation was confirmed by somebody else
+        ├── NotRefundable         the payment was never completed, or the capture is not for this kind of refund
+        ├── NotEnoughLeft         other refunds have reserved what this one asks for
+        ├── PaymentDisputed       the capture is disputed at the bank: no refund beside that
+        ├── CaptureDisputed       the same for an unusable capture, whose refund is entered and waits for a person
         └── StripeRefused         Stripe says the request is wrong: a defect of ours
 
 The class names of `StripeUnavailable` … `StripeRefused` are what the state machines' Retry and Catch match.
@@ -67,6 +71,22 @@ class BookingLost(Permanent):
 
 class BookedElsewhere(Permanent):
     """The reservation is confirmed, but not by this payment."""
+
+
+class NotRefundable(Permanent):
+    """There is no completed payment to refund, or the capture has another role."""
+
+
+class NotEnoughLeft(Permanent):
+    """The capture has less left than the refund asks for."""
+
+
+class PaymentDisputed(Permanent):
+    """A dispute is open or lost; the bank decides about the money."""
+
+
+class CaptureDisputed(Permanent):
+    """An unusable capture is disputed: the refund is entered, its amount reserved, a person has to look."""
 
 
 class StripeRefused(Permanent):

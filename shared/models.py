@@ -104,6 +104,13 @@ RefundKind = Literal["cancellation", "goodwill", "unusable", "dashboard"]
 RefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled", "settled_elsewhere"]
 
 
+RefundPolicy = Literal["full_refund", "partial_refund_50", "manual_refund"]
+
+# Money that has gone back, money that is on its way.
+SETTLED: frozenset[str] = frozenset({"succeeded", "settled_elsewhere"})
+PENDING: frozenset[str] = frozenset({"pending", "requires_action"})
+
+
 class Refund(Value):
     """One entry of the ledger, under its refund id; `attempt` (stored as `try`) numbers the tries at Stripe."""
 
@@ -117,18 +124,20 @@ class Refund(Value):
     stripe_refund_id: str | None = None
     reason: str | None = None
     requested_by: str | None = None
-    policy: str | None = None
+    policy: RefundPolicy | None = None
     created_at: Instant
     settled_at: Instant | None = None
     failure_reason: str | None = None
     note: str | None = None
     awaiting: Literal["settlement", "operator"] | None = None
     task_token: str | None = None
-    looked: str | None = None
+    token_sequence: int | None = None
+    looked: Instant | None = None
 
 
 class Dispute(Value):
-    id: str
+    """A chargeback; `closed_at` once the bank has decided (`won`, `lost`, `warning_closed`, …)."""
+
     status: str
     payment_intent: str
     amount: int
@@ -137,8 +146,9 @@ class Dispute(Value):
     closed_at: Instant | None = None
 
     @property
-    def open(self) -> bool:
-        return self.closed_at is None
+    def blocks_refunds(self) -> bool:
+        """While it is open, and once it is lost: then the bank has taken the money back already."""
+        return self.closed_at is None or self.status == "lost"
 
 
 class Payment(Value):
@@ -155,6 +165,9 @@ class Payment(Value):
     attempts_granted: int = 0
     captures: Mapping[str, Capture] = {}
     refunds: Mapping[str, Refund] = {}
+    refund_reasons: Mapping[str, str] = {}
+    refund_amount: int = 0
+    refund_pending_amount: int = 0
     disputes: Mapping[str, Dispute] = {}
     awaiting: Awaiting | None = None
     task_token: str | None = None
@@ -175,6 +188,14 @@ class Payment(Value):
     @property
     def current(self) -> Attempt | None:
         return self.attempts.get(self.current_attempt) if self.current_attempt else None
+
+    @property
+    def own_capture(self) -> tuple[str, Capture] | None:
+        """The PaymentIntent and the capture that paid for the booking."""
+        return next(((pi, capture) for pi, capture in self.captures.items() if capture.role == "booking"), None)
+
+    def disputed(self, pi: str) -> bool:
+        return any(dispute.payment_intent == pi and dispute.blocks_refunds for dispute in self.disputes.values())
 
 
 class Booking(Value):
@@ -211,6 +232,14 @@ class CheckoutSession(Value):
     url: str | None
     expires_at: Instant
     payment_intent: PaymentIntent | None = None
+
+
+class StripeRefund(Value):
+    id: str
+    status: str
+    amount: int
+    failure_reason: str | None = None
+    metadata: Mapping[str, str] = {}
 
 
 def plain(model: BaseModel) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from typing import Any
 import stripe
 
 from shared.errors import SecretUnavailable, StripeRefused, StripeUnavailable
-from shared.models import CheckoutSession, PaymentIntent, Reservation
+from shared.models import CheckoutSession, PaymentIntent, Reservation, StripeRefund
 from shared.observability import count, logger
 from shared.secrets import refreshed, secret
 from shared.settings import settings
 
 API_VERSION = "2026-10-28.endive"
+MAX_REFUNDS = 100  # a page of Stripe's lists; a booking has a handful
 CONNECT_TIMEOUT, READ_TIMEOUT, RETRIES = 2, 8, 1  # seconds, seconds, further tries
 
 # The PaymentIntent of a session with the charge that took the money, in one request.
@@ -125,6 +126,46 @@ def expire_checkout_session(session_id: str) -> CheckoutSession:
         return retrieve_checkout_session(session_id)
 
 
+def retrieve_payment_intent(pi: str) -> PaymentIntent:
+    """The PaymentIntent with its charge. Raises StripeUnavailable or StripeRefused."""
+    return _payment_intent(
+        _ask(
+            "payment_intents.retrieve",
+            lambda client: client.v1.payment_intents.retrieve(pi, params={"expand": ["latest_charge"]}),
+        )
+    )
+
+
+def create_refund(*, pi: str, amount: int, metadata: dict[str, str], idempotency_key: str) -> StripeRefund:
+    """Give `amount` cents of a PaymentIntent back. Raises StripeUnavailable (same key again) or StripeRefused."""
+    return _refund(
+        _ask(
+            "refunds.create",
+            lambda client: client.v1.refunds.create(
+                params={
+                    "payment_intent": pi,
+                    "amount": amount,
+                    "reason": "requested_by_customer",
+                    "metadata": metadata,
+                },
+                options={"idempotency_key": idempotency_key},
+            ),
+        )
+    )
+
+
+def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
+    """The refunds of a PaymentIntent that are this refund's (metadata), newest first.
+
+    Raises StripeUnavailable or StripeRefused.
+    """
+    answer = _ask(
+        "refunds.list", lambda client: client.v1.refunds.list(params={"payment_intent": pi, "limit": MAX_REFUNDS})
+    )
+    refunds = [_refund(fields) for fields in answer["data"]]
+    return [refund for refund in refunds if refund.metadata.get("refund_id") == refund_id]
+
+
 def _ask[Answer: stripe.StripeObject](operation: str, call: Callable[[stripe.StripeClient], Answer]) -> dict[str, Any]:
     parameter = settings().stripe_secret_key_parameter
     try:
@@ -210,5 +251,15 @@ def _payment_intent(fields: dict[str, Any]) -> PaymentIntent:
         captured_at=datetime.fromtimestamp(charge["created"], UTC) if isinstance(charge, dict) else None,
         decline_code=declined.get("decline_code") or declined.get("code"),
         decline_message=declined.get("message"),
+        metadata=fields.get("metadata") or {},
+    )
+
+
+def _refund(fields: dict[str, Any]) -> StripeRefund:
+    return StripeRefund(
+        id=fields["id"],
+        status=fields["status"],
+        amount=fields["amount"],
+        failure_reason=fields.get("failure_reason"),
         metadata=fields.get("metadata") or {},
     )

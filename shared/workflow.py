@@ -2,6 +2,8 @@
 
 import functools
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import boto3
@@ -16,7 +18,7 @@ from shared.settings import starter_settings
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-type Signal = Literal["look", "retry", "cancel"]
+type Signal = Literal["look", "retry", "cancel", "settled_elsewhere"]
 
 BUSY: frozenset[str] = frozenset(
     {
@@ -56,6 +58,32 @@ def start_payment(payment: Payment) -> None:
     )
 
 
+def start_refund(name: str, given: Mapping[str, str | int]) -> bool:
+    """Start a refund's execution; False when one of that name exists already. Raises WorkflowUnavailable."""
+    return _start(starter_settings().refund_state_machine_arn, name, given)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """`output` is what a closed execution said, parsed; None while it runs or when it failed."""
+
+    status: str
+    output: Mapping[str, object] | None
+
+
+def refund_execution(name: str) -> Execution:
+    """How a refund's execution stands. Raises WorkflowUnavailable."""
+    arn = f"{starter_settings().refund_state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+    try:
+        answer = _client().describe_execution(executionArn=arn)
+    except ClientError as error:
+        raise _translated(error) from error
+    except BotoCoreError as error:
+        raise WorkflowUnavailable(type(error).__name__) from error
+    output = answer.get("output")
+    return Execution(status=answer["status"], output=json.loads(output) if output else None)
+
+
 def signal(token: str, what: Signal) -> bool:
     """Resume the state that waits with this token; False when it waits no longer, so that the item says what is.
 
@@ -73,15 +101,17 @@ def signal(token: str, what: Signal) -> bool:
     return True
 
 
-def _start(arn: str, name: str, given: dict[str, str]) -> None:
+def _start(arn: str, name: str, given: Mapping[str, str | int]) -> bool:
     try:
         _client().start_execution(stateMachineArn=arn, name=name, input=json.dumps(given, sort_keys=True))
     except ClientError as error:
         # Running, or closed within 90 days: either way the payment item tells what is.
-        if _code(error) != "ExecutionAlreadyExists":
-            raise _translated(error) from error
+        if _code(error) == "ExecutionAlreadyExists":
+            return False
+        raise _translated(error) from error
     except BotoCoreError as error:
         raise WorkflowUnavailable(type(error).__name__) from error
+    return True
 
 
 def _translated(error: ClientError) -> Exception:
