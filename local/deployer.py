@@ -153,13 +153,13 @@ class _Engine(mocks.Mocks):
             return look_up(self._aws, _plain(args.args)), []
 
     def refuse_missing(self, where: str, values: Values) -> None:
-        if missing := _MISSING.search(json.dumps(values, default=str, ensure_ascii=False)):
+        if missing := _MISSING.search(json.dumps(values, default=str)):
             raise DeployError(f"{where} uses {missing[1]}, which the local stack does not give")
 
 
 # An output that the mocks do not return would be None in the program and vanish from what it is used in. It is this
 # text instead, and whoever receives it complains.
-_MISSING = re.compile("⟦(.+?)⟧")
+_MISSING = re.compile(r"<missing ([^>]+)>")
 
 
 @functools.cache
@@ -167,7 +167,9 @@ def _missing_outputs(type_: str) -> Values:
     module, name = re.fullmatch(r"aws:(\w+)/\w+:(\w+)", type_).groups()  # type: ignore[union-attr]
     class_ = getattr(importlib.import_module(f"pulumi_aws.{'lambda_' if module == 'lambda' else module}"), name)
     return {
-        name: f"⟦{type_}.{name}⟧" for name, declared in pulumi_types.resource_types(class_).items() if declared is str
+        name: f"<missing {type_}.{name}>"
+        for name, declared in pulumi_types.resource_types(class_).items()
+        if declared is str
     }
 
 
