@@ -1,0 +1,153 @@
+"""The whole system in this process: AWS, the program deployed to it, API Gateway, the Stripe stand-in, `/local`."""
+
+import functools
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount
+
+from local import engine, settings
+from local.control import Control, create_app
+from local.deployer import Deployment, deploy
+from local.gateway import Gateway
+from local.stripe_standin.stand_in import StripeStandIn
+
+HOST = "127.0.0.1"
+LOGS = Path(__file__).parent.parent / "build" / "local"
+
+METHOD_SETTINGS = "aws:apigateway/methodSettings:MethodSettings"
+
+
+class PortBusyError(Exception):
+    """Somebody else listens there."""
+
+
+class LocalStack:
+    """`with LocalStack(config={"holdSeconds": 12}) as stack:` serves everything at `stack.url` until the block ends.
+
+    One at a time in a process; after it another can start, with another configuration. `config` takes every key that
+    `pulumi config set` takes. Raises PortBusyError, or what the deployment raises.
+    """
+
+    url: str
+    deployment: Deployment
+    stand_in: StripeStandIn
+    control: Control
+
+    def __init__(self, *, port: int = 0, config: Mapping[str, str | int] | None = None) -> None:
+        self._port = port
+        self._config = dict(config or {})
+        self._stop: list[Callable[[], None]] = []
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        return self.deployment.outputs
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        listener = self._listen()
+        self.url = f"http://{HOST}:{listener.getsockname()[1]}"
+        self.log = LOGS / f"functions-{listener.getsockname()[1]}.log"
+        _forget_environment()
+        aws = engine.start()
+        self._stop.append(functools.partial(engine.stop, aws))
+        engine.log_functions_to(self.log)
+        config: dict[str, str | int] = {"stripeApiBase": f"{self.url}/stripe", **self._config}
+        secrets = {
+            "stripeSecretKey": settings.STRIPE_API_KEY,
+            "stripePublishableKey": settings.PUBLISHABLE_KEY,
+            "stripeWebhookSecret": settings.WEBHOOK_SECRET,
+        }
+        self.deployment = deploy(config, secrets)
+        stage = self.deployment.stage["name"]
+        self.stand_in = StripeStandIn(base_url=f"{self.url}/stripe", webhook_url=f"{self.url}/{stage}/webhooks/stripe")
+        self._stop.append(self.stand_in.close)
+        self.control = Control(self.deployment, self.stand_in, config=config, log=self.log)
+        gateway = Gateway(self.deployment.openapi, stage=stage, limits=_limits(self.deployment))
+        self._stop.append(gateway.close)
+        app = Starlette(
+            routes=[
+                Mount(f"/{stage}", app=gateway),
+                Mount("/stripe", app=self.stand_in.app),
+                Mount("/local", app=create_app(self.control)),
+            ],
+            exception_handlers={404: _nothing_here},
+        )
+        self._serve(app, listener)
+
+    def _listen(self) -> socket.socket:
+        """Before anything else: the address is part of the configuration."""
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, self._port))
+            listener.listen(2048)
+        except OSError as error:
+            listener.close()
+            raise PortBusyError(f"port {self._port} is taken: {error.strerror}; try --port") from error
+        self._stop.append(listener.close)
+        return listener
+
+    def _serve(self, app: Starlette, listener: socket.socket) -> None:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, args=([listener],), name="local-stack", daemon=True)
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+
+        thread.start()
+        self._stop.append(stop)
+        while not server.started:
+            if not thread.is_alive():
+                raise RuntimeError("the server did not start")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Last started, first ended."""
+        while self._stop:
+            self._stop.pop()()
+
+
+def _nothing_here(_: Request, __: Exception) -> Response:
+    return JSONResponse({"error": "there is nothing here; see /api, /stripe, /local"}, 404)
+
+
+def _limits(deployment: Deployment) -> dict[str, tuple[float, float]]:
+    return {
+        resource.inputs["methodPath"]: (
+            resource.inputs["settings"]["throttlingRateLimit"],
+            resource.inputs["settings"]["throttlingBurstLimit"],
+        )
+        for resource in deployment.of_type(METHOD_SETTINGS)
+    }
+
+
+def _forget_environment() -> None:
+    """A new deployment finds new containers: what functions keep from their environment is read anew."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("shared", "lambdas"):
+            for value in vars(module).values():
+                if callable(clear := getattr(value, "cache_clear", None)):
+                    clear()
+    if parameters := sys.modules.get("aws_lambda_powertools.utilities.parameters"):
+        parameters.clear_caches()
