@@ -1,0 +1,377 @@
+"""The domain's other functions; the verdict has a file of its own."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from shared.domain import (
+    Finding,
+    Ledger,
+    PolicyRefund,
+    amount_payable,
+    attempts_left,
+    booking_gone,
+    cancellation_id,
+    goodwill_id,
+    handed_out,
+    hold_ending,
+    ledger,
+    merged,
+    never_opened,
+    new_payment,
+    next_attempt_key,
+    payment_id_of,
+    policy_refund,
+    refund_moves_on,
+    repeatable,
+    session_expires_at,
+    unusable_refund_id,
+)
+from shared.models import Payment, Refund, Reservation, iso, plain
+from tests.unit.builders import (
+    HOUR,
+    MINUTE,
+    NOW,
+    SECOND,
+    TOTAL,
+    WINDOW,
+    attempt,
+    booking,
+    capture,
+    closed,
+    opening,
+    paying,
+    payment,
+    reservation,
+)
+
+# Holds and amounts.
+
+
+def test_a_payment_is_named_after_its_reservation() -> None:
+    assert payment_id_of("RES-1") == "PAY-RES-1"
+
+
+def test_the_hold_begins_when_the_reservation_was_made() -> None:
+    """D-07: not when somebody first pressed Pay now."""
+    made = new_payment(
+        reservation(created_at=datetime(2026, 11, 24, 1, tzinfo=UTC)),
+        hold=timedelta(hours=24),
+        success_url="https://stay.example/s",
+        cancel_url="https://stay.example/c",
+        now=NOW,
+    )
+    assert made.hold_expires_at == datetime(2026, 11, 25, 1, tzinfo=UTC)
+    assert (made.payment_id, made.status, made.customer_id) == ("PAY-RES-1", "pending", "guest-1")
+    assert (made.attempts, made.captures, made.amount) == ({}, {}, None)
+
+
+@pytest.mark.parametrize(("left", "ending"), [(WINDOW, False), (WINDOW - SECOND, True), (-HOUR, True)])
+def test_a_hold_ends_when_less_than_a_window_is_left(left: timedelta, *, ending: bool) -> None:
+    assert hold_ending(NOW + left, WINDOW, NOW) is ending
+
+
+@pytest.mark.parametrize(
+    ("total", "payable"), [(49, False), (50, True), (99_999_999, True), (100_000_000, False), (0, False), (-50, False)]
+)
+def test_stripes_bounds(total: int, *, payable: bool) -> None:
+    """D-41."""
+    assert amount_payable(reservation(total_amount=total)) is payable
+
+
+@pytest.mark.parametrize(
+    ("of", "gone"),
+    [
+        (booking(payment()), False),
+        (booking(None), False),
+        (booking(payment(), reservation=reservation(status="cancelled")), True),
+        (booking(payment(), reservation=reservation(status="confirmed")), True),
+        (booking(payment(), held=frozenset({"2026-12-21"})), True),
+        (booking(payment(cancel_requested_at=NOW)), True),
+    ],
+)
+def test_what_loses_a_booking(of: Any, *, gone: bool) -> None:
+    assert booking_gone(of) is gone
+
+
+def test_the_night_of_departure_is_not_part_of_the_stay() -> None:
+    assert reservation(check_in=date(2026, 12, 30), check_out=date(2027, 1, 2)).nights == [
+        "2026-12-30",
+        "2026-12-31",
+        "2027-01-01",
+    ]
+
+
+@pytest.mark.parametrize("nights", [0, -1, 91])
+def test_a_stay_has_1_to_90_nights(nights: int) -> None:
+    of = reservation(check_in=date(2026, 12, 1), check_out=date(2026, 12, 1) + timedelta(days=nights))
+    with pytest.raises(ValueError, match="must be 1 to 90"):
+        _ = of.nights
+
+
+# Attempts.
+
+
+@pytest.mark.parametrize(
+    ("of", "left"),
+    [
+        (None, 3),
+        (payment(), 3),
+        (paying(), 2),
+        (payment(attempts={"1": closed(), "2": closed(), "3": closed()}), 0),
+        (payment(attempts={"1": closed(), "2": closed(), "3": closed(), "4": closed()}), 0),
+        (payment(attempts={"1": closed(), "2": closed(), "3": closed()}, attempts_granted=1), 1),
+        (payment(attempts={"1": opening(status="abandoned"), "2": closed(counted=0), "3": opening()}), 3),
+        (paying(attempts={"1": attempt(declines={"ch_1": "generic_decline", "ch_2": "lost_card"})}), 2),
+    ],
+    ids=[
+        "not started",
+        "no attempt",
+        "one open",
+        "three expired",
+        "never below none",
+        "one granted by an operator",
+        "D-12: what was never published does not count",
+        "D-12: declines do not count",
+    ],
+)
+def test_attempts_left(of: Payment | None, left: int) -> None:
+    assert attempts_left(of, 3) == left
+
+
+@pytest.mark.parametrize(("keys", "following"), [((), "1"), (("1",), "2"), (("1", "2", "10"), "11"), (("7", "3"), "8")])
+def test_attempt_keys_rise_as_numbers(keys: tuple[str, ...], following: str) -> None:
+    """D-02."""
+    assert next_attempt_key(payment(attempts=dict.fromkeys(keys, closed()))) == following
+
+
+@pytest.mark.parametrize(
+    ("window", "minutes"),
+    [(timedelta(minutes=30), 35), (timedelta(minutes=31), 36), (timedelta(hours=2), 125), (timedelta(seconds=3), 35)],
+)
+def test_stripe_expires_a_session_after_our_deadline_and_above_its_minimum(window: timedelta, minutes: int) -> None:
+    """D-21."""
+    assert session_expires_at(NOW, window) == NOW + timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(
+    ("of", "again"),
+    [
+        (opening(), True),
+        (opening(opened_at=NOW - timedelta(seconds=240)), True),
+        (opening(opened_at=NOW - timedelta(seconds=241)), False),
+        (opening(amount=90_000), False),
+        (opening(status="abandoned"), False),
+        (attempt(), False),
+        (closed(), False),
+    ],
+    ids=["just sent", "240 s", "241 s: refused for its expires_at", "repriced", "abandoned", "open", "closed"],
+)
+def test_what_create_may_be_sent_again(of: Any, *, again: bool) -> None:
+    """D-02."""
+    assert repeatable(of, reservation(), NOW) is again
+
+
+AWAITED: dict[str, Any] = {"awaiting": "payment", "task_token": "token"}
+
+
+@pytest.mark.parametrize(
+    ("of", "reserved", "handed"),
+    [
+        (paying(**AWAITED), {}, True),
+        (paying(), {}, False),
+        (paying(**AWAITED | {"awaiting": "retry"}), {}, False),
+        (paying(**AWAITED, status="completed"), {}, False),
+        (paying(**AWAITED, cancel_requested_at=NOW), {}, False),
+        (paying(**AWAITED), {"status": "cancelled"}, False),
+        (paying(**AWAITED), {"total_amount": 90_000}, False),
+        (paying(**AWAITED, attempts={"1": attempt(deadline=NOW + MINUTE + SECOND)}), {}, True),
+        (paying(**AWAITED, attempts={"1": attempt(deadline=NOW + MINUTE)}), {}, False),
+        (paying(**AWAITED, attempts={"1": attempt(checkout_url=None)}), {}, False),
+        (paying(**AWAITED, attempts={"1": attempt(status="abandoned")}), {}, False),
+        (paying(**AWAITED, current_attempt="2"), {}, False),
+    ],
+    ids=[
+        "awaited",
+        "between two states",
+        "another wait",
+        "paid",
+        "being cancelled",
+        "cancelled by the platform",
+        "repriced",
+        "a second more than the margin",
+        "the margin",
+        "no address",
+        "in doubt",
+        "not the current one",
+    ],
+)
+def test_what_session_is_handed_out(of: Payment, reserved: dict[str, Any], *, handed: bool) -> None:
+    assert handed_out(of, reservation(**reserved), margin=MINUTE, now=NOW) is handed
+
+
+def test_an_attempt_that_never_opened_is_closed_and_says_why() -> None:
+    found = never_opened(opening(), "refused", NOW)
+    assert (found.attempt.status, found.attempt.close_reason, found.attempt.closed_at) == ("closed", "refused", NOW)
+    assert (found.captures, found.payable, found.unsettled) == ({}, False, False)
+
+
+def test_captures_are_added_and_never_replaced() -> None:
+    """D-38: what a later look says of known money changes nothing."""
+    known = capture(role="booking", refundable=5)
+    before = paying(captures={"pi_1": known})
+    found = Finding(closed(), captures={"pi_1": capture(amount=1), "pi_2": capture(session="cs_2")})
+    after = merged(before, {"1": found})
+    assert after.captures == {"pi_1": known, "pi_2": capture(session="cs_2")}
+    assert after.attempts == {"1": closed()}
+    assert before.attempts == {"1": attempt()}
+
+
+# How values are stored.
+
+
+def test_times_are_written_in_one_way_that_sorts_as_text() -> None:
+    madrid = datetime(2026, 11, 24, 16, 0, 0, 250_900, tzinfo=ZoneInfo("Europe/Madrid"))
+    assert iso(madrid) == "2026-11-24T15:00:00.250Z"
+
+
+@pytest.mark.parametrize("given", ["2026-11-24T15:00:00Z", "2026-11-24T16:00:00+01:00", "2026-11-24T15:00:00"])
+def test_times_are_read_as_utc(given: str) -> None:
+    read = Reservation.model_validate({**reservation().model_dump(), "created_at": given})
+    assert read.created_at == NOW
+
+
+def test_money_is_never_a_float() -> None:
+    """D-35."""
+    with pytest.raises(ValueError, match="total_amount"):
+        Reservation.model_validate({**reservation().model_dump(), "total_amount": 112_500.0})
+
+
+def test_every_time_on_a_stored_payment_is_text() -> None:
+    """DynamoDB knows no times: not at the top, not inside an attempt, a capture or a refund."""
+    stored = plain(paying(captures={"pi_1": capture()}))
+    assert stored["created_at"] == "2026-11-24T14:00:00.000Z"
+    assert stored["attempts"]["1"]["opened_at"] == "2026-11-24T14:50:00.000Z"
+    assert stored["captures"]["pi_1"]["captured_at"] == "2026-11-24T14:59:00.000Z"
+    assert "completed_at" not in stored
+
+
+# Refunds.
+
+MADRID = ZoneInfo("Europe/Madrid")
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (90, PolicyRefund("full_refund", 112_501, 90)),
+        (14, PolicyRefund("full_refund", 112_501, 14)),
+        (13, PolicyRefund("partial_refund_50", 56_250, 13)),
+        (7, PolicyRefund("partial_refund_50", 56_250, 7)),
+        (6, PolicyRefund(None, 0, 6)),
+        (0, PolicyRefund(None, 0, 0)),
+        (-1, PolicyRefund(None, 0, -1)),
+    ],
+)
+def test_refund_policy(days: int, expected: PolicyRefund) -> None:
+    """D-35: half of an odd amount is rounded down to the cent."""
+    check_in = date(2026, 11, 24) + timedelta(days=days)
+    assert policy_refund(check_in, 112_501, time_zone=MADRID, now=NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("now", "days"),
+    [
+        (datetime(2026, 11, 24, 22, 59, 59, tzinfo=UTC), 14),  # 23:59:59 in Madrid
+        (datetime(2026, 11, 24, 23, 0, 0, tzinfo=UTC), 13),  # midnight there
+    ],
+)
+def test_days_end_at_the_propertys_midnight(now: datetime, days: int) -> None:
+    assert policy_refund(date(2026, 12, 8), TOTAL, time_zone=MADRID, now=now).days_until_checkin == days
+
+
+def test_daylight_saving_does_not_move_a_boundary() -> None:
+    """The night of 25 October 2026 has 25 hours in Madrid."""
+    late = datetime(2026, 10, 18, 21, 30, tzinfo=UTC)  # 23:30 there
+    assert policy_refund(date(2026, 11, 1), TOTAL, time_zone=MADRID, now=late).policy == "full_refund"
+
+
+def test_refund_ids() -> None:
+    assert cancellation_id("PAY-RES-1") == "PAY-RES-1-cancellation"
+    assert unusable_refund_id("pi_1") == "REF-pi_1"
+    assert goodwill_id("PAY-RES-1", "one") == "PAY-RES-1-7692c3ad3540"
+    assert goodwill_id("PAY-RES-1", "two") != goodwill_id("PAY-RES-1", "one")
+
+
+def test_refund_ids_fit_an_execution_name_with_its_generation() -> None:
+    longest = payment_id_of("r" * 60)
+    assert max(len(cancellation_id(longest)), len(goodwill_id(longest, "k" * 255))) + len("-r9") <= 80
+
+
+def refund(status: str, amount: int, pi: str = "pi_1") -> Refund:
+    return Refund.model_validate(
+        {"kind": "goodwill", "payment_intent": pi, "amount": amount, "status": status, "try": 1, "created_at": NOW}
+    )
+
+
+@pytest.mark.parametrize(
+    ("refunds", "expected"),
+    [
+        ([], Ledger("completed", 0, 0)),
+        ([refund("pending", 500)], Ledger("completed", 0, 500)),
+        ([refund("requires_action", 500)], Ledger("completed", 0, 500)),
+        ([refund("succeeded", 500)], Ledger("partially_refunded", 500, 0)),
+        ([refund("succeeded", 500), refund("succeeded", 500)], Ledger("partially_refunded", 1000, 0)),
+        ([refund("succeeded", 500), refund("settled_elsewhere", TOTAL - 500)], Ledger("refunded", TOTAL, 0)),
+        ([refund("failed", TOTAL)], Ledger("completed", 0, 0)),
+        ([refund("canceled", TOTAL)], Ledger("completed", 0, 0)),
+        ([refund("succeeded", TOTAL, pi="pi_2")], Ledger("completed", 0, 0)),
+    ],
+    ids=[
+        "none",
+        "D-13: pending is not refunded",
+        "requires_action is not refunded",
+        "some of it",
+        "P-08: summed by entry",
+        "all of it, once outside Stripe",
+        "P-07: failed is not refunded",
+        "cancelled is not refunded",
+        "another capture's refund is not the booking's",
+    ],
+)
+def test_ledger(refunds: list[Refund], expected: Ledger) -> None:
+    of = payment(
+        status="completed",
+        captures={"pi_1": capture(role="booking"), "pi_2": capture(role="unusable")},
+        refunds={f"R{number}": entry for number, entry in enumerate(refunds)},
+    )
+    assert ledger(of) == expected
+
+
+def test_a_released_payment_stays_expired_whatever_is_refunded() -> None:
+    of = payment(
+        status="expired",
+        captures={"pi_2": capture(role="unusable")},
+        refunds={"REF-pi_2": refund("succeeded", TOTAL, pi="pi_2")},
+    )
+    assert ledger(of) == Ledger("expired", TOTAL, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moves"),
+    [
+        ("pending", "succeeded", True),
+        ("pending", "failed", True),
+        ("succeeded", "failed", True),
+        ("succeeded", "pending", False),
+        ("failed", "succeeded", False),
+        ("failed", "pending", False),
+        ("canceled", "succeeded", False),
+        ("pending", "pending", False),
+    ],
+)
+def test_refund_statuses_move_on_and_never_back(before: str, after: str, *, moves: bool) -> None:
+    """D-38/39 P-07."""
+    assert refund_moves_on(before, after) is moves
