@@ -1,0 +1,48 @@
+# Every target sets itself up: it needs uv, or a Python to get uv with.
+
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+
+.PHONY: help demo run test check lint format bench package clean
+
+help:
+	@echo "make demo     the stories, told by the whole system on this machine"
+	@echo "make run      serve the system on http://127.0.0.1:8400"
+	@echo "make test     all tests"
+	@echo "make check    format, lint, types, tests"
+	@echo "make bench    many bookings at once, with times and counts"
+	@echo "make package  what Lambda is sent, into build/"
+	@echo "make format   format and mend what the linter can"
+
+demo: $(READY)
+	$(PYTHON) -m local demo
+
+run: $(READY)
+	$(PYTHON) -m local
+
+test: $(READY)
+	$(PYTHON) -m pytest
+
+check: lint test
+
+lint: $(READY)
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m mypy .
+
+format: $(READY)
+	$(PYTHON) -m ruff format
+	$(PYTHON) -m ruff check --fix
+
+bench: $(READY)
+	$(PYTHON) -m local.bench
+
+package: $(READY)
+	$(PYTHON) -m infra.packaging
+
+clean:
+	rm -rf .venv .uv build
+
+$(READY): uv.lock pyproject.toml .python-version .ci/setup
+	.ci/setup
+	@touch $@
