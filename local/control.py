@@ -324,7 +324,8 @@ def create_app(control: Control) -> FastAPI:
 
     _bookings(app, control)
     _aws(app, control)
-    _stripe(app, control.stand_in)
+    _stripe_requests(app, control.stand_in)
+    _stripe_events(app, control.stand_in)
     return app
 
 
@@ -395,25 +396,33 @@ def _aws(app: FastAPI, control: Control) -> None:
         return control.notifications()
 
 
-def _stripe(app: FastAPI, stand_in: StripeStandIn) -> None:
-    """Things that happen at Stripe without us."""
-
-    @app.post("/stripe/events")
-    def deliver(body: Event) -> Json:
-        status, answer = stand_in.deliver(body.event)
-        return {"status": status, "answer": answer}
+def _stripe_requests(app: FastAPI, stand_in: StripeStandIn) -> None:
+    """What Stripe is asked, and how its answers fail."""
 
     @app.get("/stripe/requests")
     def requests() -> list[Json]:
         return [request.as_json() for request in stand_in.requests]
 
     @app.post("/stripe/faults", status_code=201)
-    def stripe_fault(body: StripeFault) -> Json:
+    def fault(body: StripeFault) -> Json:
         stand_in.faults.add(body.operation, body.kind, body.times)  # type: ignore[arg-type]  # which checks it
         return body.model_dump()
 
+    @app.delete("/stripe/faults", status_code=204)
+    def recover() -> None:
+        stand_in.faults.clear()
+
+
+def _stripe_events(app: FastAPI, stand_in: StripeStandIn) -> None:
+    """What happens at Stripe without us, and how we hear of it."""
+
+    @app.post("/stripe/events")
+    def deliver(body: Event) -> Json:
+        status, answer = stand_in.deliver(body.event)
+        return {"status": status, "answer": answer}
+
     @app.post("/stripe/webhooks")
-    def webhooks(body: WebhookMode) -> Json:
+    def mode(body: WebhookMode) -> Json:
         stand_in.webhooks.set_mode(body.mode)  # type: ignore[arg-type]  # which checks it
         return body.model_dump()
 
@@ -431,7 +440,7 @@ def _stripe(app: FastAPI, stand_in: StripeStandIn) -> None:
         return stand_in.expire_session(session_id)
 
     @app.post("/stripe/refunds/dashboard", status_code=201)
-    def dashboard_refund(body: DashboardRefund) -> Json:
+    def refund(body: DashboardRefund) -> Json:
         return stand_in.dashboard_refund(body.payment_intent, body.amount)
 
     @app.post("/stripe/disputes", status_code=201)

@@ -283,7 +283,7 @@ class Gateway:
 
 
 def flatten(claims: Mapping[str, Any]) -> dict[str, str]:
-    """Claims as a REST API's Cognito authorizer hands them over: all text, lists joined by commas, two times spelt out."""
+    """Claims as a REST API's authorizer hands them over: all text, lists joined by commas, two times spelt out."""
 
     def text(name: str, value: Any) -> str:
         if name in ("exp", "iat"):

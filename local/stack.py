@@ -35,7 +35,8 @@ class LocalStack:
     """`with LocalStack(config={"holdSeconds": 12}) as stack:` serves everything at `stack.url` until the block ends.
 
     One at a time in a process; after it another can start, with another configuration. `config` takes every key that
-    `pulumi config set` takes. Raises PortBusyError, or what the deployment raises.
+    `pulumi config set` takes. `sandbox` are the secrets of a Stripe sandbox to be used in place of the stand-in.
+    Raises PortBusyError, or what the deployment raises.
     """
 
     url: str
@@ -43,9 +44,16 @@ class LocalStack:
     stand_in: StripeStandIn
     control: Control
 
-    def __init__(self, *, port: int = 0, config: Mapping[str, str | int] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        config: Mapping[str, str | int] | None = None,
+        sandbox: Mapping[str, str] | None = None,
+    ) -> None:
         self._port = port
         self._config = dict(config or {})
+        self._sandbox = sandbox
         self._stop: list[Callable[[], None]] = []
 
     @property
@@ -72,7 +80,9 @@ class LocalStack:
         self._stop.append(functools.partial(engine.stop, aws))
         engine.log_functions_to(self.log)
         config: dict[str, str | int] = {"stripeApiBase": f"{self.url}/stripe", **self._config}
-        secrets = {
+        if self._sandbox:
+            config = self._config
+        secrets = self._sandbox or {
             "stripeSecretKey": settings.STRIPE_API_KEY,
             "stripePublishableKey": settings.PUBLISHABLE_KEY,
             "stripeWebhookSecret": settings.WEBHOOK_SECRET,
