@@ -174,9 +174,55 @@ payment_functions = {
     "release_hold": Function(runtime, "release_hold", environment=settings, grants=[read_booking, settle_booking]),
 }
 
+announce = allow("events:PutEvents", on=[event_bus.arn])
+notify = allow("sns:Publish", on=[operator_topic.arn])
+
+refund_functions = {
+    "reserve_refund": Function(
+        runtime,
+        "reserve_refund",
+        timeout=35,
+        environment=settings,
+        grants=[read_booking, settle_booking, call_stripe, announce],
+    ),
+    "create_refund": Function(
+        runtime,
+        "create_refund",
+        timeout=40,
+        environment=settings,
+        grants=[allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=[payments.arn]), call_stripe],
+    ),
+    "check_refund": Function(
+        runtime,
+        "check_refund",
+        timeout=35,
+        environment=settings,
+        grants=[allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=[payments.arn]), call_stripe],
+    ),
+    "record_refund": Function(
+        runtime,
+        "record_refund",
+        environment=settings,
+        grants=[allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=[payments.arn]), announce],
+    ),
+}
+
 # ── Workflows ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 console_url = f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/"
+refund = Workflow(
+    "refund",
+    prefix=prefix,
+    functions=refund_functions,
+    values={
+        "PaymentsTable": payments.name,
+        "OperatorTopicArn": operator_topic.arn,
+        "EventBusName": event_bus.name,
+        "ConsoleUrl": console_url,
+    },
+    grants=[allow("dynamodb:UpdateItem", on=[payments.arn]), announce, notify],
+    log_retention_days=config.log_retention_days,
+)
 payment = Workflow(
     "payment",
     prefix=prefix,
@@ -188,18 +234,24 @@ payment = Workflow(
         "ExecutionTimeoutSeconds": config.hold_seconds + 172_800,  # outlives the hold by two days of looking for money
         "StripeRetrySeconds": config.stripe_retry_seconds,
         "ConsoleUrl": console_url,
+        "RefundStateMachineArn": refund.arn,
     },
     grants=[
         allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]),
-        allow("events:PutEvents", on=[event_bus.arn]),
-        allow("sns:Publish", on=[operator_topic.arn]),
+        allow("states:StartExecution", on=[refund.arn]),
+        announce,
+        notify,
     ],
     log_retention_days=config.log_retention_days,
 )
 
 # ── Functions behind HTTP ────────────────────────────────────────────────────────────────────────────────────────────
 
-starter_settings = {**settings, "PAYMENT_STATE_MACHINE_ARN": payment.arn}
+starter_settings = {
+    **settings,
+    "PAYMENT_STATE_MACHINE_ARN": payment.arn,
+    "REFUND_STATE_MACHINE_ARN": refund.arn,
+}
 
 payments_api = Function(
     runtime,
@@ -210,7 +262,8 @@ payments_api = Function(
     grants=[
         read_booking,
         allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]),
-        allow("states:StartExecution", "states:SendTaskSuccess", on=[payment.arn]),
+        allow("states:StartExecution", "states:SendTaskSuccess", on=[payment.arn, refund.arn]),
+        allow("states:DescribeExecution", on=[refund.executions]),
     ],
 )
 stripe_webhook = Function(
@@ -225,8 +278,10 @@ stripe_webhook = Function(
         update_payment,
         allow("dynamodb:Query", on=[pulumi.Output.concat(payments.arn, "/index/stripe_payment_intent_id-index")]),
         allow("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=[webhook_events.arn]),
-        allow("states:SendTaskSuccess", on=[payment.arn]),
-        allow("sns:Publish", on=[operator_topic.arn]),
+        allow("states:SendTaskSuccess", on=[payment.arn, refund.arn]),
+        allow("states:StartExecution", on=[refund.arn]),
+        announce,
+        notify,
     ],
 )
 
@@ -250,6 +305,7 @@ api = Api(
 pulumi.export("apiUrl", api.url)
 pulumi.export("webhookUrl", pulumi.Output.concat(api.url, "/webhooks/stripe"))
 pulumi.export("paymentStateMachineArn", payment.arn)
+pulumi.export("refundStateMachineArn", refund.arn)
 pulumi.export("paymentsTable", payments.name)
 pulumi.export("webhookEventsTable", webhook_events.name)
 pulumi.export("reservationsTable", reservations.name)

@@ -31,6 +31,7 @@ class Workflow(pulumi.ComponentResource):
     """
 
     arn: pulumi.Output[str]
+    executions: pulumi.Output[str]
 
     def __init__(
         self,
@@ -81,4 +82,6 @@ class Workflow(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
         self.arn = machine.arn
+        # for roles that may look at its executions
+        self.executions = machine.arn.apply(lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*")
         self.register_outputs({"arn": self.arn})

@@ -27,10 +27,14 @@ from shared.contracts import (
     ErrorResponse,
     OpenedAttempt,
     PaymentStatusResponse,
+    RefundOrder,
+    RefundRequest,
+    RefundResponse,
     RefundStatusResponse,
+    ResolutionRequest,
 )
 from shared.errors import ApiError, Transient
-from shared.models import Payment, Reservation, iso
+from shared.models import PENDING, SETTLED, Payment, RefundPolicy, Reservation, iso
 from shared.observability import bind, count, entry_point, logger
 from shared.settings import settings
 
@@ -421,8 +425,8 @@ def _status(reservation: Reservation, payment: Payment | None, now: datetime) ->
         currency="EUR",
         has_completed_payment=known.status in {"completed", "partially_refunded", "refunded"},
         is_refunded=known.status == "refunded",
-        refund_amount=0,
-        refund_pending_amount=0,
+        refund_amount=known.refund_amount,
+        refund_pending_amount=known.refund_pending_amount,
         payment_attempts=sum(attempt.counted for attempt in known.attempts.values()),
         attempts_left=left,
         hold_expires_at=iso(known.hold_expires_at),
@@ -512,6 +516,209 @@ def _released(reservation_id: str, caller: Caller) -> Response[str]:
             signalled = workflow.signal(payment.task_token, "cancel")
         if time.monotonic() > until:
             return _under_way(reservation_id, reservation, payment)
+        time.sleep(LONGEST_PAUSE / 2)
+
+
+# Refunds.
+
+
+@router.post("/payments/<payment_or_reservation_id>/refund")
+def refund(payment_or_reservation_id: str) -> Response[str]:
+    """Cancel a paid booking with a refund by policy, or give an amount back: 200 settled, 202 under way."""
+    caller = _caller()
+    reservation_id = _reservation_id(payment_or_reservation_id)
+    request = _body(RefundRequest)
+    _check_allowed(caller, request)
+    reservation, payment = _find(reservation_id, caller)
+    refund_id = _refund_id(domain.payment_id_of(reservation_id), request)
+    bind(refund_id=refund_id)
+    if payment is not None and refund_id in payment.refunds:
+        if request.amount not in {None, payment.refunds[refund_id].amount} and request.kind == "goodwill":
+            raise _invalid({"Idempotency-Key": "was used for another amount"})
+        return _refunded(payment, refund_id)
+    if payment is None or payment.own_capture is None or payment.status not in {"completed", "partially_refunded"}:
+        raise _not_refundable("this booking has no completed payment to refund", {})
+    order = _order(request, refund_id, caller, reservation, payment)
+    if request.reason is not None:
+        store.note_refund_reason(payment, refund_id, request.reason)
+    return _await_refund(order, caller)
+
+
+def _check_allowed(caller: Caller, request: RefundRequest) -> None:
+    """Guests cancel by policy; amounts and goodwill are the operators'."""
+    if request.kind == "goodwill" or request.amount is not None:
+        _require_operator(caller)
+
+
+def _refund_id(payment_id: str, request: RefundRequest) -> str:
+    if request.kind == "cancellation":
+        return domain.cancellation_id(payment_id)
+    key = router.current_event.headers.get("Idempotency-Key")
+    if not key:
+        raise _invalid({"Idempotency-Key": "is needed for a goodwill refund"})
+    return domain.goodwill_id(payment_id, key)
+
+
+def _order(
+    request: RefundRequest, refund_id: str, caller: Caller, reservation: Reservation, payment: Payment
+) -> RefundOrder:
+    """What the refund workflow is told; refused here where it would be refused there."""
+    pi, capture = payment.own_capture or ("", None)
+    if capture is None:
+        raise LookupError(f"no capture of the booking on {payment.payment_id}")
+    if payment.disputed(pi):
+        raise _disputed()
+    left = capture.refundable
+    by_policy = domain.policy_refund(
+        reservation.check_in, capture.amount, time_zone=settings().time_zone, now=datetime.now(UTC)
+    )
+    if request.amount is not None or request.kind == "goodwill":
+        amount = left if request.amount is None else request.amount
+        policy: RefundPolicy = "manual_refund"
+    elif by_policy.policy is None:
+        raise _not_refundable(
+            "it is too late for a refund by the cancellation policy",
+            {
+                "check_in_date": reservation.check_in.isoformat(),
+                "days_until_checkin": by_policy.days_until_checkin,
+                "policy": "no_refund",
+            },
+        )
+    else:
+        amount, policy = min(by_policy.amount, left), by_policy.policy
+    if amount > left or amount < 1:
+        raise _not_enough(payment)
+    return RefundOrder(
+        refund_id=refund_id,
+        reservation_id=payment.reservation_id,
+        payment_id=payment.payment_id,
+        kind=request.kind,
+        payment_intent=pi,
+        amount=amount,
+        policy=policy,
+        requested_by="operator" if caller.operator else "guest",
+    )
+
+
+def _not_refundable(why: str, details: dict[str, Any]) -> ApiError:
+    return ApiError(
+        400, "REFUND_NOT_ALLOWED", f"No refund: {why}.", "Ask the operators of the platform.", details=details or None
+    )
+
+
+def _disputed() -> ApiError:
+    return ApiError(
+        409,
+        "PAYMENT_DISPUTED",
+        "The payment is disputed at the bank, which decides about the money.",
+        "Wait for the bank's decision.",
+    )
+
+
+def _in_progress() -> ApiError:
+    return ApiError(
+        409,
+        "REFUND_IN_PROGRESS",
+        "Another refund of this booking is under way.",
+        "Wait until it is settled; the booking's status shows it.",
+    )
+
+
+def _not_enough(payment: Payment) -> ApiError:
+    reserved = any(entry.status in PENDING or entry.status == "failed" for entry in payment.refunds.values())
+    if reserved:
+        return _in_progress()
+    left = payment.own_capture[1].refundable if payment.own_capture else 0
+    return _not_refundable("less is left on the payment than was asked for", {"refundable_amount": max(0, left)})
+
+
+def _await_refund(order: RefundOrder, caller: Caller) -> Response[str]:
+    """Start the refund's execution and wait for its end, for 8 s.
+
+    A name stays used up after its execution was refused or died, so the next one is tried, but never beside one that
+    still runs.
+    """
+    until = time.monotonic() + PATIENCE
+    given = order.model_dump(exclude_none=True)
+    generation = 0
+    name = order.refund_id
+    started = workflow.start_refund(name, given)
+    while True:
+        _, payment = _find(order.reservation_id, caller)
+        entry = None if payment is None else payment.refunds.get(order.refund_id)
+        if payment is not None and entry is not None:
+            if entry.status not in PENDING or time.monotonic() > until:
+                return _refunded(payment, order.refund_id)
+        else:
+            execution = workflow.refund_execution(name)
+            if execution.status != "RUNNING" and payment is not None:
+                if started:
+                    raise _why_refused(execution, payment)
+                generation += 1
+                name = f"{order.refund_id}-r{generation}"
+                started = workflow.start_refund(name, given)
+            elif time.monotonic() > until:
+                raise _in_progress()
+        time.sleep(LONGEST_PAUSE / 2)
+
+
+def _why_refused(execution: workflow.Execution, payment: Payment) -> ApiError:
+    refused = None if execution.output is None else execution.output.get("refused")
+    if refused == "PaymentDisputed":
+        return _disputed()
+    if refused == "NotEnoughLeft":
+        return _not_enough(payment)
+    if refused == "NotRefundable":
+        return _not_refundable("this booking has no completed payment to refund", {})
+    logger.error("refund not reserved", status=execution.status)
+    return _internal_error()
+
+
+def _refunded(payment: Payment, refund_id: str) -> Response[str]:
+    entry = payment.refunds[refund_id]
+    original = payment.captures[entry.payment_intent].amount
+    settled = entry.status in SETTLED
+    body = RefundResponse(
+        payment_id=payment.payment_id,
+        refund_id=refund_id,
+        stripe_refund_id=entry.stripe_refund_id,
+        amount=entry.amount,
+        status="pending" if entry.status in PENDING else "failed" if entry.status == "canceled" else entry.status,
+        refund_policy=entry.policy or "manual_refund",
+        original_amount=original,
+        refunded_at=_moment(entry.settled_at),
+    )
+    return _json(200 if settled else 202, body)
+
+
+@router.post("/payments/<payment_or_reservation_id>/refunds/<refund_id>/resolution")
+def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[str]:
+    """Answer for a refund that failed and waits for a person: try again, or settled by another way."""
+    caller = _caller()
+    _require_operator(caller)
+    reservation_id = _reservation_id(payment_or_reservation_id)
+    request = _body(ResolutionRequest)
+    bind(refund_id=refund_id)
+    _, payment = _find(reservation_id, caller)
+    entry = None if payment is None else payment.refunds.get(refund_id)
+    if payment is None or entry is None:
+        raise _not_found()
+    token = entry.task_token
+    if entry.awaiting != "operator" or token is None:
+        raise _in_progress()
+    if request.note is not None:
+        store.note_answer(payment.payment_id, refund_id, token=token, note=request.note)
+    if not workflow.signal(token, request.answer):
+        raise _in_progress()
+    until = time.monotonic() + PATIENCE
+    while True:
+        _, payment = _find(reservation_id, caller)
+        if payment is None:
+            raise _not_found()
+        now = payment.refunds[refund_id]
+        if now.status in SETTLED or now.task_token not in {token, None} or time.monotonic() > until:
+            # Whatever the answer led to, it was taken.
+            return Response(status_code=200, content_type="application/json", body=_refunded(payment, refund_id).body)
         time.sleep(LONGEST_PAUSE / 2)
 
 

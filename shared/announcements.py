@@ -16,6 +16,7 @@ from shared.settings import settings
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from mypy_boto3_sns import SNSClient
 
 SOURCE = "booking.payments"
@@ -33,7 +34,7 @@ def _sns() -> "SNSClient":
 
 def announce(detail_type: str, detail: Mapping[str, str | int]) -> None:
     """Put one event on the platform's bus; `detail` holds ids, amounts in cents and statuses."""
-    entry = {
+    entry: PutEventsRequestEntryTypeDef = {
         "EventBusName": settings().event_bus_name,
         "Source": SOURCE,
         "DetailType": detail_type,

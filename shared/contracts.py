@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.models import Payment, iso
+from shared.models import Payment, RefundPolicy, RefundStatus, iso
 
 RESERVATION_ID = re.compile(r"[0-9A-Za-z_-]{1,60}")
 
@@ -93,6 +93,57 @@ class ReleaseHoldOutput(Contract):
 class ConfirmReservationOutput(Contract):
     amount: int
     currency: str
+
+
+class RefundOrder(Contract):
+    """The input of a refund's execution; `amount` in cents, left out for an unusable capture (all of it)."""
+
+    refund_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
+    reservation_id: ReservationId
+    payment_id: str
+    kind: Literal["cancellation", "goodwill", "unusable"]
+    payment_intent: str
+    amount: int | None = None
+    policy: RefundPolicy | None = None
+    requested_by: Literal["guest", "operator", "workflow", "webhook"]
+
+
+class ReserveRefundInput(RefundOrder):
+    execution: str
+
+
+class CreateRefundInput(StateInput):
+    """`attempt` rises when an operator lets a failed refund be tried again."""
+
+    refund_id: str
+    attempt: int
+
+
+class CheckRefundInput(StateInput):
+    refund_id: str
+
+
+class RefundOutput(Contract):
+    """How the refund stands at Stripe, or in the ledger once a person has settled it."""
+
+    status: RefundStatus
+    amount: int
+    stripe_refund_id: str | None = None
+    failure_reason: str | None = None
+
+
+class RecordRefundInput(StateInput):
+    """What the states RecordRefund, RecordRefundFailure and RecordSettledElsewhere enter into the ledger."""
+
+    refund_id: str
+    outcome: Literal["succeeded", "failed", "settled_elsewhere"]
+    stripe_refund_id: str | None = None
+    failure_reason: str | None = None
+
+
+class RecordRefundOutput(Contract):
+    amount: int
+    payment_status: str
 
 
 # Routes.
@@ -192,7 +243,7 @@ class RefundResponse(Contract):
     stripe_refund_id: str | None = None
     amount: int
     status: str
-    refund_policy: Literal["full_refund", "partial_refund_50", "manual_refund"]
+    refund_policy: RefundPolicy
     original_amount: int
     refunded_at: str | None = None
 
@@ -259,3 +310,28 @@ class StripeEvent(BaseModel):
     def checkout_session(self) -> str | None:
         of = self.object.get("id") if self.object.get("object") == "checkout.session" else None
         return of if isinstance(of, str) else None
+
+
+class StripeRefundObject(BaseModel):
+    """The Refund in a `refund.*` event; `amount` in cents."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    id: str
+    status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+    amount: int
+    payment_intent: str
+    failure_reason: str | None = None
+    metadata: dict[str, str]
+
+
+class StripeDisputeObject(BaseModel):
+    """The Dispute in a `charge.dispute.*` event; `amount` in cents."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    id: str
+    status: str
+    amount: int
+    payment_intent: str
+    reason: str | None = None

@@ -236,15 +236,18 @@ class CheckoutSession(Value):
 
 class StripeRefund(Value):
     id: str
-    status: str
+    status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
     amount: int
     failure_reason: str | None = None
     metadata: Mapping[str, str] = {}
 
 
 def plain(model: BaseModel) -> dict[str, Any]:
-    """The model as DynamoDB and JSON take it: times as text, what is None left out."""
-    return {
-        name: iso(value) if isinstance(value, datetime) else value
-        for name, value in model.model_dump(exclude_none=True).items()
-    }
+    """The model as DynamoDB and JSON take it: names as stored, times as text, what is None left out."""
+    return {name: _plain(value) for name, value in model.model_dump(exclude_none=True, by_alias=True).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    return {name: _plain(inner) for name, inner in value.items()} if isinstance(value, dict) else value

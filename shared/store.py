@@ -14,10 +14,12 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel
 
+from shared import domain
 from shared.domain import AttemptKey, Finding, payment_id_of
 from shared.errors import StoreBusy
-from shared.models import Attempt, Booking, Capture, Payment, Reservation, iso, plain
+from shared.models import Attempt, Booking, Capture, Dispute, Payment, Refund, Reservation, iso, plain
 from shared.settings import settings
 
 if TYPE_CHECKING:
@@ -151,13 +153,7 @@ def record_findings(payment: Payment, findings: Mapping[AttemptKey, Finding], *,
     for key, finding in findings.items():
         before = payment.attempts[key]
         after = finding.attempt
-        if after == before:
-            continue
-        for name, value in plain(after).items():
-            if value != plain(before).get(name):
-                changes.set(f"attempts.{key}.{name}", value)
-        for name in plain(before).keys() - plain(after).keys():
-            changes.remove(f"attempts.{key}.{name}")
+        _differences(changes, f"attempts.{key}", before, after)
     for finding in findings.values():
         for pi, capture in finding.captures.items():
             if pi not in payment.captures:
@@ -210,6 +206,172 @@ def doubt_attempt(payment_id: str, key: AttemptKey, session_id: str | None) -> b
         changes.default(f"attempts.{key}.stripe_checkout_session_id", session_id)
     changes.require("{} = {}", f"attempts.{key}.status", value="closed")
     return _update(payment_id, changes)
+
+
+# Writing: refunds and disputes. What the ledger adds up to is written with every change of it, under the condition
+# that nobody else has changed it meanwhile.
+
+
+def note_refund_reason(payment: Payment, refund_id: str, reason: str) -> bool:
+    """Keep what a person wrote about a refund on the item, since an execution's input must not hold it."""
+    changes = _Changes()
+    changes.set(f"refund_reasons.{refund_id}", reason)
+    changes.require("attribute_not_exists({})", f"refund_reasons.{refund_id}")
+    return _update(payment.payment_id, changes)
+
+
+def reserve_refund(
+    booking: Booking, refund_id: str, refund: Refund, *, capture: Capture | None, cancel_stay: bool, now: datetime
+) -> bool:
+    """Enter a refund and set its amount aside, in one transaction; False when something changed meanwhile.
+
+    `capture` is given for an unusable one: it is recorded if nobody has, and takes that role. `cancel_stay` ends the
+    confirmed reservation and frees its nights with it, before money moves.
+    """
+    payment, reservation = _payment_of(booking), booking.reservation
+    pi = refund.payment_intent
+    changes = _Changes()
+    if capture is None or pi in payment.captures:
+        known = payment.captures[pi]
+        changes.set(f"captures.{pi}.refundable", known.refundable - refund.amount)
+        changes.require("{} = {}", f"captures.{pi}.refundable", value=known.refundable)
+        if capture is not None and known.role is None:
+            changes.set(f"captures.{pi}.role", "unusable")
+            changes.require("attribute_not_exists({})", f"captures.{pi}.role")
+    else:
+        unusable = capture.model_copy(update={"role": "unusable", "refundable": capture.refundable - refund.amount})
+        changes.set(f"captures.{pi}", plain(unusable))
+        changes.default("stripe_payment_intent_id", pi)
+        changes.require("attribute_not_exists({})", f"captures.{pi}")
+    changes.require("attribute_not_exists({})", f"refunds.{refund_id}")
+    _enter(changes, payment, refund_id, refund, now)
+    operations = [_payment_update(payment, changes)]
+    if cancel_stay:
+        cancelled = _Changes()
+        cancelled.set("status", "cancelled")
+        cancelled.require("{} = {}", "status", value="confirmed")
+        operations.append(_reservation_update(reservation, cancelled))
+        operations += [_night_release(night, reservation) for night in sorted(booking.held)]
+    return _transact(operations)
+
+
+def change_refund(payment: Payment, refund_id: str, refund: Refund, *, now: datetime) -> bool:
+    """Replace an entry of the ledger by what became of it; False when somebody else changed the ledger meanwhile."""
+    changes = _Changes()
+    _require_entry(changes, payment.refunds[refund_id], refund_id)
+    _enter(changes, payment, refund_id, refund, now)
+    return _update(payment.payment_id, changes)
+
+
+def enter_dashboard_refund(payment: Payment, refund_id: str, refund: Refund, *, now: datetime) -> bool:
+    """Enter, or bring up to date, a refund that was made at Stripe without us; False as above.
+
+    What it took is not refundable any more, what it failed to take is again.
+    """
+    before = payment.refunds.get(refund_id)
+    pi = refund.payment_intent
+    known = payment.captures[pi]
+    change = _taken(before) - _taken(refund)
+    changes = _Changes()
+    if before is None:
+        changes.require("attribute_not_exists({})", f"refunds.{refund_id}")
+    else:
+        _require_entry(changes, before, refund_id)
+    changes.set(f"captures.{pi}.refundable", known.refundable + change)
+    changes.require("{} = {}", f"captures.{pi}.refundable", value=known.refundable)
+    _enter(changes, payment, refund_id, refund, now)
+    return _update(payment.payment_id, changes)
+
+
+def _taken(refund: Refund | None) -> int:
+    return 0 if refund is None or refund.status in {"failed", "canceled"} else refund.amount
+
+
+def _require_entry(changes: "_Changes", refund: Refund, refund_id: str) -> None:
+    changes.require("{} = {}", f"refunds.{refund_id}.status", value=refund.status)
+    changes.require("{} = {}", f"refunds.{refund_id}.try", value=refund.attempt)
+
+
+def _enter(changes: "_Changes", payment: Payment, refund_id: str, refund: Refund, now: datetime) -> None:
+    """Write the entry, and what the ledger adds up to with it."""
+    after = payment.model_copy(update={"refunds": {**payment.refunds, refund_id: refund}})
+    ledger = domain.ledger(after)
+    for name, value in (
+        ("refund_amount", payment.refund_amount),
+        ("refund_pending_amount", payment.refund_pending_amount),
+    ):
+        if value:
+            changes.require("{} = {}", name, value=value)
+        else:
+            changes.require("attribute_not_exists({}) OR {} = {}", name, name, value=0)
+    before = payment.refunds.get(refund_id)
+    if before is None:
+        changes.set(f"refunds.{refund_id}", plain(refund))
+    else:
+        _differences(changes, f"refunds.{refund_id}", before, refund)
+    changes.set("refund_amount", ledger.refund_amount)
+    changes.set("refund_pending_amount", ledger.refund_pending_amount)
+    changes.require("{} = {}", "status", value=payment.status)
+    changes.set("status", ledger.status)
+    if refund.stripe_refund_id is not None:
+        changes.set("stripe_refund_id", refund.stripe_refund_id)
+    if ledger.status == "refunded" and payment.status != "refunded":
+        changes.set("refunded_at", iso(now))
+    if ledger.status != "refunded":
+        changes.remove("refunded_at")
+    changes.set("updated_at", iso(now))
+
+
+def note_look(payment_id: str, refund_id: str, *, now: datetime) -> bool:
+    """Note on a pending refund that Stripe has news of it, so that a wait not yet stored is not begun either."""
+    changes = _Changes()
+    changes.set(f"refunds.{refund_id}.looked", iso(now))
+    changes.require("attribute_exists({})", f"refunds.{refund_id}")
+    return _update(payment_id, changes)
+
+
+def clear_look(payment_id: str, refund_id: str) -> bool:
+    """Take the note off again, before Stripe is asked: news that comes later is noted anew."""
+    changes = _Changes()
+    changes.remove(f"refunds.{refund_id}.looked")
+    changes.require("attribute_exists({})", f"refunds.{refund_id}")
+    return _update(payment_id, changes)
+
+
+def note_answer(payment_id: str, refund_id: str, *, token: str, note: str) -> bool:
+    """Keep what the operator wrote about a failed refund; False when it does not wait with this token any more."""
+    changes = _Changes()
+    changes.set(f"refunds.{refund_id}.note", note)
+    changes.require("{} = {}", f"refunds.{refund_id}.task_token", value=token)
+    return _update(payment_id, changes)
+
+
+def find_payment(pi: str) -> str | None:
+    """The id of the payment that a PaymentIntent belongs to: from an index, so only a candidate to be read."""
+    items = _ask(
+        lambda: _client().query(
+            TableName=settings().payments_table,
+            IndexName="stripe_payment_intent_id-index",
+            KeyConditionExpression="stripe_payment_intent_id = :pi",
+            ExpressionAttributeValues=_dynamo({":pi": pi}),
+            Limit=1,
+        )
+    )["Items"]
+    return _python(items[0])["payment_id"] if items else None
+
+
+def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: datetime) -> bool:
+    """Enter a dispute, or what became of it; one that is closed is never opened again by an older event."""
+    before = payment.disputes.get(dispute_id)
+    changes = _Changes()
+    changes.set(f"disputes.{dispute_id}", plain(dispute))
+    changes.set("updated_at", iso(now))
+    if before is None:
+        changes.require("attribute_not_exists({})", f"disputes.{dispute_id}")
+    else:
+        changes.require("{} = {}", f"disputes.{dispute_id}.status", value=before.status)
+        changes.require("attribute_not_exists({})", f"disputes.{dispute_id}.closed_at")
+    return _update(payment.payment_id, changes)
 
 
 # Writing: webhook events.
@@ -449,6 +611,16 @@ def _update(payment_id: str, changes: _Changes) -> bool:
             return False
         raise
     return True
+
+
+def _differences(changes: _Changes, path: str, before: BaseModel, after: BaseModel) -> None:
+    """Write what has changed only: others write their own fields of the same entry at the same time."""
+    old, new = plain(before), plain(after)
+    for name, value in new.items():
+        if value != old.get(name):
+            changes.set(f"{path}.{name}", value)
+    for name in old.keys() - new.keys():
+        changes.remove(f"{path}.{name}")
 
 
 def _transact(operations: Sequence[Any]) -> bool:

@@ -1,0 +1,109 @@
+"""State ReserveRefund: enter the refund into the ledger and set its amount aside, before any money moves.
+
+Changes: payment item (entry, what is left of the capture, role of an unusable capture); with a cancellation the
+reservation (`cancelled`) and its nights, in the same transaction.
+Safe to run twice: it finds its own entry. Two refunds cannot reserve the same cents: each writes under the condition
+that what was left is still what it has read.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from shared import payments, store
+from shared.announcements import announce
+from shared.contracts import RefundOutput, ReserveRefundInput
+from shared.errors import CaptureDisputed, NotEnoughLeft, NotRefundable, PaymentDisputed, StoreBusy
+from shared.models import Booking, Capture, Payment, Refund
+from shared.observability import bind, count, entry_point
+from shared.verdicts import payment_of
+
+TRIES = 5
+
+
+@entry_point
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Answer with the entry.
+
+    Raises NotRefundable, NotEnoughLeft, PaymentDisputed (nothing was changed), CaptureDisputed (entered and reserved,
+    a person has to look), StripeUnavailable, StoreBusy.
+    """
+    request = ReserveRefundInput.model_validate(event)
+    bind(refund_id=request.refund_id, stripe_payment_intent_id=request.payment_intent)
+    for _ in range(TRIES):
+        booking = store.read_booking(request.reservation_id)
+        payment = payment_of(booking)
+        entry = payment.refunds.get(request.refund_id)
+        if entry is None:
+            entry = _reserve(request, booking, payment)
+        if entry is None:
+            continue
+        if request.kind == "unusable" and payment.disputed(request.payment_intent):
+            raise CaptureDisputed(request.payment_intent)
+        return RefundOutput(
+            status=entry.status,
+            amount=entry.amount,
+            stripe_refund_id=entry.stripe_refund_id,
+            failure_reason=entry.failure_reason,
+        ).model_dump(exclude_none=True)
+    raise StoreBusy("the payment kept changing while its refund was reserved")
+
+
+def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) -> Refund | None:
+    """The entry, written; None when something changed meanwhile."""
+    now = datetime.now(UTC)
+    unusable = _unusable(request, payment) if request.kind == "unusable" else None
+    capture = unusable or _own(request, payment)
+    amount = capture.refundable if request.amount is None else request.amount
+    if amount < 1 or amount > capture.refundable:
+        raise NotEnoughLeft(f"{capture.refundable} cents are left, {amount} are asked for")
+    entry = Refund(
+        kind=request.kind,
+        payment_intent=request.payment_intent,
+        amount=amount,
+        status="pending",
+        reason=payment.refund_reasons.get(request.refund_id),
+        requested_by=request.requested_by,
+        policy=request.policy,
+        created_at=now,
+    )
+    cancel_stay = request.kind == "cancellation" and booking.reservation.status == "confirmed"
+    if not store.reserve_refund(booking, request.refund_id, entry, capture=unusable, cancel_stay=cancel_stay, now=now):
+        return None
+    count("RefundsReserved", kind=request.kind)
+    if cancel_stay:
+        announce(
+            "BookingCancelled",
+            {"reservation_id": request.reservation_id, "payment_id": request.payment_id, "refund_amount": amount},
+        )
+    return entry
+
+
+def _own(request: ReserveRefundInput, payment: Payment) -> Capture:
+    own = payment.own_capture
+    if own is None or own[0] != request.payment_intent or payment.status in {"pending", "expired"}:
+        raise NotRefundable(f"payment {payment.status}")
+    if payment.disputed(request.payment_intent):
+        raise PaymentDisputed(request.payment_intent)
+    return own[1]
+
+
+def _unusable(request: ReserveRefundInput, payment: Payment) -> Capture:
+    """The capture as recorded, or as Stripe tells it where no state has seen it."""
+    known = payment.captures.get(request.payment_intent)
+    if known is not None:
+        if known.role == "booking":
+            raise NotRefundable("the capture is the booking's own")
+        return known
+    intent = payments.retrieve_payment_intent(request.payment_intent)
+    if intent.status != "succeeded":
+        raise NotRefundable(f"PaymentIntent {intent.status}")
+    attempt = payment.attempts.get(intent.metadata.get("attempt", ""))
+    session = None if attempt is None else attempt.stripe_checkout_session_id
+    return Capture(
+        amount=intent.amount_received,
+        currency=intent.currency.upper(),
+        session=session or "unknown",
+        charge=intent.charge,
+        captured_at=intent.captured_at or datetime.now(UTC),
+        refundable=intent.amount_received,
+    )
