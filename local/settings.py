@@ -1,4 +1,4 @@
-"""Secrets of the local stack: made anew at every start, so that none can leak from a file or be mistaken for a real one."""
+"""Secrets of the local stack: made anew at every start, so that none is in a file or mistaken for a real one."""
 
 import secrets
 from typing import Final

@@ -1,21 +1,24 @@
-"""The Stripe account that the stand-in keeps: its objects, its clock, its events, and how it behaves where Stripe leaves a choice."""
+"""The Stripe account of the stand-in: objects, clock, events, and how it behaves where Stripe leaves a choice."""
 
 import copy
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from local.stripe_standin.cards import Card
 from local.stripe_standin.clock import Clock
-from local.stripe_standin.errors import InvalidRequest, Json
+from local.stripe_standin.errors import InvalidRequestError, Json
 from local.stripe_standin.faults import Faults
 from local.stripe_standin.idempotency import IdempotencyKeys
 from local.stripe_standin.objects import API_VERSION, build, new_id
-from local.stripe_standin.request_log import Request
 from local.stripe_standin.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from local.stripe_standin.cards import Card
+    from local.stripe_standin.request_log import Request
 
 # The API request that is being executed: events name it.
 current_request: ContextVar[Json | None] = ContextVar("current_request", default=None)
@@ -35,7 +38,8 @@ class Account:
         self.requests: list[Request] = []
         # How long each call takes to execute; above 0 two calls with one idempotency key can meet.
         self.latency_seconds = 0.0
-        self._objects: dict[str, Json] = {}
+        self._objects: dict[str, dict[str, Json]] = defaultdict(dict)
+        self._kinds: dict[str, str] = {}
         # By session: what its PaymentIntent is to be made of. By PaymentIntent: the card used last.
         self.payment_intent_data: dict[str, Json] = {}
         self.card_used: dict[str, Card] = {}
@@ -54,33 +58,34 @@ class Account:
             yield
 
     def add(self, obj: Json) -> Json:
-        self._objects[obj["id"]] = obj
+        self._objects[obj["object"]][obj["id"]] = obj
+        self._kinds[obj["id"]] = obj["object"]
         return obj
 
     def remove(self, object_id: str) -> None:
-        del self._objects[object_id]
+        del self._objects[self._kinds.pop(object_id)][object_id]
 
     def fetch(self, object_id: str) -> Json | None:
-        return self._objects.get(object_id)
+        return self._objects[self._kinds[object_id]][object_id] if object_id in self._kinds else None
 
     def get(self, kind: str, object_id: str, *, param: str | None = None) -> Json:
         """The object, or Stripe's 404; `param` names the parameter that the id came in."""
-        found = self._objects.get(object_id)
-        if found is None or found["object"] != kind:
-            raise InvalidRequest(
+        found = self._objects[kind].get(object_id)
+        if found is None:
+            raise InvalidRequestError(
                 f"No such {kind}: '{object_id}'", code="resource_missing", param=param or "id", status=404
             )
         return found
 
     def all(self, kind: str, matches: Callable[[Json], bool] = lambda _: True) -> list[Json]:
         """Oldest first."""
-        return [obj for obj in self._objects.values() if obj["object"] == kind and matches(obj)]
+        return [obj for obj in self._objects[kind].values() if matches(obj)]
 
     def endpoints(self) -> list[Json]:
         return self.all("webhook_endpoint")
 
     def emit(self, event_type: str, obj: Json, *, previous: Json | None = None) -> Future[None]:
-        """Record the event and send it; the future is done when the endpoints answered its first delivery, or none is under way."""
+        """Record the event and send it; the future is done when its first delivery was answered or none is made."""
         data = {"object": copy.deepcopy(obj)} | ({"previous_attributes": previous} if previous else {})
         event = build(
             "event",

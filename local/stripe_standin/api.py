@@ -1,4 +1,4 @@
-"""`/v1/…`: key, route, faults, idempotency, parameters, execution, answer, in Stripe's order; nothing here blocks the event loop."""
+"""`/v1/…`: key, route, faults, idempotency, parameters, execution, answer. Nothing here blocks the event loop."""
 
 import asyncio
 import base64
@@ -9,11 +9,12 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
 from local.stripe_standin.account import Account, current_request
-from local.stripe_standin.errors import InvalidRequest, Json, StripeError
+from local.stripe_standin.errors import InvalidRequestError, StripeError
 from local.stripe_standin.idempotency import Answer
 from local.stripe_standin.objects import API_VERSION, check_expansions, expand, new_id
 from local.stripe_standin.params import check, decode
@@ -62,7 +63,7 @@ class Api:
         account = self._account
         _check_key(headers.get("authorization", ""), account.api_keys)
         if headers.get("stripe-version", API_VERSION) != API_VERSION:
-            raise InvalidRequest(
+            raise InvalidRequestError(
                 f"Invalid Stripe API version: {headers['stripe-version']}; the stand-in speaks {API_VERSION}."
             )
         route, ids = _route(request)
@@ -145,7 +146,7 @@ def _check_key(authorization: str, keys: set[str]) -> None:
         except (binascii.Error, UnicodeDecodeError):
             value = ""
     if not value:
-        give = "You need to provide your API key in the Authorization header, using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
+        give = "You need to provide your API key in the Authorization header, using Bearer auth."
         raise StripeError(401, "invalid_request_error", f"You did not provide an API key. {give}")
     if value not in keys:
         # The first characters tell what kind of key it was, the last ones which.
@@ -156,7 +157,7 @@ def _route(request: Request) -> tuple[Route, tuple[str, ...]]:
     for route in ROUTES:
         if route.method == request.method and (match := re.fullmatch(route.pattern, request.path)):
             return route, match.groups()
-    raise InvalidRequest(f"Unrecognized request URL ({request.method}: {request.path}).", status=404)
+    raise InvalidRequestError(f"Unrecognized request URL ({request.method}: {request.path}).", status=404)
 
 
 def _error(problem: StripeError, request: Request) -> Answer:
@@ -173,7 +174,7 @@ async def _body(receive: Receive) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Dropped(reset=False)
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if not message.get("more_body"):
             return body
 
@@ -184,7 +185,7 @@ async def _respond(send: Send, request: Request, answer: Answer) -> None:
         headers["idempotency-key"] = request.idempotency_key
         if request.replayed:
             headers |= {"idempotent-replayed": "true", "original-request": answer.request_id}
-        if answer.status == 500:
+        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             # The same key would only bring the same answer.
             headers["stripe-should-retry"] = "false"
     body = json.dumps(answer.body, indent=2).encode()

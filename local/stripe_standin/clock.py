@@ -1,4 +1,4 @@
-"""Stripe's clock: it can be moved, and everything that happens by itself (expiry, refunds settling, redelivery) hangs on it."""
+"""Stripe's clock: it can be moved, and all that happens by itself (expiry, settling, redelivery) hangs on it."""
 
 import heapq
 import itertools
@@ -10,8 +10,8 @@ from collections.abc import Callable
 class Clock:
     """Time and timers under the stand-in's one lock.
 
-    Timers run in a thread of their own; whoever reads state calls `run_due` first, so that nobody sees a session as open a moment after it
-    expired.
+    Timers run in a thread of their own; whoever reads state calls `run_due` first, so that nobody sees a session as
+    open a moment after it expired.
     """
 
     def __init__(self, lock: threading.RLock) -> None:

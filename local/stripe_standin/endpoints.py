@@ -61,7 +61,9 @@ def update(account: Account, params: Json, endpoint_id: str) -> Json:
 
 
 def delete(account: Account, _params: Json, endpoint_id: str) -> Json:
-    account.get("webhook_endpoint", endpoint_id, param="webhook_endpoint")
+    endpoint = account.get("webhook_endpoint", endpoint_id, param="webhook_endpoint")
+    # Deliveries still to be tried again look here.
+    endpoint["status"] = "disabled"
     account.remove(endpoint_id)
     return {"id": endpoint_id, "object": "webhook_endpoint", "deleted": True}
 

@@ -1,7 +1,7 @@
 """Stripe's error answers.
 
 StripeError
-├── InvalidRequest       refused while executing: remembered under the idempotency key
+├── InvalidRequestError       refused while executing: remembered under the idempotency key
 │   └── ParameterError   the parameters were wrong, nothing was executed: not remembered
 └── (any other status)   401, 409, 429, 500
 """
@@ -28,12 +28,12 @@ class StripeError(Exception):
             self.error["param"] = param
 
 
-class InvalidRequest(StripeError):
+class InvalidRequestError(StripeError):
     remembered = True
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None, status: int = 400) -> None:
         super().__init__(status, "invalid_request_error", message, code=code, param=param)
 
 
-class ParameterError(InvalidRequest):
+class ParameterError(InvalidRequestError):
     remembered = False

@@ -27,8 +27,8 @@ class Fault:
 class Faults:
     """`silence_seconds`: how long a time-out keeps the caller waiting before the connection is dropped.
 
-    The default drops it at once, which the SDK reports as it does a time-out (APIConnectionError, to be retried) and keeps tests fast; a value above
-    the SDK's read timeout makes it a true one.
+    The default drops it at once, which the SDK reports as it does a time-out (APIConnectionError, to be retried) and
+    keeps tests fast; a value above the SDK's read timeout makes it a true one.
     """
 
     def __init__(self) -> None:

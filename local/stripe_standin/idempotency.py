@@ -1,4 +1,4 @@
-"""Idempotency keys, Stripe's v1 rules: the first executed request's answer is replayed, whatever it was, for 24 hours."""
+"""Idempotency keys, Stripe's v1 rules: the answer of the first request that was executed is replayed for 24 hours."""
 
 from dataclasses import dataclass
 

@@ -4,7 +4,7 @@ import operator
 from typing import Final
 
 from local.stripe_standin.account import Account
-from local.stripe_standin.errors import InvalidRequest, Json, ParameterError
+from local.stripe_standin.errors import InvalidRequestError, Json, ParameterError
 
 _DEFAULT_LIMIT, _MAX_LIMIT = 10, 100
 _COMPARE: Final = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
@@ -38,7 +38,7 @@ def _position(found: list[Json], object_id: str, param: str) -> int:
     for position, obj in enumerate(found):
         if obj["id"] == object_id:
             return position
-    raise InvalidRequest(f"No such object: '{object_id}'", code="resource_missing", param=param)
+    raise InvalidRequestError(f"No such object: '{object_id}'", code="resource_missing", param=param)
 
 
 def _matches(account: Account, obj: Json, params: Json) -> bool:
@@ -57,4 +57,6 @@ def _matches_one(account: Account, obj: Json, name: str, value: object) -> bool:
         return isinstance(value, list) and obj["type"] in value
     if name not in obj:
         raise ParameterError(f"Stripe can list by {name}, the stand-in cannot.", param=name)
+    if isinstance(value, dict):
+        return obj[name] is not None and all(obj[name].get(key) == part for key, part in value.items())
     return bool(obj[name] == value)

@@ -46,11 +46,7 @@ def build(kind: str, **fields: object) -> Json:
 
 @cache
 def _fields(kind: str) -> tuple[frozenset[str], frozenset[str]]:
-    hints = {
-        name: hint
-        for name, hint in OBJECT_TYPES[kind].__annotations__.items()
-        if typing.get_origin(hint) is not typing.ClassVar
-    }
+    hints = {name: hint for name, hint in OBJECT_TYPES[kind].__annotations__.items() if name != "OBJECT_NAME"}
     nullable = {name for name, hint in hints.items() if NoneType in typing.get_args(hint)} - _LEFT_OUT.get(kind, set())
     required = hints.keys() - nullable - _LEFT_OUT.get(kind, set())
     return frozenset(nullable), frozenset(required)
@@ -58,7 +54,7 @@ def _fields(kind: str) -> tuple[frozenset[str], frozenset[str]]:
 
 @cache
 def _expandable(kind: str) -> dict[str, str | None]:
-    """Fields that hold an id and may hold the object, with its kind (None: one the stand-in does not keep, so the id is null).
+    """Fields that hold an id and may hold the object, with its kind (None: one that the stand-in does not keep).
 
     The SDK declares them as a union of text and a class named ahead.
     """
@@ -93,7 +89,7 @@ def check_expansions(kind: str, paths: Iterable[str], *, listed: bool) -> None:
 
 
 def expand(answer: Json, paths: Iterable[str], fetch: Callable[[str], Json | None]) -> Json:
-    """A copy of the answer with the ids at those checked paths (`payment_intent.latest_charge`, `data.charge`) replaced by their objects."""
+    """A copy of the answer with the ids at those checked paths (`payment_intent`, `data.charge`) made objects."""
     answer = copy.deepcopy(answer)
     for path in paths:
         names = path.split(".")

@@ -1,7 +1,7 @@
 """Request parameters: Stripe's form encoding, checked against the SDK's own parameter types.
 
-What the SDK's types do not know is unknown to Stripe too; what they allow but the stand-in does not act on is refused by the object's own module,
-never ignored.
+What the SDK's types do not know is unknown to Stripe too; what they allow but the stand-in does not act on is refused
+by the object's own module, never ignored.
 """
 
 import re
@@ -41,7 +41,7 @@ def decode(pairs: Iterable[tuple[str, str]]) -> Json:
 
 
 def check(given: Mapping[str, Any], params: Any) -> Json:
-    """The parameters with their types, or the ParameterError Stripe would answer; `params` is a TypedDict of the SDK."""
+    """The parameters with their types, or the ParameterError of Stripe's answer; `params` is a TypedDict of the SDK."""
     checked: Json = _typed_dict(given, params, "")
     return checked
 
@@ -49,7 +49,7 @@ def check(given: Mapping[str, Any], params: Any) -> Json:
 @cache
 def _hints(params: Any) -> tuple[dict[str, Any], frozenset[str]]:
     """Types of the parameters by name, and the names that must be given."""
-    # The SDK lets its own options travel among the parameters; they never reach the wire (and name types that cannot be resolved).
+    # The SDK lets its own options travel among the parameters: they never reach the wire, and name unresolvable types.
     own = {name: hint for name, hint in params.__annotations__.items() if name not in RequestOptions.__annotations__}
     namespace = type(params.__name__, (), {"__annotations__": own, "__module__": params.__module__})
     hints = typing.get_type_hints(namespace, include_extras=True)

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from local.stripe_standin import payments
 from local.stripe_standin.account import Account
 from local.stripe_standin.cards import CARDS
-from local.stripe_standin.errors import InvalidRequest, Json
+from local.stripe_standin.errors import InvalidRequestError, Json
 
 # Stripe waits that long for our answer to checkout.session.completed before it sends the guest back.
 REDIRECT_WAIT_SECONDS = 10
@@ -22,11 +22,13 @@ _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title><style>
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1f36; background: #f6f8fa; margin: 0; }
-main { max-width: 26rem; margin: 3rem auto; padding: 2rem; background: #fff; border-radius: .5rem; box-shadow: 0 1px 4px #0002; }
+main { max-width: 26rem; margin: 3rem auto; padding: 2rem; background: #fff; border-radius: .5rem; }
 h1 { font-size: 1.25rem; margin-top: 0; } .amount { font-size: 2rem; font-weight: 600; }
-label { display: block; margin: .75rem 0; } input { width: 100%; box-sizing: border-box; padding: .5rem; font: inherit; }
-button { width: 100%; padding: .6rem; font: inherit; color: #fff; background: #0b5fff; border: 0; border-radius: .3rem; margin-top: .5rem; }
-.error { color: #a1102a; background: #fdeef0; padding: .5rem .75rem; border-radius: .3rem; } table { font-size: .8rem; } td { padding-right: .75rem; }
+label { display: block; margin: .75rem 0; }
+input { width: 100%; box-sizing: border-box; padding: .5rem; font: inherit; }
+button { width: 100%; padding: .6rem; font: inherit; color: #fff; background: #0b5fff; border: 0; margin-top: .5rem; }
+.error { color: #a1102a; background: #fdeef0; padding: .5rem .75rem; border-radius: .3rem; }
+table { font-size: .8rem; } td { padding-right: .75rem; }
 </style></head><body><main>$body</main></body></html>""")
 
 _FORM = Template("""<h1>$description</h1><p class="amount">$amount</p>$problem
@@ -48,7 +50,7 @@ def routes(account: Account) -> list[Route]:
             with account.current():
                 try:
                     session = account.get("checkout.session", request.path_params["session_id"])
-                except InvalidRequest:
+                except InvalidRequestError:
                     return _message("There is no such payment page.", 404)
             return await handler(account, request, session)
 

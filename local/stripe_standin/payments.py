@@ -1,7 +1,7 @@
-"""What happens when a guest pays: PaymentIntents and Charges from the card to the money, the decline, or the challenge between."""
+"""What happens when a guest pays: PaymentIntents and Charges, from the card to the money or the decline."""
 
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from local.stripe_standin.account import Account
@@ -9,6 +9,7 @@ from local.stripe_standin.cards import Card
 from local.stripe_standin.disputes import open_dispute
 from local.stripe_standin.errors import Json
 from local.stripe_standin.objects import build, new_id
+from local.stripe_standin.sessions import cancel_payment
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class Outcome:
 def pay(
     account: Account, session_id: str, card: Card, *, processing: Literal["complete", "open"] | None = None
 ) -> Outcome:
-    """The guest confirms with this card; a decline leaves the session open for another one, with the same PaymentIntent.
+    """The guest confirms with this card; after a decline another one may follow, with the same PaymentIntent.
 
-    `processing`: the bank takes its time, `settle` says how it ends. The session is complete meanwhile (a delayed payment method), or stays open (a
-    card that takes long) and may expire.
+    `processing`: the bank takes its time, `settle` says how it ends. The session is complete meanwhile (a delayed
+    payment method), or stays open (a card that takes long) and may expire.
     """
     session = account.get("checkout.session", session_id)
     if session["status"] != "open":
@@ -52,21 +53,15 @@ def answer_challenge(account: Account, session_id: str, *, passed: bool) -> Outc
     intent = account.fetch(session["payment_intent"] or "")
     if intent is None or intent["status"] != "requires_action":
         return _closed(session) if session["status"] != "open" else Outcome("refused", "There is nothing to confirm.")
-    intent["next_action"] = None
     if session["status"] == "expired" and account.challenge_after_expiry != "pays":
-        intent |= {"status": "canceled", "canceled_at": account.clock.timestamp(), "cancellation_reason": "automatic"}
-        account.emit("payment_intent.canceled", intent)
+        cancel_payment(account, intent)
         return _closed(session)
+    intent["next_action"] = None
     if passed:
         return _charge(account, session, intent, account.card_used[intent["id"]])
-    message = (
-        "We are unable to authenticate your payment method. Please choose a different payment method and try again."
-    )
-    _fail(
-        account,
-        intent,
-        {"code": "payment_intent_authentication_failure", "message": message, "type": "invalid_request_error"},
-    )
+    message = "We are unable to authenticate your payment method. Please choose a different one and try again."
+    error = {"code": "payment_intent_authentication_failure", "message": message, "type": "invalid_request_error"}
+    _fail(account, session, intent, error)
     return Outcome("declined", message)
 
 
@@ -77,18 +72,19 @@ def settle(account: Account, payment_intent: str, *, succeeded: bool) -> None:
         raise ValueError(f"{payment_intent} is {intent['status']}, not processing")
     session = _session_of(account, intent)
     card = account.card_used[payment_intent]
-    _charge(account, session, intent, card if succeeded else Card(card.number, card.does, decline="generic_decline"))
+    _charge(account, session, intent, card if succeeded else replace(card, decline="generic_decline"))
 
 
 def force(
     account: Account, session_id: str, card: Card, *, amount: int | None = None, currency: str | None = None
 ) -> Json:
-    """Pay a session whatever its state, as if it had been paid before anybody knew; with another amount or currency if told so."""
+    """Pay a session whatever its state, as if it had been paid before anybody knew."""
     session = account.get("checkout.session", session_id)
-    session |= {"status": "open", "url": f"{account.base_url}/pay/{session_id}"}
+    if session["payment_status"] == "paid" or card.decline or card.challenge:
+        raise ValueError(f"{session_id} is paid already, or {card.number} does not simply pay")
     intent = _intent(account, session)
-    if intent["status"] == "succeeded":
-        raise ValueError(f"{session_id} is paid already")
+    session |= {"status": "open", "amount_total": amount or session["amount_total"]}
+    session["currency"] = currency or session["currency"]
     intent |= {"canceled_at": None, "cancellation_reason": None, "payment_method": new_id("pm")}
     intent |= {"amount": amount or intent["amount"], "currency": currency or intent["currency"]}
     account.card_used[intent["id"]] = card
@@ -164,7 +160,7 @@ def _charge(account: Account, session: Json, intent: Json, card: Card) -> Outcom
             "type": "card_error",
             "charge": charge["id"],
         }
-        _fail(account, intent, error)
+        _fail(account, session, intent, error)
         if session["status"] == "complete":
             account.emit("checkout.session.async_payment_failed", session)
         return Outcome("declined", card.decline_message)
@@ -178,7 +174,7 @@ def _charge(account: Account, session: Json, intent: Json, card: Card) -> Outcom
 
 
 def _follow(account: Account, session: Json) -> list[Future[None]]:
-    """The session of a payment that arrived: a complete one was waiting for it, an expired one stays expired and says nothing."""
+    """The session of a payment that arrived: a complete one waited for it, an expired one stays so and says nothing."""
     session["payment_status"] = "paid"
     if session["status"] == "complete":
         return [account.emit("checkout.session.async_payment_succeeded", session)]
@@ -195,7 +191,7 @@ def _complete(account: Account, session: Json) -> list[Future[None]]:
     return [account.emit("checkout.session.completed", session)]
 
 
-def _fail(account: Account, intent: Json, error: Json) -> None:
+def _fail(account: Account, session: Json, intent: Json, error: Json) -> None:
     method = {"id": intent["payment_method"], "object": "payment_method", "type": "card"}
     intent |= {
         "status": "requires_payment_method",
@@ -203,6 +199,8 @@ def _fail(account: Account, intent: Json, error: Json) -> None:
         "last_payment_error": error | {"payment_method": method},
     }
     account.emit("payment_intent.payment_failed", intent)
+    if session["status"] == "expired":
+        cancel_payment(account, intent)
 
 
 def _build_charge(account: Account, session: Json, intent: Json, card: Card) -> Json:

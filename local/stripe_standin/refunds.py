@@ -3,7 +3,7 @@
 from typing import Final
 
 from local.stripe_standin.account import Account
-from local.stripe_standin.errors import InvalidRequest, Json, ParameterError
+from local.stripe_standin.errors import InvalidRequestError, Json, ParameterError
 from local.stripe_standin.objects import build, new_id
 
 # Amounts that count against the charge: a refund under way is as good as made.
@@ -18,7 +18,7 @@ _ACTED_ON = {"amount", "charge", "expand", "metadata", "payment_intent", "reason
 
 def create(account: Account, params: Json) -> Json:
     if unknown := params.keys() - _ACTED_ON:
-        name = sorted(unknown)[0]
+        name = min(unknown)
         raise ParameterError(f"Stripe knows {name}, the stand-in does not act on it.", param=name)
     if params.get("amount", 1) < 1:
         text = "This value must be greater than or equal to 1."
@@ -110,15 +110,17 @@ def _charge(account: Account, params: Json) -> Json:
     if "payment_intent" not in params:
         charge = account.get("charge", params["charge"], param="charge")
         if not charge["paid"]:
-            raise InvalidRequest(f"Charge {charge['id']} was not successful and cannot be refunded.", param="charge")
+            raise InvalidRequestError(
+                f"Charge {charge['id']} was not successful and cannot be refunded.", param="charge"
+            )
         return charge
     intent = account.get("payment_intent", params["payment_intent"], param="payment_intent")
     if intent["status"] != "succeeded":
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.", param="payment_intent"
         )
     if params.get("charge", intent["latest_charge"]) != intent["latest_charge"]:
-        raise InvalidRequest(f"Charge {params['charge']} does not belong to {intent['id']}.", param="charge")
+        raise InvalidRequestError(f"Charge {params['charge']} does not belong to {intent['id']}.", param="charge")
     return account.get("charge", intent["latest_charge"])
 
 
@@ -126,14 +128,14 @@ def _check(account: Account, charge: Json, amount: int) -> None:
     left = _unrefunded(account, charge)
     disputes = account.all("dispute", lambda dispute: dispute["charge"] == charge["id"])
     if any(dispute["status"] != "won" for dispute in disputes):
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
         )
     if left == 0:
-        raise InvalidRequest(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
+        raise InvalidRequestError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
     if amount > left:
         shown = [f"{value / 100:.2f} {charge['currency']}" for value in (amount, left)]
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"Refund amount ({shown[0]}) is greater than unrefunded amount on charge ({shown[1]})", param="amount"
         )
 

@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from local.stripe_standin.account import Account
-from local.stripe_standin.errors import InvalidRequest, Json, ParameterError
+from local.stripe_standin.errors import InvalidRequestError, Json, ParameterError
 from local.stripe_standin.objects import build, new_id
 
 MIN_SECONDS: Final = 30 * 60
@@ -13,7 +13,7 @@ MIN_AMOUNT: Final = {"eur": 50, "usd": 50, "gbp": 30, "chf": 50}
 MAX_AMOUNT: Final = 99_999_999
 _MAX_LINE_ITEMS, _MAX_REFERENCE = 100, 200
 
-# What the stand-in acts on or keeps as it is. Anything else that Stripe would act on is refused loudly rather than ignored.
+# What the stand-in acts on or keeps as it is; what else Stripe would act on is refused loudly rather than ignored.
 _ACTED_ON = {
     "adaptive_pricing",
     "after_expiration",
@@ -104,11 +104,11 @@ def create(account: Account, params: Json) -> Json:
     return session
 
 
-def expire(account: Account, params: Json, session_id: str) -> Json:
+def expire(account: Account, _params: Json, session_id: str) -> Json:
     session = account.get("checkout.session", session_id, param="session")
     if session["status"] != "open":
-        state = f"This Session has a status of `{session['status']}`"
-        raise InvalidRequest(f'Only Checkout Sessions with a status in ["open"] can be expired. {state}.')
+        state = f"This Checkout Session has a status of `{session['status']}`"
+        raise InvalidRequestError(f'Only Checkout Sessions with a status in ["open"] can be expired. {state}.')
     end(account, session)
     return session
 
@@ -131,6 +131,10 @@ def _end_payment(account: Account, intent: Json) -> None:
     waits = intent["status"] == "requires_action" and account.challenge_after_expiry != "canceled"
     if intent["status"] == "processing" or waits:
         return
+    cancel_payment(account, intent)
+
+
+def cancel_payment(account: Account, intent: Json) -> None:
     now = account.clock.timestamp()
     intent |= {"status": "canceled", "canceled_at": now, "cancellation_reason": "automatic", "next_action": None}
     account.emit("payment_intent.canceled", intent)
@@ -164,7 +168,7 @@ def _line_items(params: Json) -> tuple[list[Json], str]:
 
 def _line_item(item: Json, path: str) -> Json:
     if unknown := item.keys() - {"price_data", "quantity"}:
-        raise _not_acted_on(f"{path}[{sorted(unknown)[0]}]")
+        raise _not_acted_on(f"{path}[{min(unknown)}]")
     price = item.get("price_data")
     if price is None:
         raise ParameterError(
@@ -173,7 +177,7 @@ def _line_item(item: Json, path: str) -> Json:
             param=path,
         )
     if unknown := price.keys() - {"currency", "unit_amount", "product_data"}:
-        raise _not_acted_on(f"{path}[price_data][{sorted(unknown)[0]}]")
+        raise _not_acted_on(f"{path}[price_data][{min(unknown)}]")
     for name in ("unit_amount", "product_data"):
         if name not in price:
             where = f"{path}[price_data][{name}]"
@@ -228,7 +232,9 @@ def _refuse_what_is_not_acted_on(params: Json) -> None:
     if params.get("ui_mode", "hosted_page") != "hosted_page":
         raise _not_acted_on("ui_mode")
     if "card" not in params.get("allowed_payment_method_types", ["card"]):
-        raise ParameterError("No payment method is left: the stand-in offers cards.", param="allowed_payment_method_types")
+        raise ParameterError(
+            "No payment method is left: the stand-in offers cards.", param="allowed_payment_method_types"
+        )
 
 
 def _not_acted_on(path: str) -> ParameterError:

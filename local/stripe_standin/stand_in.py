@@ -1,4 +1,4 @@
-"""The Stripe stand-in: what is mounted at `/stripe`, and the levers that tests, the demo and `/local/stripe/…` pull."""
+"""The Stripe stand-in: what is mounted at `/stripe`, and the levers of tests, the demo and `/local/stripe/…`."""
 
 from typing import Literal
 
@@ -18,8 +18,9 @@ from local.stripe_standin.webhooks import encode, sign
 class StripeStandIn(Account):
     """One account with one webhook endpoint; `app` is mounted where `base_url` says (`http://127.0.0.1:8400/stripe`).
 
-    Every method may be called from any thread. Those that reach the webhook (`deliver`) block until it answers; the others return at once.
-    `api_keys`: every key that is accepted, more than one while a key is rolled. `webhook_secrets`: likewise, the first is the current one.
+    Every method may be called from any thread. `deliver` blocks until the webhook answers; the others return at once.
+    `api_keys`: every key that is accepted, more than one while a key is rolled. `webhook_secrets`: what deliveries are
+    signed with, two while one is rolled.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class StripeStandIn(Account):
         amount: int | None = None,
         currency: str | None = None,
     ) -> Json:
-        """Pay a session whatever its state (expired ones become complete), with another amount or currency if given → the PaymentIntent."""
+        """Pay a session whatever its state (an expired one becomes complete), with this amount → the PaymentIntent."""
         with self.current():
             return dict(payments.force(self, session_id, CARDS[card_number], amount=amount, currency=currency))
 
@@ -71,7 +72,7 @@ class StripeStandIn(Account):
         *,
         session_status: Literal["open", "complete"] = "open",
     ) -> str:
-        """The guest confirms, the bank takes its time → id of the PaymentIntent, which is `processing` until `finish_processing`."""
+        """The guest confirms, the bank takes its time → the PaymentIntent, `processing` until `finish_processing`."""
         with self.current():
             payments.pay(self, session_id, CARDS[card_number], processing=session_status)
             return str(self.get("checkout.session", session_id)["payment_intent"])
@@ -101,7 +102,7 @@ class StripeStandIn(Account):
     def deliver(
         self, event: Json, *, secrets: list[str] | None = None, timestamp: int | None = None
     ) -> tuple[int | None, str]:
-        """Sign any event (the envelope is filled up) with the current secrets or the ones given, post it once → status and text of the answer."""
+        """Fill up the envelope, sign with the current secrets or these, post once → status and text of the answer."""
         envelope: Json = {
             "id": new_id("evt"),
             "object": "event",

@@ -1,4 +1,7 @@
-"""Webhook deliveries: signed as Stripe signs, posted by worker threads, sent again until answered 2xx, and on request held, lost, doubled, reordered."""
+"""Webhook deliveries: signed as Stripe signs, posted by worker threads, sent again until answered 2xx.
+
+On request they are held, lost, doubled or reordered.
+"""
 
 import hashlib
 import hmac
@@ -54,7 +57,8 @@ class Webhooks:
     duplicate  twice at once, and once more as another event object with the same contents
     reverse    what one action sets off is gathered for `gather_seconds` and delivered newest first, one after the other
 
-    `secrets` maps an endpoint's id to its signing secrets: two while one is being rolled. Signatures carry the real time, not the stand-in's.
+    `secrets` maps an endpoint's id to its signing secrets: two while one is being rolled. Signatures carry the real
+    time, not the stand-in's.
     """
 
     def __init__(self, lock: threading.RLock, clock: Clock, endpoints: Callable[[], list[Json]]) -> None:
@@ -80,7 +84,7 @@ class Webhooks:
         self.mode = mode
 
     def send(self, event: Json) -> Future[None]:
-        """Under the stand-in's lock. The future is done once every endpoint answered the first delivery, or at once if none is under way."""
+        """Under the stand-in's lock. The future is done once the first delivery was answered, or none is under way."""
         targets = [endpoint for endpoint in self._endpoints() if _wants(endpoint, event["type"])]
         self._undelivered[event["id"]] = {endpoint["id"] for endpoint in targets}
         event["pending_webhooks"] = len(targets)
@@ -188,6 +192,8 @@ class Webhooks:
 
     def _attempt(self, parcel: _Parcel, attempt: int) -> None:
         endpoint, event, body = parcel
+        if not _wants(endpoint, event["type"]):
+            return
         status, answer = self.post(endpoint["url"], body, sign(body, *self.secrets[endpoint["id"]]))
         with self._lock:
             self.deliveries.append(Delivery(event["id"], event["type"], endpoint["url"], attempt, status, answer))

@@ -24,7 +24,7 @@ stripe.enable_telemetry = False
 
 @dataclass
 class Receiver:
-    """`statuses` are answered one after the other, then 200; unverifiable signatures are refused as the real handler does."""
+    """`statuses` are answered one after the other, then 200; an unverifiable signature is refused."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
     signatures: list[str] = field(default_factory=list)
@@ -123,7 +123,12 @@ def client(stand_in: StripeStandIn, http: requests.Session) -> stripe.StripeClie
 
 
 def make_client(
-    stand_in: StripeStandIn, http: requests.Session, *, key: str = settings.STRIPE_API_KEY, retries: int = 0, timeout: float = 5
+    stand_in: StripeStandIn,
+    http: requests.Session,
+    *,
+    key: str = settings.STRIPE_API_KEY,
+    retries: int = 0,
+    timeout: float = 5,
 ) -> stripe.StripeClient:
     return stripe.StripeClient(
         key,
