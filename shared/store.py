@@ -115,9 +115,9 @@ def request_cancel(payment: Payment, *, by: str, now: datetime) -> bool:
     fresh = {**plain(payment), "cancel_requested_at": iso(now), "cancel_requested_by": by}
     key = fresh.pop("payment_id")
     changes = _Changes()
+    changes.set("updated_at", iso(now))
     for name, value in fresh.items():
         changes.default(name, value)
-    changes.set("updated_at", iso(now))
     changes.require("attribute_not_exists({}) OR {} = {}", "payment_id", "status", value="pending")
     return _update(key, changes)
 
