@@ -1,66 +1,28 @@
-"""Route POST /webhooks/stripe: what Stripe tells us makes the workflow look; it never says what happened.
+"""Route POST /webhooks/stripe: Stripe's events, verified, then processed (shared/stripe_events.py).
 
-Order of work: verify the signature on the raw bytes, find the payment, act, record the event. Nothing is recorded as
-processed before its effect is durable. Answers: 400 what cannot be verified or read; 200 done, duplicate or not
-ours; 5xx what could not be done, so that Stripe sends it again.
-Changes: declines, doubts, dashboard refunds and disputes on the payment item, webhook events; resumes waiting states;
-starts the refund of money that comes too late.
-Safe to run twice: a signal only causes a look, declines, refunds and disputes are kept by their ids, an execution by
-its name, an event is recorded once.
+Answers: 400 what cannot be verified or read; 200 done, duplicate or not ours; 5xx what could not be done, so that
+Stripe sends it again.
+Changes: nothing by itself; see shared/stripe_events.py.
+Safe to run twice: what an event causes is.
 """
 
 import base64
 import binascii
 import json
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
-from shared import store, workflow
-from shared.announcements import announce, notify_operators
-from shared.contracts import ErrorResponse, StripeDisputeObject, StripeEvent, StripeRefundObject, WebhookResponse
-from shared.domain import payment_id_of, refund_moves_on, unusable_refund_id
-from shared.errors import ApiError, NotWaiting, StoreBusy, Transient
-from shared.models import PENDING, Attempt, Dispute, Payment, Refund, iso
-from shared.observability import bind, count, entry_point, logger
+from shared.contracts import ErrorResponse, StripeEvent
+from shared.errors import ApiError, Transient
+from shared.observability import count, entry_point, logger
 from shared.secrets import refreshed, secret
 from shared.settings import settings
 from shared.signature import secrets_in, verified
-
-MONEY = frozenset(
-    {
-        "checkout.session.completed",
-        "checkout.session.async_payment_succeeded",
-        "payment_intent.succeeded",
-    }
-)
-ENDED = frozenset({"checkout.session.expired", "checkout.session.async_payment_failed"})
-DECLINED = "payment_intent.payment_failed"
-REFUND = frozenset({"refund.created", "refund.updated", "refund.failed"})
-REFUNDED = "charge.refunded"
-DISPUTE = frozenset(
-    {
-        "charge.dispute.created",
-        "charge.dispute.updated",
-        "charge.dispute.closed",
-        "charge.dispute.funds_withdrawn",
-        "charge.dispute.funds_reinstated",
-    }
-)
-DISPUTE_CLOSED = "charge.dispute.closed"
-WITHOUT_METADATA = ("refund.", "charge.refunded", "charge.dispute.")
-# Every type that does something, and that the endpoint at Stripe is subscribed to.
-HANDLED = MONEY | ENDED | {DECLINED} | REFUND | {REFUNDED} | DISPUTE
-
-# How long a money event waits for the workflow to come to rest between two states.
-PATIENCE, PAUSE = 3.0, 0.2  # seconds
-TRIES = 5
-
-type Result = Literal["success", "duplicate", "skipped"]
+from shared.stripe_events import process
 
 
 @entry_point
@@ -70,7 +32,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     try:
         body = _body(event)
         _verify(body, _header(event, "stripe-signature"))
-        answer = _process(_parsed(body), sha256(body).hexdigest())
+        answer = process(_parsed(body), sha256(body).hexdigest())
         count("WebhookEvents", result=answer.processing_result)
         return _response(200, answer.model_dump_json(), request_id)
     except ApiError as error:
@@ -134,245 +96,3 @@ def _parsed(body: bytes) -> StripeEvent:
         return StripeEvent.model_validate(json.loads(body))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, ValidationError) as error:
         raise _unreadable() from error
-
-
-def _process(event: StripeEvent, payload_hash: str) -> WebhookResponse:
-    """Act, then record. Raises Transient, after recording the failure, when Stripe shall send the event again."""
-    bind(stripe_event_id=event.id, stripe_event_type=event.type, stripe_id=event.object.get("id"))
-    if store.event_processed(event.id):
-        return _told(event, "duplicate", "processed before")
-    payment = _payment(event)
-    record: dict[str, str | None] = {
-        "event_type": event.type,
-        "payload_hash": payload_hash,
-        "payment_id": None if payment is None else payment.payment_id,
-        "reservation_id": None if payment is None else payment.reservation_id,
-    }
-    now = datetime.now(UTC)
-    try:
-        result, message = _act(event, payment) if payment else ("skipped", "no payment of ours")
-    except Transient as error:
-        failed = {**record, "processing_result": "error", "error_message": type(error).__name__}
-        store.record_event(event.id, failed, now=now)
-        raise
-    done = {**record, "processing_result": result, "processed_at": iso(now)}
-    if not store.record_event(event.id, done, now=now):
-        return _told(event, "duplicate", "processed meanwhile")
-    logger.info("webhook", result=result, outcome=message)
-    return _told(event, result, message)
-
-
-def _told(event: StripeEvent, result: Result, message: str) -> WebhookResponse:
-    return WebhookResponse(event_id=event.id, event_type=event.type, processing_result=result, message=message)
-
-
-def _payment(event: StripeEvent) -> Payment | None:
-    """The payment that the event is about; None where it is not ours, or names one that does not exist.
-
-    Metadata names it; what was made at Stripe without us has none of ours, and is found by its PaymentIntent.
-    """
-    reservation_id, payment_id = event.metadata.get("reservation_id"), event.metadata.get("payment_id")
-    if payment_id is None and event.payment_intent is not None and event.type.startswith(WITHOUT_METADATA):
-        payment_id = store.find_payment(event.payment_intent)
-    elif not reservation_id or payment_id != payment_id_of(reservation_id):
-        return None
-    if payment_id is None:
-        return None
-    payment = store.read_payment(payment_id)
-    bind(payment_id=payment_id, reservation_id=None if payment is None else payment.reservation_id)
-    return payment
-
-
-def _act(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
-    key = event.metadata.get("attempt", "")
-    attempt = payment.attempts.get(key)
-    if event.type in MONEY:
-        return _money(event, payment, key, attempt)
-    if event.type in ENDED:
-        return _ended(payment, attempt)
-    if event.type == DECLINED and attempt is not None:
-        return _declined(event, payment, key)
-    if event.type in REFUND:
-        return _refund(event, payment)
-    if event.type == REFUNDED:
-        return _refunded(event, payment)
-    if event.type in DISPUTE:
-        return _dispute(event, payment)
-    return "skipped", "nothing to do for this type of event"
-
-
-def _money(event: StripeEvent, payment: Payment, key: str, attempt: Attempt | None) -> tuple[Result, str]:
-    """Make the workflow look at this money; wait while it is between two states."""
-    pi = event.payment_intent
-    until = time.monotonic() + PATIENCE
-    if attempt is not None and attempt.status == "closed" and pi not in payment.captures:
-        # The next look shall ask about this session too.
-        store.doubt_attempt(payment.payment_id, key, event.checkout_session)
-    while True:
-        if pi in payment.captures:
-            return "duplicate", "the capture is recorded"
-        if pi is not None and payment.status != "pending" and event.type != "checkout.session.completed":
-            return _late(payment, pi)
-        if pi is not None and payment.status != "pending" and event.object.get("payment_status") == "paid":
-            return _late(payment, pi)
-        if payment.status != "pending":
-            return "skipped", "no money has come"
-        if payment.status == "pending" and payment.task_token and workflow.signal(payment.task_token, "look"):
-            return "success", "the workflow looks"
-        if time.monotonic() > until:
-            raise NotWaiting(payment.status)
-        time.sleep(PAUSE)
-        payment = store.read_payment(payment.payment_id) or payment
-
-
-def _ended(payment: Payment, attempt: Attempt | None) -> tuple[Result, str]:
-    """A session that ended without money: worth a look only while we take it for open."""
-    if payment.status != "pending" or attempt is None or attempt.status in {"closed", "paid"}:
-        return "skipped", "known"
-    if payment.task_token and workflow.signal(payment.task_token, "look"):
-        return "success", "the workflow looks"
-    return "skipped", "the workflow is looking already"
-
-
-def _declined(event: StripeEvent, payment: Payment, key: str) -> tuple[Result, str]:
-    """Note the declined charge; the session stays open and the guest may go on trying."""
-    error = event.object.get("last_payment_error") or {}
-    code = str(error.get("decline_code") or error.get("code") or "declined")
-    message = str(error.get("message") or "The card was declined.")
-    charge = str(event.object.get("latest_charge") or event.object["id"])
-    store.record_decline(payment.payment_id, key, charge, code, message)
-    count("Declines")
-    return "success", "the decline is recorded"
-
-
-def _late(payment: Payment, pi: str) -> tuple[Result, str]:
-    """Money for a booking that is over, or paid already: give it back, and tell the operators."""
-    workflow.start_refund(
-        unusable_refund_id(pi),
-        {
-            "refund_id": unusable_refund_id(pi),
-            "reservation_id": payment.reservation_id,
-            "payment_id": payment.payment_id,
-            "kind": "unusable",
-            "payment_intent": pi,
-            "requested_by": "webhook",
-        },
-    )
-    count("LatePayments")
-    notify_operators(
-        "Late payment",
-        f"LatePayment: reservation {payment.reservation_id} was paid though its payment is {payment.status}. "
-        f"The money is refunded in full by the execution {unusable_refund_id(pi)}.",
-    )
-    return "success", "the money is refunded"
-
-
-def _refund(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
-    """Ours: make its execution look. Made in the dashboard: enter it."""
-    refund = StripeRefundObject.model_validate(event.object)
-    refund_id = refund.metadata.get("refund_id")
-    if refund_id is None:
-        return _dashboard_refund(refund, payment)
-    entry = payment.refunds.get(refund_id)
-    if entry is None:
-        return "skipped", "no such refund"
-    if entry.status in PENDING:
-        store.note_look(payment.payment_id, refund_id, now=datetime.now(UTC))
-        if entry.task_token:
-            workflow.signal(entry.task_token, "look")
-        return "success", "the refund workflow looks"
-    if refund.status in {"failed", "canceled"} and entry.status == "succeeded" and entry.stripe_refund_id == refund.id:
-        workflow.start_refund(
-            f"failed-{refund.id}",
-            {
-                "refund_id": refund_id,
-                "reservation_id": payment.reservation_id,
-                "payment_id": payment.payment_id,
-                "failed_stripe_refund_id": refund.id,
-                "failure_reason": refund.failure_reason or refund.status,
-            },
-        )
-        return "success", "a refund that had succeeded was taken back"
-    return "skipped", "known"
-
-
-def _dashboard_refund(refund: StripeRefundObject, payment: Payment) -> tuple[Result, str]:
-    for _ in range(TRIES):
-        before = payment.refunds.get(refund.id)
-        if before is not None and not refund_moves_on(before.status, refund.status):
-            return "duplicate", "the refund is entered"
-        if refund.payment_intent not in payment.captures:
-            raise NotWaiting("the capture is not recorded yet")
-        now = datetime.now(UTC)
-        entry = Refund(
-            kind="dashboard",
-            payment_intent=refund.payment_intent,
-            amount=refund.amount,
-            status=refund.status,
-            stripe_refund_id=refund.id,
-            requested_by="dashboard",
-            created_at=now if before is None else before.created_at,
-            settled_at=now if refund.status == "succeeded" else None,
-            failure_reason=refund.failure_reason,
-        )
-        if store.enter_dashboard_refund(payment, refund.id, entry, now=now):
-            count("Refunds", outcome=f"dashboard_{refund.status}")
-            if refund.status in {"failed", "canceled"}:
-                notify_operators(
-                    "Refund needs attention",
-                    f"DashboardRefundFailed: {refund.id} of reservation {payment.reservation_id} has failed "
-                    f"({refund.failure_reason or refund.status}). Repeat it in Stripe's dashboard or by another way.",
-                )
-            return "success", "the refund is entered"
-        payment = store.read_payment(payment.payment_id) or payment
-    raise StoreBusy("the ledger kept changing")
-
-
-def _refunded(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
-    """Cumulative, so no amount is taken from it: it only makes refunds under way look."""
-    waiting = {
-        refund_id: entry
-        for refund_id, entry in payment.refunds.items()
-        if entry.status in PENDING and entry.payment_intent == event.payment_intent
-    }
-    for refund_id, entry in waiting.items():
-        store.note_look(payment.payment_id, refund_id, now=datetime.now(UTC))
-        if entry.task_token:
-            workflow.signal(entry.task_token, "look")
-    return ("success", "the refund workflows look") if waiting else ("skipped", "known")
-
-
-def _dispute(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
-    """Enter a dispute or its outcome, and tell the operators when it opens and when it closes."""
-    dispute = StripeDisputeObject.model_validate(event.object)
-    now = datetime.now(UTC)
-    before = payment.disputes.get(dispute.id)
-    closes = event.type == DISPUTE_CLOSED
-    if before is not None and (before.closed_at is not None or (before.status == dispute.status and not closes)):
-        return "duplicate", "the dispute is entered"
-    entry = Dispute(
-        status=dispute.status,
-        payment_intent=dispute.payment_intent,
-        amount=dispute.amount,
-        reason=dispute.reason,
-        opened_at=now if before is None else before.opened_at,
-        closed_at=now if closes else None,
-    )
-    if not store.record_dispute(payment, dispute.id, entry, now=now):
-        raise StoreBusy("another event changed the dispute")
-    if before is None or closes:
-        count("Disputes", status=dispute.status)
-        detail: dict[str, str | int] = {
-            "reservation_id": payment.reservation_id,
-            "payment_id": payment.payment_id,
-            "dispute_id": dispute.id,
-            "status": dispute.status,
-            "amount": dispute.amount,
-        }
-        announce("PaymentDisputed", detail)
-        notify_operators(
-            "Payment disputed",
-            f"PaymentDisputed: dispute {dispute.id} on reservation {payment.reservation_id} is {dispute.status}. "
-            "Refunds are blocked while it is open. Answer it in Stripe's dashboard.",
-        )
-    return "success", "the dispute is entered"
