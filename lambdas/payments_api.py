@@ -651,11 +651,11 @@ def _await_refund(order: RefundOrder, caller: Caller) -> Response[str]:
                 return _refunded(payment, order.refund_id)
         else:
             execution = workflow.refund_execution(name)
-            if execution.status != "RUNNING" and payment is not None:
+            if not execution.runs and payment is not None:
                 if started:
                     raise _why_refused(execution, payment)
                 generation += 1
-                name = f"{order.refund_id}-r{generation}"
+                name = workflow.generation_name(order.refund_id, generation)
                 started = workflow.start_refund(name, given)
             elif time.monotonic() > until:
                 raise _in_progress()

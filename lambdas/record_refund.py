@@ -50,7 +50,8 @@ def _says_so(entry: Refund, request: RecordRefundInput) -> bool:
     # Money that a person has settled by another way stays settled, whatever Stripe says of the old refund later.
     if entry.status == "settled_elsewhere":
         return True
-    same = request.stripe_refund_id is None or request.stripe_refund_id == entry.stripe_refund_id
+    # The state machine has no null: an empty id is one that Stripe never gave.
+    same = not request.stripe_refund_id or request.stripe_refund_id == entry.stripe_refund_id
     return entry.status == request.outcome and same
 
 

@@ -178,6 +178,7 @@ class Payment(Value):
     cancel_requested_at: Instant | None = None
     cancel_requested_by: str | None = None
     execution_generation: int = 0
+    looks_after_release: int = 0
     stripe_payment_intent_id: str | None = None
     created_at: Instant
     updated_at: Instant

@@ -19,7 +19,7 @@ from shared.secrets import refreshed, secret
 from shared.settings import settings
 
 API_VERSION = "2026-10-28.endive"
-MAX_REFUNDS = 100  # a page of Stripe's lists; a booking has a handful
+MAX_LISTED = 100  # a page of Stripe's lists; a booking has a handful of refunds, an hour of events is looked at often
 CONNECT_TIMEOUT, READ_TIMEOUT, RETRIES = 2, 8, 1  # seconds, seconds, further tries
 
 # The PaymentIntent of a session with the charge that took the money, in one request.
@@ -160,10 +160,25 @@ def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
     Raises StripeUnavailable or StripeRefused.
     """
     answer = _ask(
-        "refunds.list", lambda client: client.v1.refunds.list(params={"payment_intent": pi, "limit": MAX_REFUNDS})
+        "refunds.list", lambda client: client.v1.refunds.list(params={"payment_intent": pi, "limit": MAX_LISTED})
     )
     refunds = [_refund(fields) for fields in answer["data"]]
     return [refund for refund in refunds if refund.metadata.get("refund_id") == refund_id]
+
+
+def undelivered_events(since: datetime) -> list[dict[str, Any]]:
+    """The events since then that no endpoint of ours has acknowledged, oldest first, as the webhook would get them.
+
+    Raises StripeUnavailable or StripeRefused.
+    """
+    answer = _ask(
+        "events.list",
+        lambda client: client.v1.events.list(
+            params={"delivery_success": False, "created": {"gte": int(since.timestamp())}, "limit": MAX_LISTED}
+        ),
+    )
+    events: list[dict[str, Any]] = answer["data"]
+    return events[::-1]
 
 
 def _ask[Answer: stripe.StripeObject](operation: str, call: Callable[[stripe.StripeClient], Answer]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ answer becomes StoreBusy; a condition that did not hold becomes False or None, f
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from shared import domain
 from shared.domain import AttemptKey, Finding, payment_id_of
 from shared.errors import StoreBusy
-from shared.models import Attempt, Booking, Capture, Dispute, Payment, Refund, Reservation, iso, plain
+from shared.models import PENDING, Attempt, Booking, Capture, Dispute, Payment, Refund, Reservation, iso, plain
 from shared.settings import settings
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ BUSY: frozenset[str] = frozenset(
 )
 
 EVENT_TTL = timedelta(days=90)
+REFUNDING = "yes"  # the value of the attribute `refunding`, which is there only while a refund has not settled
 LOOK_INTERVAL, MAX_LOOKS = timedelta(seconds=5), 20
 
 _serialize = TypeSerializer().serialize
@@ -315,6 +316,10 @@ def _enter(changes: "_Changes", payment: Payment, refund_id: str, refund: Refund
     changes.set("status", ledger.status)
     if refund.stripe_refund_id is not None:
         changes.set("stripe_refund_id", refund.stripe_refund_id)
+    if any(entry.status in PENDING or entry.status == "failed" for entry in after.refunds.values()):
+        changes.set("refunding", REFUNDING)
+    else:
+        changes.remove("refunding")
     if ledger.status == "refunded" and payment.status != "refunded":
         changes.set("refunded_at", iso(now))
     if ledger.status != "refunded":
@@ -371,6 +376,100 @@ def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: 
     else:
         changes.require("{} = {}", f"disputes.{dispute_id}.status", value=before.status)
         changes.require("attribute_not_exists({})", f"disputes.{dispute_id}.closed_at")
+    return _update(payment.payment_id, changes)
+
+
+# The reconciler's questions. Indexes only find candidates; whoever acts reads the item by its key first.
+
+
+def payments_between(status: str, after: datetime, before: datetime) -> Iterator[str]:
+    """The ids of payments in this status that were last changed between two moments."""
+    return _query(
+        settings().payments_table,
+        "status-index",
+        key="payment_id",
+        condition="#status = :status AND updated_at BETWEEN :after AND :before",
+        values={":status": status, ":after": iso(after), ":before": iso(before)},
+    )
+
+
+def payments_refunding() -> Iterator[str]:
+    """The ids of payments with a refund that has not settled: a sparse index, so old bookings cost nothing."""
+    return _query(
+        settings().payments_table,
+        "refunding-index",
+        key="payment_id",
+        condition="refunding = :yes",
+        values={":yes": REFUNDING},
+    )
+
+
+def reservations_in(status: str) -> Iterator[str]:
+    """The ids of reservations in this status."""
+    return _query(
+        settings().reservations_table,
+        "status-index",
+        key="reservation_id",
+        condition="#status = :status",
+        values={":status": status},
+    )
+
+
+def _query(table: str, index: str, *, key: str, condition: str, values: dict[str, str]) -> Iterator[str]:
+    """The `key` of every item that the index lists; `#status` in the condition is the attribute `status`."""
+    request: dict[str, Any] = {
+        "TableName": table,
+        "IndexName": index,
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeValues": _dynamo(values),
+    }
+    if "#status" in condition:
+        request["ExpressionAttributeNames"] = {"#status": "status"}
+    while True:
+        answer = _ask(lambda: _client().query(**request))
+        for item in answer["Items"]:
+            yield _python(item)[key]
+        if "LastEvaluatedKey" not in answer:
+            return
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def create_payment(payment: Payment) -> bool:
+    """Write the item of a booking whose execution died before it could; False where there is one."""
+    changes = _Changes()
+    for name, value in plain(payment).items():
+        if name != "payment_id":
+            changes.set(name, value)
+    changes.require("attribute_not_exists({})", "payment_id")
+    return _update(payment.payment_id, changes)
+
+
+def next_generation(payment: Payment, *, now: datetime) -> bool:
+    """Count up the execution's generation, once, however many reconcilers ask."""
+    changes = _Changes()
+    changes.set("execution_generation", payment.execution_generation + 1)
+    changes.set("updated_at", iso(now))
+    if payment.execution_generation:
+        changes.require("{} = {}", "execution_generation", value=payment.execution_generation)
+    else:
+        changes.require("attribute_not_exists({}) OR {} = {}", "execution_generation", "execution_generation", value=0)
+    return _update(payment.payment_id, changes)
+
+
+def count_looks_after_release(payment: Payment, looks: int) -> bool:
+    """Note how often a released booking was looked at again; `updated_at` stays the moment of its release."""
+    changes = _Changes()
+    changes.set("looks_after_release", looks)
+    changes.require("{} = {}", "status", value="expired")
+    return _update(payment.payment_id, changes)
+
+
+def note_once(payment: Payment, what: str, *, now: datetime) -> bool:
+    """Whether this is the first time that somebody reports this about the payment (`what`: an attribute's name)."""
+    changes = _Changes()
+    changes.set(what, iso(now))
+    changes.require("attribute_not_exists({})", what)
+    changes.require("attribute_exists({})", "payment_id")
     return _update(payment.payment_id, changes)
 
 

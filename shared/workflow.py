@@ -40,6 +40,11 @@ def _client() -> "SFNClient":
     )
 
 
+def generation_name(first: str, generation: int) -> str:
+    """The name of an execution, or of its n-th successor: a closed name cannot be used again for 90 days."""
+    return first if generation == 0 else f"{first}-r{generation}"
+
+
 def start_payment(payment: Payment) -> None:
     """Start the booking's execution, named after the reservation; one that exists already is as good.
 
@@ -47,7 +52,7 @@ def start_payment(payment: Payment) -> None:
     """
     _start(
         starter_settings().payment_state_machine_arn,
-        payment.reservation_id,
+        generation_name(payment.reservation_id, payment.execution_generation),
         {
             "reservation_id": payment.reservation_id,
             "payment_id": payment.payment_id,
@@ -68,15 +73,33 @@ class Execution:
     """`output` is what a closed execution said, parsed; None while it runs or when it failed."""
 
     status: str
-    output: Mapping[str, object] | None
+    output: Mapping[str, object] | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self.status in {"RUNNING", "PENDING_REDRIVE"}
+
+
+MISSING = Execution(status="MISSING")
+
+
+def payment_execution(name: str) -> Execution:
+    """How a payment's execution stands; MISSING where there is none. Raises WorkflowUnavailable."""
+    return _execution(starter_settings().payment_state_machine_arn, name)
 
 
 def refund_execution(name: str) -> Execution:
-    """How a refund's execution stands. Raises WorkflowUnavailable."""
-    arn = f"{starter_settings().refund_state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+    """How a refund's execution stands; MISSING where there is none. Raises WorkflowUnavailable."""
+    return _execution(starter_settings().refund_state_machine_arn, name)
+
+
+def _execution(machine: str, name: str) -> Execution:
+    arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
     try:
         answer = _client().describe_execution(executionArn=arn)
     except ClientError as error:
+        if _code(error) == "ExecutionDoesNotExist":
+            return MISSING
         raise _translated(error) from error
     except BotoCoreError as error:
         raise WorkflowUnavailable(type(error).__name__) from error

@@ -1,0 +1,275 @@
+"""Reconciler: on a schedule, and at once when an execution dies, it finds what has been left lying and moves it on.
+
+It never decides about money: it makes a workflow look, starts one anew, or tells the operators. Each kind of find is
+a metric (`Reconciled`).
+Changes: `execution_generation` and notes on payment items; starts and resumes executions; processes Stripe's
+undelivered events as the webhook does.
+Safe to run twice, beside itself and beside the webhook: executions have names, generations are counted up by
+conditional writes, a signal only causes a look.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared import domain, payments, store, workflow
+from shared.announcements import notify_operators
+from shared.contracts import StripeEvent
+from shared.errors import Transient
+from shared.models import PENDING, Payment, Refund, Reservation
+from shared.observability import bind, count, entry_point, logger
+from shared.settings import settings
+from shared.stripe_events import process
+
+MAX_GENERATIONS = 3
+QUIET = timedelta(seconds=60)  # what changed a moment ago is left to those who are at it
+GRACE = timedelta(seconds=30)  # a wait that ended this long ago should have been left
+FOR_EVER = timedelta(days=400)
+EVENTS_SINCE = timedelta(days=3)  # as long as Stripe tries to deliver
+LOOK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(days=1))  # after a release
+LOOK_AGAIN_UNTIL = timedelta(days=3)
+
+
+@entry_point
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Answer with what was found, by kind. One item that cannot be reconciled does not keep the others from it.
+
+    Raises RuntimeError at the end when there was such an item, so that the alarm for errors hears of it.
+    """
+    found = Found()
+    if event.get("source") == "aws.states":
+        _execution_died(event["detail"], found)
+    else:
+        _everything(found)
+    count("ReconcilerRuns")
+    if found.failures:
+        raise RuntimeError(f"{found.failures} items could not be reconciled; found {found.kinds}")
+    return found.kinds
+
+
+class Found:
+    """What a run has found, counted by kind."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, int] = {}
+        self.failures = 0
+
+    def note(self, kind: str, **keys: str) -> None:
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        count("Reconciled", kind=kind)
+        logger.info("reconciled", extra={"kind": kind, **keys})
+
+    def each[Of](self, items: Iterable[Of], act: Callable[[Of], None]) -> None:
+        """Act on each item, whatever became of the one before."""
+        for item in items:
+            try:
+                act(item)
+            except Exception:  # noqa: BLE001 - the next item must not pay for this one
+                self.failures += 1
+                logger.exception("not reconciled", item=str(item))
+
+
+def _everything(found: Found) -> None:
+    now = datetime.now(UTC)
+    hold = timedelta(seconds=settings().hold_seconds)
+    pending = store.payments_between("pending", now - FOR_EVER, now - QUIET)
+    found.each(pending, lambda payment_id: _pending(payment_id, found))
+    found.each(store.payments_refunding(), lambda payment_id: _refunding(payment_id, found))
+    found.each(store.reservations_in("pending"), lambda reservation_id: _unstarted(reservation_id, hold, found))
+    found.each(store.reservations_in("cancelled"), lambda reservation_id: _money_kept(reservation_id, found))
+    released = store.payments_between("expired", now - LOOK_AGAIN_UNTIL, now - LOOK_AGAIN_AFTER[0])
+    found.each(released, lambda payment_id: _released(payment_id, found))
+    found.each([now - EVENTS_SINCE], lambda since: _undelivered(since, found))
+
+
+def _execution_died(detail: dict[str, Any], found: Found) -> None:
+    """Start the successor at once. Without the input in the event (it was too large), the schedule does it."""
+    payment_id = json.loads(detail.get("input") or "{}").get("payment_id")
+    if not isinstance(payment_id, str):
+        return
+    found.each([payment_id], lambda of: _pending(of, found))
+    found.each([payment_id], lambda of: _refunding(of, found))
+
+
+# Payments.
+
+
+def _pending(payment_id: str, found: Found) -> None:
+    payment = store.read_payment(payment_id)
+    if payment is None or payment.status != "pending":
+        return
+    bind(payment_id=payment_id, reservation_id=payment.reservation_id)
+    execution = workflow.payment_execution(
+        workflow.generation_name(payment.reservation_id, payment.execution_generation)
+    )
+    if execution.runs:
+        if _overdue(payment, datetime.now(UTC)) and payment.task_token:
+            workflow.signal(payment.task_token, "look")
+            found.note("overdue_wait", payment_id=payment_id)
+    elif execution == workflow.MISSING:
+        # Never started, or counted up and not started: the same name, whoever comes first.
+        workflow.start_payment(payment)
+        found.note("execution_missing", payment_id=payment_id)
+    else:
+        _succeed(payment, execution.status, found)
+
+
+def _overdue(payment: Payment, now: datetime) -> bool:
+    if payment.awaiting == "payment" and payment.current is not None:
+        return now > min(payment.current.deadline, payment.hold_expires_at) + GRACE
+    return now > payment.hold_expires_at + GRACE
+
+
+def _succeed(payment: Payment, status: str, found: Found) -> None:
+    """Start the dead execution's successor, three times at most; then it is a person's."""
+    now = datetime.now(UTC)
+    if payment.execution_generation >= MAX_GENERATIONS:
+        if store.note_once(payment, "given_up_at", now=now):
+            _tell("PaymentGivenUp", payment, f"{MAX_GENERATIONS} successors of its execution died ({status})")
+        found.note("given_up", payment_id=payment.payment_id)
+    elif store.next_generation(payment, now=now):
+        generation = payment.execution_generation + 1
+        workflow.start_payment(payment.model_copy(update={"execution_generation": generation}))
+        found.note("successor", payment_id=payment.payment_id, former=status)
+
+
+def _unstarted(reservation_id: str, hold: timedelta, found: Found) -> None:
+    """A hold that is over and whose guest never pressed "Pay now" is released by an execution of its own."""
+    reservation, payment = store.read_booking_items(reservation_id)
+    now = datetime.now(UTC)
+    if reservation is None or payment is not None or reservation.status != "pending":
+        return
+    if now < reservation.created_at + hold + GRACE:
+        return
+    fresh = _fresh(reservation, hold, now)
+    if workflow.payment_execution(reservation_id) == workflow.MISSING:
+        workflow.start_payment(fresh)
+        found.note("hold_without_payment", reservation_id=reservation_id)
+    else:
+        # Its execution died before it wrote anything: with an item, it is a payment like any other.
+        store.create_payment(fresh)
+        _pending(fresh.payment_id, found)
+
+
+def _fresh(reservation: Reservation, hold: timedelta, now: datetime) -> Payment:
+    origin = settings().origins[0]
+    return domain.new_payment(reservation, hold=hold, success_url=origin, cancel_url=origin, now=now)
+
+
+def _released(payment_id: str, found: Found) -> None:
+    """Look at a released booking's sessions again, twice: money that came after all is given back."""
+    payment = store.read_payment(payment_id)
+    if payment is None or payment.status != "expired":
+        return
+    now = datetime.now(UTC)
+    due = [n for n, after in enumerate(LOOK_AGAIN_AFTER, 1) if now >= payment.updated_at + after]
+    if not due or payment.looks_after_release >= due[-1]:
+        return
+    for attempt in payment.attempts.values():
+        if attempt.stripe_checkout_session_id is None:
+            continue
+        intent = payments.retrieve_checkout_session(attempt.stripe_checkout_session_id).payment_intent
+        if intent is not None and intent.status == "succeeded" and intent.id not in payment.captures:
+            _give_back(payment, intent.id)
+            found.note("late_money", payment_id=payment_id, stripe_payment_intent_id=intent.id)
+    store.count_looks_after_release(payment, due[-1])
+
+
+def _give_back(payment: Payment, pi: str) -> None:
+    refund_id = domain.unusable_refund_id(pi)
+    workflow.start_refund(refund_id, _order(payment, refund_id, "unusable", pi, "workflow"))
+    _tell("LatePayment", payment, f"{pi} was paid after the release; it is refunded in full by {refund_id}")
+
+
+def _order(payment: Payment, refund_id: str, kind: str, pi: str, requested_by: str) -> dict[str, str | int]:
+    return {
+        "refund_id": refund_id,
+        "reservation_id": payment.reservation_id,
+        "payment_id": payment.payment_id,
+        "kind": kind,
+        "payment_intent": pi,
+        "requested_by": requested_by,
+    }
+
+
+def _money_kept(reservation_id: str, found: Found) -> None:
+    """A booking that was cancelled outside the refund route, with its money kept, is for the operators to decide."""
+    payment = store.read_payment(domain.payment_id_of(reservation_id))
+    if payment is None or payment.status not in {"completed", "partially_refunded"}:
+        return
+    if domain.cancellation_id(payment.payment_id) in payment.refunds:
+        return
+    if store.note_once(payment, "money_kept_noticed_at", now=datetime.now(UTC)):
+        _tell("CancelledMoneyKept", payment, "the reservation is cancelled, but nobody has asked for a refund")
+        found.note("cancelled_money_kept", payment_id=payment.payment_id)
+
+
+# Refunds.
+
+
+def _refunding(payment_id: str, found: Found) -> None:
+    payment = store.read_payment(payment_id)
+    if payment is None:
+        return
+    bind(payment_id=payment_id, reservation_id=payment.reservation_id)
+    for refund_id, entry in payment.refunds.items():
+        if entry.kind != "dashboard" and (entry.status in PENDING or entry.status == "failed"):
+            _unsettled(payment, refund_id, entry, found)
+
+
+def _unsettled(payment: Payment, refund_id: str, entry: Refund, found: Found) -> None:
+    """A refund that has not settled has an execution that runs; else it gets the next one."""
+    if workflow.refund_execution(f"failed-{entry.stripe_refund_id}").runs:
+        return
+    for generation in range(MAX_GENERATIONS + 1):
+        name = workflow.generation_name(refund_id, generation)
+        execution = workflow.refund_execution(name)
+        if execution.runs:
+            return
+        if execution == workflow.MISSING:
+            order = _order(payment, refund_id, entry.kind, entry.payment_intent, entry.requested_by or "workflow")
+            order |= {"amount": entry.amount} | ({} if entry.policy is None else {"policy": entry.policy})
+            if entry.status == "failed":
+                order = {
+                    "refund_id": refund_id,
+                    "reservation_id": payment.reservation_id,
+                    "payment_id": payment.payment_id,
+                    "failed_stripe_refund_id": entry.stripe_refund_id or "",
+                    "failure_reason": entry.failure_reason or "unknown",
+                }
+            workflow.start_refund(name, order)
+            found.note("refund_successor", payment_id=payment.payment_id, refund_id=refund_id)
+            return
+    if store.note_once(payment, "refund_given_up_at", now=datetime.now(UTC)):
+        _tell("RefundGivenUp", payment, f"every execution of refund {refund_id} died")
+    found.note("refund_given_up", payment_id=payment.payment_id)
+
+
+# Stripe.
+
+
+def _undelivered(since: datetime, found: Found) -> None:
+    for fields in payments.undelivered_events(since):
+        try:
+            event = StripeEvent.model_validate(fields)
+        except ValidationError:
+            logger.error("not an event", stripe_event_id=fields.get("id"))
+            continue
+        try:
+            answer = process(event, "undelivered")
+        except Transient as error:
+            # Stripe goes on delivering it, and the next run comes across it again.
+            logger.warning("not processed", stripe_event_id=event.id, error=type(error).__name__)
+            continue
+        if answer.processing_result == "success":
+            found.note("undelivered_event", stripe_event_id=event.id)
+
+
+def _tell(name: str, payment: Payment, what: str) -> None:
+    notify_operators(
+        f"{name}: {payment.reservation_id}"[:100],
+        f"{name}: reservation {payment.reservation_id}, payment {payment.payment_id}: {what}.",
+    )
