@@ -47,6 +47,8 @@ class Account:
         self.challenge_after_expiry: Literal["pays", "refused", "canceled"] = "pays"
         # What the next refunds start as, whatever the card says; None leaves it to the card.
         self.refund_status: Literal["pending", "requires_action", "failed"] | None = None
+        # How long the pay page waits for our answer to checkout.session.completed before it sends the guest back.
+        self.redirect_wait_seconds = 10.0
         self.refund_delay_seconds = 1.0
         self.dispute_delay_seconds = 0.2
 

@@ -15,9 +15,6 @@ from local.stripe_standin.account import Account
 from local.stripe_standin.cards import CARDS
 from local.stripe_standin.errors import InvalidRequestError, Json
 
-# Stripe waits that long for our answer to checkout.session.completed before it sends the guest back.
-REDIRECT_WAIT_SECONDS = 10
-
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title><style>
@@ -100,7 +97,8 @@ async def _show(account: Account, session: Json, outcome: payments.Outcome) -> R
         case "paid":
             if outcome.answered:
                 await asyncio.wait(
-                    [asyncio.wrap_future(answered) for answered in outcome.answered], timeout=REDIRECT_WAIT_SECONDS
+                    [asyncio.wrap_future(answered) for answered in outcome.answered],
+                    timeout=account.redirect_wait_seconds,
                 )
             return RedirectResponse(session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"]), 303)
         case "challenge":
