@@ -114,12 +114,19 @@ else:
 
 # ── Functions that do the workflows' work ────────────────────────────────────────────────────────────────────────────
 
-runtime = Runtime(
-    prefix=prefix,
-    code=packaging.sources(),
-    layers=[],
-    log_retention_days=config.log_retention_days,
-)
+code: pulumi.Archive = packaging.sources()
+layers: list[pulumi.Output[str]] = []
+if config.package:
+    code = pulumi.FileArchive(str(packaging.code()))
+    dependencies = aws.lambda_.LayerVersion(
+        "dependencies",
+        layer_name=f"{prefix}-dependencies",
+        code=pulumi.FileArchive(str(packaging.layer())),
+        compatible_architectures=["arm64"],
+        compatible_runtimes=["python3.13"],
+    )
+    layers = [dependencies.arn]
+runtime = Runtime(prefix=prefix, code=code, layers=layers, log_retention_days=config.log_retention_days)
 settings: dict[str, pulumi.Input[str]] = {
     "PAYMENTS_TABLE": payments.name,
     "WEBHOOK_EVENTS_TABLE": webhook_events.name,

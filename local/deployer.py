@@ -332,6 +332,7 @@ def _function(aws: _Aws, given: Values) -> Made:
         MemorySize=given["memorySize"],
         Environment={"Variables": given["environment"]["variables"]},
         TracingConfig={"Mode": given["tracingConfig"]["mode"]},
+        Layers=given.get("layers", []),
         Code={"ZipFile": _EMPTY_ZIP},  # handlers run in this process, from the working tree
         Tags=given.get("tags", {}),
     )
@@ -350,6 +351,16 @@ def _empty_zip() -> bytes:
 
 
 _EMPTY_ZIP = _empty_zip()
+
+
+def _layer(aws: _Aws, given: Values) -> Made:
+    made = aws("lambda").publish_layer_version(
+        LayerName=given["layerName"],
+        CompatibleArchitectures=given["compatibleArchitectures"],
+        CompatibleRuntimes=given["compatibleRuntimes"],
+        Content={"ZipFile": _EMPTY_ZIP},
+    )
+    return made["LayerVersionArn"], {"arn": made["LayerVersionArn"]}
 
 
 def _permission(aws: _Aws, given: Values) -> Made:
@@ -496,6 +507,7 @@ RESOURCES: dict[str, Callable[[_Aws, Values], Made]] = {
     "aws:iam/rolePolicy:RolePolicy": _role_policy,
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _role_policy_attachment,
     "aws:lambda/function:Function": _function,
+    "aws:lambda/layerVersion:LayerVersion": _layer,
     "aws:lambda/permission:Permission": _permission,
     "aws:sfn/stateMachine:StateMachine": _state_machine,
     "aws:sns/topic:Topic": _topic,

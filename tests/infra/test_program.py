@@ -1,6 +1,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -10,15 +11,16 @@ from statemachines.render import fill
 from tests.infra.conftest import Deploy
 from tests.infra.worker import Seen
 
-STATE_FUNCTIONS = {
+PAYMENT_STATE_FUNCTIONS = {
     "create-checkout-session": 40,
     "verify-payment": 60,
     "expire-checkout-sessions": 120,
     "confirm-reservation": 30,
     "release-hold": 30,
 }
+REFUND_STATE_FUNCTIONS = {"reserve-refund": 35, "create-refund": 40, "check-refund": 35, "record-refund": 30}
 HTTP_FUNCTIONS = {"payments-api": 28, "stripe-webhook": 20}
-FUNCTIONS = {**STATE_FUNCTIONS, **HTTP_FUNCTIONS}
+FUNCTIONS = {**PAYMENT_STATE_FUNCTIONS, **REFUND_STATE_FUNCTIONS, **HTTP_FUNCTIONS}
 
 PAYMENTS = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-payments"
 RESERVATIONS = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-reservations"
@@ -27,6 +29,7 @@ EVENTS = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-stripe-web
 SECRET_KEY = "arn:aws:ssm:eu-west-1:123456789012:parameter/booking/local/stripe/secret_key"
 WEBHOOK_SECRET = "arn:aws:ssm:eu-west-1:123456789012:parameter/booking/local/stripe/webhook_secret"
 PAYMENT_WORKFLOW = "arn:aws:states:eu-west-1:123456789012:stateMachine:booking-local-payment"
+REFUND_WORKFLOW = "arn:aws:states:eu-west-1:123456789012:stateMachine:booking-local-refund"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:booking-local-operators"
 BUS = "arn:aws:events:eu-west-1:123456789012:event-bus/booking-local-payments"
 
@@ -57,12 +60,12 @@ def test_resources(stack: Seen) -> None:
         "UserPool": 1,
         "UserPoolClient": 1,
         "UserGroup": 1,
-        "Function": 7,
-        "StateMachine": 1,
-        "Role": 9,  # one a function, the state machine's, API Gateway's for logs
-        "RolePolicy": 8,
+        "Function": 11,
+        "StateMachine": 2,
+        "Role": 14,  # one a function, one a state machine, API Gateway's for logs
+        "RolePolicy": 13,
         "RolePolicyAttachment": 1,
-        "LogGroup": 9,  # one a function, the state machine's, the access log
+        "LogGroup": 14,  # one a function, one a state machine, the access log
         "RestApi": 1,
         "Deployment": 1,
         "Stage": 1,
@@ -81,6 +84,7 @@ def test_outputs(stack: Seen) -> None:
     assert outputs.pop("userPoolClientId")
     assert outputs == {
         "paymentStateMachineArn": PAYMENT_WORKFLOW,
+        "refundStateMachineArn": REFUND_WORKFLOW,
         "paymentsTable": "booking-local-payments",
         "webhookEventsTable": "booking-local-stripe-webhook-events",
         "reservationsTable": "booking-local-reservations",
@@ -186,7 +190,7 @@ def test_each_function_is_named_after_its_module(stack: Seen) -> None:
 def test_environment_is_the_settings_model(stack: Seen, name: str) -> None:
     fields = {field.upper() for field in Settings.model_fields}
     if name in HTTP_FUNCTIONS:
-        fields |= {field.upper() for field in StarterSettings.model_fields if field != "refund_state_machine_arn"}
+        fields |= {field.upper() for field in StarterSettings.model_fields}
     environment = stack.functions[f"booking-local-{name}"]["Environment"]["Variables"]
     powertools = {
         "POWERTOOLS_SERVICE_NAME": "booking-payments",
@@ -201,23 +205,37 @@ def test_environment_is_the_settings_model(stack: Seen, name: str) -> None:
 
 READ = {"GetItem", "BatchGetItem"}
 SETTLE = {*READ, "UpdateItem", "ConditionCheckItem"}
+SETTLE_BOOKING = {PAYMENTS: SETTLE, RESERVATIONS: SETTLE, AVAILABILITY: SETTLE}
 ASK_STRIPE = {
     PAYMENTS: {*READ, "UpdateItem"},
     RESERVATIONS: READ,
     AVAILABILITY: READ,
     SECRET_KEY: {"GetParameter"},
 }
+
+
+def invoke(functions: Iterable[str]) -> dict[str, set[str]]:
+    prefix = "arn:aws:lambda:eu-west-1:123456789012:function:booking-local-"
+    return {f"{prefix}{name}{version}": {"InvokeFunction"} for name in functions for version in ("", ":*")}
+
+
 ROLES: dict[str, dict[str, set[str]]] = {
     "create-checkout-session": ASK_STRIPE,
     "verify-payment": ASK_STRIPE,
     "expire-checkout-sessions": ASK_STRIPE,
-    "confirm-reservation": {PAYMENTS: SETTLE, RESERVATIONS: SETTLE, AVAILABILITY: SETTLE},
-    "release-hold": {PAYMENTS: SETTLE, RESERVATIONS: SETTLE, AVAILABILITY: SETTLE},
+    "confirm-reservation": SETTLE_BOOKING,
+    "release-hold": SETTLE_BOOKING,
+    "reserve-refund": {**SETTLE_BOOKING, SECRET_KEY: {"GetParameter"}, BUS: {"PutEvents"}},
+    "create-refund": {PAYMENTS: {"GetItem", "UpdateItem"}, SECRET_KEY: {"GetParameter"}},
+    "check-refund": {PAYMENTS: {"GetItem", "UpdateItem"}, SECRET_KEY: {"GetParameter"}},
+    "record-refund": {PAYMENTS: {"GetItem", "UpdateItem"}, BUS: {"PutEvents"}},
     "payments-api": {
         PAYMENTS: {*READ, "PutItem", "UpdateItem"},
         RESERVATIONS: READ,
         AVAILABILITY: READ,
         PAYMENT_WORKFLOW: {"StartExecution", "SendTaskSuccess"},
+        REFUND_WORKFLOW: {"StartExecution", "SendTaskSuccess"},
+        f"{REFUND_WORKFLOW.replace('stateMachine', 'execution')}:*": {"DescribeExecution"},
     },
     "stripe-webhook": {
         PAYMENTS: {*READ, "UpdateItem"},
@@ -227,15 +245,20 @@ ROLES: dict[str, dict[str, set[str]]] = {
         EVENTS: {"GetItem", "PutItem", "UpdateItem"},
         WEBHOOK_SECRET: {"GetParameter"},
         PAYMENT_WORKFLOW: {"SendTaskSuccess"},
+        REFUND_WORKFLOW: {"StartExecution", "SendTaskSuccess"},
+        BUS: {"PutEvents"},
         TOPIC: {"Publish"},
     },
     "payment-workflow": {
-        **{
-            f"arn:aws:lambda:eu-west-1:123456789012:function:booking-local-{name}{qualifier}": {"InvokeFunction"}
-            for name in STATE_FUNCTIONS
-            for qualifier in ("", ":*")
-        },
+        **invoke(PAYMENT_STATE_FUNCTIONS),
         PAYMENTS: {"PutItem", "UpdateItem"},
+        REFUND_WORKFLOW: {"StartExecution"},
+        BUS: {"PutEvents"},
+        TOPIC: {"Publish"},
+    },
+    "refund-workflow": {
+        **invoke(REFUND_STATE_FUNCTIONS),
+        PAYMENTS: {"UpdateItem"},
         BUS: {"PutEvents"},
         TOPIC: {"Publish"},
     },
@@ -278,33 +301,51 @@ def test_logs_are_kept_for_a_while_only(stack: Seen) -> None:
     assert {group["retentionInDays"] for group in groups.values()} == {30}
 
 
-# Workflow
+# Workflows
 
 
-def test_every_placeholder_is_filled(stack: Seen) -> None:
-    definition = stack.definitions["booking-local-payment"]
+@pytest.mark.parametrize("workflow", ["payment", "refund"])
+def test_every_placeholder_is_filled(stack: Seen, workflow: str) -> None:
+    definition = stack.definitions[f"booking-local-{workflow}"]
     assert fill(definition, {}) == definition
-    assert json.loads(definition)["TimeoutSeconds"] == 86_400 + 172_800
 
 
-def test_each_state_calls_the_function_of_its_name(stack: Seen) -> None:
-    states = json.loads(stack.definitions["booking-local-payment"])["States"]
+def test_the_payment_workflow_outlives_the_hold_by_two_days(stack: Seen) -> None:
+    assert json.loads(stack.definitions["booking-local-payment"])["TimeoutSeconds"] == 86_400 + 172_800
+
+
+@pytest.mark.parametrize(
+    ("workflow", "functions", "others"),
+    [
+        ("payment", PAYMENT_STATE_FUNCTIONS, {}),
+        (
+            "refund",
+            REFUND_STATE_FUNCTIONS,
+            {"RecordRefundFailure": "record-refund", "RecordSettledElsewhere": "record-refund"},
+        ),
+    ],
+)
+def test_each_state_calls_the_function_of_its_name(
+    stack: Seen, workflow: str, functions: Iterable[str], others: dict[str, str]
+) -> None:
+    states = json.loads(stack.definitions[f"booking-local-{workflow}"])["States"]
     called = {
-        name: state["Arguments"]["FunctionName"]
+        name: state["Arguments"]["FunctionName"].rpartition(":booking-local-")[2]
         for name, state in states.items()
         if state.get("Resource") == "arn:aws:states:::lambda:invoke"
     }
-    prefix = "arn:aws:lambda:eu-west-1:123456789012:function:booking-local-"
-    assert called == {name.title().replace("-", ""): f"{prefix}{name}" for name in STATE_FUNCTIONS}
+    assert called == {name.title().replace("-", ""): name for name in functions} | others
 
 
 def test_the_log_of_a_workflow_holds_no_data(stack: Seen) -> None:
-    machine = inputs(stack, "aws:sfn/stateMachine:StateMachine")["payment"]
-    logging = machine["loggingConfiguration"]
-    assert (logging["level"], logging["includeExecutionData"]) == ("ALL", False)
-    assert "/aws/vendedlogs/states/booking-local-payment:*" in logging["logDestination"]
-    assert machine["tracingConfiguration"] == {"enabled": True}
-    assert machine["type"] == "STANDARD"
+    machines = inputs(stack, "aws:sfn/stateMachine:StateMachine")
+    assert machines.keys() == {"payment", "refund"}
+    for name, machine in machines.items():
+        logging = machine["loggingConfiguration"]
+        assert (logging["level"], logging["includeExecutionData"]) == ("ALL", False)
+        assert f":log-group:/aws/vendedlogs/states/booking-local-{name}:*" in logging["logDestination"]
+        assert machine["tracingConfiguration"] == {"enabled": True}
+        assert machine["type"] == "STANDARD"
 
 
 # All

@@ -1,0 +1,84 @@
+import platform
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from infra import packaging
+from tests.infra.conftest import Deploy
+
+ROOT = Path(packaging.__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def layer() -> Path:
+    try:
+        packaging._uv()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    return packaging.layer(f"{platform.machine()}-manylinux_2_28")
+
+
+def test_the_same_code_gives_the_same_bytes() -> None:
+    first = packaging.code().read_bytes()
+    assert packaging.code().read_bytes() == first
+
+
+def test_the_code_is_every_function_and_what_they_share_with_bytecode() -> None:
+    modules = {path.relative_to(ROOT) for name in ("lambdas", "shared") for path in (ROOT / name).glob("*.py")}
+    bytecode = {path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc" for path in modules}
+    with zipfile.ZipFile(packaging.code()) as archive:
+        assert {Path(name) for name in archive.namelist()} == modules | bytecode
+
+
+def test_the_services_whose_models_are_shipped_are_those_that_are_called() -> None:
+    text = "".join(
+        path.read_text(encoding="utf-8") for name in ("lambdas", "shared") for path in (ROOT / name).glob("*.py")
+    )
+    called = set(re.findall(r'boto3\.client\(\s*"([\w-]+)"', text))
+    if "parameters.get_parameter(" in text:
+        called.add("ssm")
+    assert called | {"xray"} == packaging.AWS_SERVICES
+
+
+def test_every_handler_imports_from_what_is_sent_alone(layer: Path, tmp_path: Path) -> None:
+    for archive in (packaging.code(), layer):  # neither tools nor what would slow stripe's import
+        with zipfile.ZipFile(archive) as contents:
+            top = {"/".join(Path(name).parts[:2]) for name in contents.namelist()}
+            assert top.isdisjoint({f"python/{name}" for name in ("aiohttp", "httpx", "moto", "pulumi", "pytest")})
+            contents.extractall(tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 60_000_000
+    assert {path.stem for path in (tmp_path / "python" / "stripe").glob("*.py")} <= {
+        path.name.partition(".")[0] for path in (tmp_path / "python" / "stripe" / "__pycache__").iterdir()
+    }
+
+    modules = [f"lambdas.{path.stem}" for path in sorted((tmp_path / "lambdas").glob("*.py"))]
+    program = f"""
+import importlib, sys
+sys.path[:0] = [{str(tmp_path)!r}, {str(tmp_path / "python")!r}]
+for name in {modules!r}:
+    assert callable(importlib.import_module(name).handler), name
+foreign = [m.__file__ for m in sys.modules.values() if "site-packages" in (getattr(m, "__file__", None) or "")]
+assert not foreign, foreign
+"""
+    environment = {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "POWERTOOLS_SERVICE_NAME": "test",
+        "AWS_XRAY_SDK_ENABLED": "false",
+    }
+    subprocess.run([sys.executable, "-I", "-S", "-B", "-c", program], check=True, env=environment)
+
+
+def test_a_packaged_stack_runs_from_code_and_layer(deploy: Deploy, layer: Path) -> None:
+    stack = deploy(package="true")
+    (dependencies,) = stack.deployment.of_type("aws:lambda/layerVersion:LayerVersion")
+    assert dependencies.inputs["compatibleArchitectures"] == ["arm64"]
+    assert {str(f["Layers"]) for f in stack.functions.values()} != {"[]"}
+    for function in stack.functions.values():
+        assert [part["Arn"].rpartition(":")[0] for part in function["Layers"]] == [
+            "arn:aws:lambda:eu-west-1:123456789012:layer:booking-local-dependencies"
+        ]
