@@ -82,7 +82,7 @@ def _run(*command: str | Path, **environment: str) -> None:
 
 def _archive(root: Path, *, run_from: str, into: Path) -> Path:
     """Compile and zip a folder, alike every time: sorted, without dates, owners or a random order of sets."""
-    options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", root, "-p", run_from]
+    options: list[str | Path] = ["-q", "--invalidation-mode", "unchecked-hash", "-s", root, "-p", run_from]
     _run(sys.executable, "-m", "compileall", *options, root, PYTHONHASHSEED="0")
     into.parent.mkdir(exist_ok=True)
     unfinished = into.with_suffix(".unfinished")

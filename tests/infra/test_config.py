@@ -1,4 +1,5 @@
 import contextvars
+from collections.abc import Mapping
 
 import pulumi
 import pytest
@@ -14,10 +15,10 @@ GOOD = {
 }
 
 
-def load(stack: str = "test", **changes: str | None) -> Config:
+def load(changes: Mapping[str, str | None] | None = None, *, stack: str = "test") -> Config:
     def run() -> Config:
         SETTINGS.project, SETTINGS.stack = "booking-payments", stack
-        given = {key: value for key, value in {**GOOD, **changes}.items() if value is not None}
+        given = {key: value for key, value in {**GOOD, **(changes or {})}.items() if value is not None}
         set_all_config(
             {"aws:region": "eu-west-1", **{f"booking-payments:{key}": value for key, value in given.items()}}
         )
@@ -43,13 +44,15 @@ def test_only_the_front_end_and_the_stripe_keys_have_to_be_given() -> None:
 
 def test_values_are_text_as_pulumi_gives_them() -> None:
     config = load(
-        frontendUrl="https://booking.example.com,http://localhost:3000",
-        checkoutWindowSeconds="3",
-        holdSeconds="12",
-        customerIdClaim="sub",
-        cognitoUserPoolArn="arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_Abc",
-        logRetentionDays="90",
-        manageApiGatewayAccount="false",
+        {
+            "frontendUrl": "https://booking.example.com,http://localhost:3000",
+            "checkoutWindowSeconds": "3",
+            "holdSeconds": "12",
+            "customerIdClaim": "sub",
+            "cognitoUserPoolArn": "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_Abc",
+            "logRetentionDays": "90",
+            "manageApiGatewayAccount": "false",
+        }
     )
     assert config.frontend_url == "https://booking.example.com,http://localhost:3000"
     assert (config.checkout_window_seconds, config.hold_seconds, config.log_retention_days) == (3, 12, 90)
@@ -94,17 +97,17 @@ def test_values_are_text_as_pulumi_gives_them() -> None:
 )
 def test_a_wrong_value_stops_the_program_and_names_its_key(key: str, value: str | None) -> None:
     with pytest.raises(pulumi.RunError, match=f"booking-payments:{key}: "):
-        load(**{key: value})
+        load({key: value})
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(pulumi.RunError, match=r"maxAttempts.*\n.*package"):
-        load(maxAttempts="0", package="x")
+        load({"maxAttempts": "0", "package": "x"})
 
 
 def test_a_wrong_secret_is_not_shown() -> None:
     with pytest.raises(pulumi.RunError) as stopped:
-        load(stripeSecretKey="rather_secret")
+        load({"stripeSecretKey": "rather_secret"})
     assert "rather_secret" not in str(stopped.value)
 
 
