@@ -655,9 +655,8 @@ class _Changes:
     def default(self, path: str, value: Any) -> None:
         """Set what is not there yet."""
         alias = self._path(path)
-        setting = f"{alias} = if_not_exists({alias}, {self._value(value)})"
         if not any(known.startswith(f"{alias} = ") for known in self._set):
-            self._set.append(setting)
+            self._set.append(f"{alias} = if_not_exists({alias}, {self._value(value)})")
 
     def increase(self, path: str, by: int) -> None:
         alias = self._path(path)
