@@ -70,7 +70,7 @@ def test_malformed_bodies_are_400(stand_in: StripeStandIn, http: requests.Sessio
 
 def test_unknown_query_parameters_are_refused(client: stripe.StripeClient, paid: Any) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
-        client.v1.payment_intents.retrieve(paid.id, {"verbose": True})  # type: ignore[typeddict-unknown-key]
+        client.v1.payment_intents.retrieve(paid.id, {"verbose": True})  # type: ignore[arg-type]
     assert caught.value.code == "parameter_unknown"
 
 
@@ -91,10 +91,11 @@ def test_unknown_query_parameters_are_refused(client: stripe.StripeClient, paid:
 )
 @pytest.mark.usefixtures("paid")
 def test_only_ids_can_be_expanded(
+    *,
     client: stripe.StripeClient,
     session: Any,
     path: str,
-    allowed: bool,  # noqa: FBT001
+    allowed: bool,
 ) -> None:
     def retrieve() -> Any:
         return client.v1.checkout.sessions.retrieve(session.id, {"expand": [path]})
@@ -158,11 +159,12 @@ def test_lists_filter_by_time_of_the_stand_ins_clock(client: stripe.StripeClient
     ],
 )
 def test_faults(
+    *,
     client: stripe.StripeClient,
     stand_in: StripeStandIn,
     kind: Any,
     error: type[Exception],
-    executed: bool,  # noqa: FBT001
+    executed: bool,
 ) -> None:
     stand_in.faults.add("checkout.sessions.create", kind, times=2)
     client.v1.checkout.sessions.list()
@@ -178,7 +180,7 @@ def test_a_timeout_can_be_a_true_one(stand_in: StripeStandIn, http: requests.Ses
     stand_in.faults.silence_seconds = 0.6
     stand_in.faults.add("*", "timeout_before")
     started = time.monotonic()
-    with pytest.raises(stripe.APIConnectionError, match="(?i)timed out"):
+    with pytest.raises(stripe.APIConnectionError, match=r"(?i)timed out"):
         make_client(stand_in, http, timeout=0.2).v1.charges.list()
     assert time.monotonic() - started < 0.5
 

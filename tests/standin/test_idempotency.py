@@ -99,8 +99,7 @@ def test_two_requests_at_once_with_one_key_execute_once(client: stripe.StripeCli
             try:
                 return str(make_client(stand_in, http).v1.checkout.sessions.create(params, KEY).id)
             except stripe.APIError as error:
-                assert error.error is not None
-                return f"{error.http_status} {error.error.code}"
+                return f"{error.http_status} {error.error and error.error.code}"
 
     with ThreadPoolExecutor(3) as pool:
         answers = sorted(pool.map(create, range(3)))

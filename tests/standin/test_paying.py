@@ -88,6 +88,7 @@ def test_two_payers_at_once_pay_once(client: stripe.StripeClient, session: Any) 
     ],
 )
 def test_a_decline_leaves_the_session_open_for_another_card(
+    *,
     client: stripe.StripeClient,
     http: requests.Session,
     session: Any,
@@ -171,6 +172,7 @@ def test_a_failed_challenge_leaves_the_session_open(
     ],
 )
 def test_a_challenge_in_flight_when_the_session_expires(
+    *,
     client: stripe.StripeClient,
     http: requests.Session,
     session: Any,
@@ -199,11 +201,12 @@ def test_a_challenge_in_flight_when_the_session_expires(
     ],
 )
 def test_a_payment_that_takes_its_time(
+    *,
     client: stripe.StripeClient,
     session: Any,
     receiver: Receiver,
     stand_in: StripeStandIn,
-    succeeded: bool,  # noqa: FBT001
+    succeeded: bool,
     status: str,
     event: str,
 ) -> None:
@@ -220,10 +223,11 @@ def test_a_payment_that_takes_its_time(
 
 @pytest.mark.parametrize(("succeeded", "status", "paid"), [(True, "succeeded", "paid"), (False, "canceled", "unpaid")])
 def test_a_session_may_expire_while_its_payment_is_processing(
+    *,
     client: stripe.StripeClient,
     session: Any,
     stand_in: StripeStandIn,
-    succeeded: bool,  # noqa: FBT001
+    succeeded: bool,
     status: str,
     paid: str,
 ) -> None:

@@ -15,6 +15,9 @@ def refused(client: stripe.StripeClient, params: Any) -> Any:
     return caught.value
 
 
+PRICE = "line_items[0][price_data]"
+
+
 def line_items(**price_data: Any) -> list[Any]:
     price = {"currency": "eur", "unit_amount": 30_000, "product_data": {"name": "Stay"}} | price_data
     return [{"price_data": {name: value for name, value in price.items() if value is not None}, "quantity": 1}]
@@ -77,13 +80,13 @@ def test_exactly_half_an_hour_fails_under_clock_skew(client: stripe.StripeClient
         ({"line_items": "x"}, "line_items", None),
         ({"line_items": line_items(unit_amount=49)}, None, "amount_too_small"),
         ({"line_items": line_items(unit_amount=100_000_000)}, None, "amount_too_large"),
-        ({"line_items": line_items(unit_amount=1.5)}, "line_items[0][price_data][unit_amount]", "parameter_invalid_integer"),
-        ({"line_items": line_items(unit_amount=-1)}, "line_items[0][price_data][unit_amount]", "parameter_invalid_integer"),
-        ({"line_items": line_items(unit_amount=None)}, "line_items[0][price_data][unit_amount]", "parameter_missing"),
-        ({"line_items": line_items(currency=None)}, "line_items[0][price_data][currency]", "parameter_missing"),
-        ({"line_items": line_items(currency="EUR")}, "line_items[0][price_data][currency]", None),
-        ({"line_items": line_items(product_data={"description": "x"})}, "line_items[0][price_data][product_data][name]", "parameter_missing"),
-        ({"line_items": line_items(product=1)}, "line_items[0][price_data][product]", None),
+        ({"line_items": line_items(unit_amount=1.5)}, f"{PRICE}[unit_amount]", "parameter_invalid_integer"),
+        ({"line_items": line_items(unit_amount=-1)}, f"{PRICE}[unit_amount]", "parameter_invalid_integer"),
+        ({"line_items": line_items(unit_amount=None)}, f"{PRICE}[unit_amount]", "parameter_missing"),
+        ({"line_items": line_items(currency=None)}, f"{PRICE}[currency]", "parameter_missing"),
+        ({"line_items": line_items(currency="EUR")}, f"{PRICE}[currency]", None),
+        ({"line_items": line_items(product_data={"images": "x"})}, f"{PRICE}[product_data][name]", "parameter_missing"),
+        ({"line_items": line_items(product=1)}, f"{PRICE}[product]", None),
         ({"line_items": [{"quantity": 1}]}, "line_items[0]", "parameter_missing"),
         ({"line_items": [line_items()[0] | {"quantity": 0}]}, "line_items[0][quantity]", "parameter_invalid_integer"),
         ({"allow_promotion_codes": True}, "allow_promotion_codes", None),
@@ -157,5 +160,5 @@ def test_sessions_are_listed_by_state_and_payment_intent(
     assert [found.id for found in client.v1.checkout.sessions.list({"payment_intent": paid.id}).data] == [session.id]
     for unknown in ("metadata", "client_reference_id"):
         with pytest.raises(stripe.InvalidRequestError) as caught:
-            client.v1.checkout.sessions.list({unknown: "r1"})  # type: ignore[misc]
+            client.v1.checkout.sessions.list({unknown: "r1"})  # type: ignore[arg-type]
         assert caught.value.code == "parameter_unknown"
