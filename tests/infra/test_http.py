@@ -1,9 +1,11 @@
 import json
+import re
 from typing import Any
 
 import pytest
 
-from infra.openapi import document
+from infra.openapi import PAYMENTS_ROUTES, document
+from lambdas.payments_api import router
 from tests.infra.conftest import Deploy
 from tests.infra.test_program import inputs
 from tests.infra.worker import Seen
@@ -28,6 +30,15 @@ def test_routes(stack: Seen) -> None:
     found = operations(stack.deployment.openapi).keys()
     preflights = {("options", path) for _, path in ROUTES if path != "/webhooks/stripe"}
     assert found == ROUTES | preflights
+
+
+def test_the_function_knows_the_same_routes() -> None:
+    known = {
+        (method, re.sub(r"<(\w+)>", r"{\1}", rule.replace("payment_or_reservation_id", "id")))
+        for rule, methods, *_ in router._routes
+        for method in methods
+    }
+    assert known == PAYMENTS_ROUTES.keys()
 
 
 def test_all_but_the_webhook_and_preflights_need_a_guests_token(stack: Seen) -> None:
