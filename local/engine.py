@@ -39,6 +39,7 @@ import moto.stepfunctions.parser.asl.jsonata.jsonata as moto_jsonata
 import moto.stepfunctions.parser.backend.execution as executions
 import moto.stepfunctions.parser.models as interpreter
 import moto.stepfunctions.parser.utils as interpreter_utils
+from aws_lambda_powertools.event_handler import api_gateway
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
@@ -642,6 +643,30 @@ def _put_events(self: Any, events: list[dict[str, Any]]) -> Any:
     return answer
 
 
+# ------------------------------------------------------------------------------------------------- one call at a time
+
+# On AWS a function's process has one invocation at a time, and the resolver of Powertools counts on it: it keeps the
+# current event on its class and the route's arguments on itself. Here many invocations share the process, and would
+# answer with each other's bookings.
+_resolving = threading.local()
+
+
+def _resolve(self: Any, event: Any, context: Any) -> Any:
+    _resolving.event, _resolving.context = self._to_proxy_event(event), {}
+    return _original["ApiGatewayResolver.resolve"](self, event, context)
+
+
+def _current_event(_: Any) -> Any:
+    return _resolving.event
+
+
+def _route_context(_: Any) -> dict[str, Any]:
+    if not hasattr(_resolving, "context"):
+        _resolving.context = {}
+    context: dict[str, Any] = _resolving.context
+    return context
+
+
 # ------------------------------------------------------------------------------------------------------ putting it in
 
 _original: dict[str, Any] = {}
@@ -679,6 +704,10 @@ def install() -> None:
     _replace(asl_parser.AmazonStateLanguageParser, "parse", staticmethod(_parse))
     _replace(BotocoreStubber, "__call__", _aws_call)
     _replace(events_models.EventsBackend, "put_events", _put_events)
+    resolver = api_gateway.ApiGatewayResolver
+    _replace(resolver, "resolve", _resolve)
+    _replace(resolver, "current_event", property(_current_event))
+    _replace(resolver, "context", property(_route_context, lambda _, __: None))
     for module in [*filter(lambda module: hasattr(module, "boto_client_for"), sys.modules.values())]:
         _replace(module, "boto_client_for", _client_for)
     # Failures are in the execution's history; moto also writes each of them, with the whole state, to the screen.
