@@ -8,6 +8,7 @@ import functools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import stripe
@@ -222,9 +223,10 @@ def _translated(operation: str, error: stripe.StripeError) -> StripeUnavailable 
     code = error.error.code if error.error is not None else error.code
     param = error.error.param if error.error is not None else None
     replayed = (error.headers or {}).get("Idempotent-Replayed", "").lower() == "true"
+    unread = status is None or status < HTTPStatus.BAD_REQUEST  # no answer, or one that the SDK could not read
+    broken = status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR and not replayed
     transient = type(error) in TRANSIENT or (
-        type(error) is stripe.APIError
-        and (status is None or status in TRANSIENT_STATUS or (status >= 500 and not replayed))  # noqa: PLR2004
+        type(error) is stripe.APIError and (unread or broken or status in TRANSIENT_STATUS)
     )
     log = logger.error if type(error) in OURS_TO_MEND or not transient else logger.warning
     # Stripe's message may quote what the guest typed; its class, codes and request id are enough to find it there.
