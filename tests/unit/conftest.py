@@ -1,0 +1,88 @@
+from collections.abc import Iterator
+
+import pytest
+import stripe
+from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
+from moto import mock_aws
+
+from lambdas import payments_api
+from local.stripe_standin.stand_in import StripeStandIn
+from shared import announcements, payments, secrets, store, workflow
+from shared.settings import settings, starter_settings
+from tests.unit.harness import API_KEY, ENVIRONMENT, WEBHOOK_SECRET, Clock, InProcess, Stored, new_stand_in
+
+
+def forget_container() -> None:
+    """What a function keeps between two events: settings, clients, secrets."""
+    for cached in (
+        settings,
+        starter_settings,
+        store._client,
+        workflow._client,
+        announcements._events,
+        announcements._sns,
+        payments_api._app,
+    ):
+        cached.cache_clear()
+    parameters.clear_caches()  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def environment() -> Iterator[None]:
+    """The environment of every function."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+        forget_container()
+        yield
+    forget_container()
+
+
+@pytest.fixture(scope="package")
+def aws(environment: None) -> Iterator[Stored]:
+    """One AWS with its tables: making them and their clients is what takes time."""
+    with mock_aws():
+        yield Stored()
+
+
+@pytest.fixture
+def stored(aws: Stored) -> Stored:
+    """The four tables, empty, and the two parameters; a container that has not read them yet."""
+    aws.clear()
+    for name, value in (("secret_key", API_KEY), ("webhook_secret", WEBHOOK_SECRET)):
+        aws.parameter(name, value)
+    for provider in DEFAULT_PROVIDERS.values():
+        provider.clear_cache()
+    secrets._refreshed.clear()
+    return aws
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time stands still at NOW for every module that reads it."""
+    clock = Clock()
+    for name in (
+        "lambdas.confirm_reservation",
+        "lambdas.create_checkout_session",
+        "lambdas.expire_checkout_sessions",
+        "lambdas.payments_api",
+        "lambdas.release_hold",
+        "lambdas.stripe_webhook",
+        "lambdas.verify_payment",
+        "shared.verdicts",
+    ):
+        module, frozen = clock.reads(name)
+        monkeypatch.setattr(module, "datetime", frozen)
+    return clock
+
+
+@pytest.fixture
+def stripe_account(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeStandIn]:
+    """The stand-in, reached by the real SDK."""
+    stand_in = new_stand_in(clock)
+    monkeypatch.setattr(stripe, "RequestsClient", lambda **_: InProcess(stand_in))
+    payments._client.cache_clear()
+    yield stand_in
+    payments._client.cache_clear()
+    stand_in.close()

@@ -1,0 +1,242 @@
+"""What handlers run against here: moto's tables, a clock that stands still, the Stripe stand-in without a socket."""
+
+import asyncio
+import importlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import stripe
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from requests.structures import CaseInsensitiveDict
+
+from local.stripe_standin.stand_in import StripeStandIn
+from shared.models import Payment, plain
+from tests.unit.builders import NOW, TOTAL
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "POWERTOOLS_SERVICE_NAME": "booking-payments",
+    "POWERTOOLS_METRICS_NAMESPACE": "BookingPayments",
+    "PAYMENTS_TABLE": "payments",
+    "WEBHOOK_EVENTS_TABLE": "events",
+    "RESERVATIONS_TABLE": "reservations",
+    "AVAILABILITY_TABLE": "availability",
+    "STRIPE_SECRET_KEY_PARAMETER": "/booking/test/stripe/secret_key",
+    "STRIPE_WEBHOOK_SECRET_PARAMETER": "/booking/test/stripe/webhook_secret",
+    "STRIPE_API_BASE": "http://stripe.test/stripe",
+    "FRONTEND_URLS": "https://stay.example,http://localhost:3000",
+    "CHECKOUT_WINDOW_SECONDS": "1800",
+    "HOLD_SECONDS": "86400",
+    "MAX_ATTEMPTS": "3",
+    "PROPERTY_TIME_ZONE": "Europe/Madrid",
+    "CUSTOMER_ID_CLAIM": "custom:customer_id",
+    "OPERATOR_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:operators",
+    "EVENT_BUS_NAME": "bookings",
+    "PAYMENT_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:payment",
+    "REFUND_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:refund",
+}
+API_KEY = "sk_test_4f1d2c7a"
+WEBHOOK_SECRET = "whsec_4f1d2c7a"
+
+TABLES = {
+    "payments": "payment_id",
+    "events": "event_id",
+    "reservations": "reservation_id",
+    "availability": "date",
+}
+
+
+@dataclass
+class Context:
+    function_name: str = "function"
+    function_version: str = "1"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:function"
+    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
+
+
+CONTEXT = Context()
+
+
+class Clock:
+    """Our time and Stripe's, in step; `datetime.now` of the modules under test reads it."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.stand_in: StripeStandIn | None = None
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+        if self.stand_in is not None:
+            self.stand_in.clock.advance(by.total_seconds())
+
+    def reads(self, module: str) -> tuple[ModuleType, type[datetime]]:
+        clock = self
+
+        class Frozen(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> Any:
+                return clock.now.astimezone(tz or UTC)
+
+        return importlib.import_module(module), Frozen
+
+
+class Stored:
+    """The tables, as the other side sees them."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client("dynamodb")
+        self.ssm = boto3.client("ssm")
+        for table, key in TABLES.items():
+            self.client.create_table(
+                TableName=table,
+                KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+
+    def clear(self) -> None:
+        for table, key in TABLES.items():
+            for item in self.all(table):
+                self.delete(table, item[key])
+
+    def parameter(self, name: str, value: str) -> None:
+        """Set one of the two secrets, `secret_key` or `webhook_secret`."""
+        self.ssm.put_parameter(Name=f"/booking/test/stripe/{name}", Value=value, Type="SecureString", Overwrite=True)
+
+    def put(self, table: str, item: Mapping[str, Any]) -> None:
+        serialize = TypeSerializer().serialize
+        self.client.put_item(TableName=table, Item={name: serialize(value) for name, value in item.items()})
+
+    def get(self, table: str, key: str) -> dict[str, Any]:
+        """The item; empty where there is none."""
+        found = self.client.get_item(TableName=table, Key={TABLES[table]: {"S": key}}, ConsistentRead=True)
+        return {name: TypeDeserializer().deserialize(value) for name, value in found.get("Item", {}).items()}
+
+    def delete(self, table: str, key: str) -> None:
+        self.client.delete_item(TableName=table, Key={TABLES[table]: {"S": key}})
+
+    def all(self, table: str) -> list[dict[str, Any]]:
+        items = self.client.scan(TableName=table)["Items"]
+        return [{name: TypeDeserializer().deserialize(value) for name, value in item.items()} for item in items]
+
+    def reservation(self, reservation_id: str = "RES-1", **changes: Any) -> None:
+        """A reservation of two nights, made two hours ago, with its nights held."""
+        check_in = date(2026, 12, 20)
+        self.put(
+            "reservations",
+            {
+                "reservation_id": reservation_id,
+                "customer_id": "guest-1",
+                "customer_email": "ada@guests.example",
+                "check_in": check_in.isoformat(),
+                "check_out": "2026-12-22",
+                "status": "pending",
+                "payment_status": "pending",
+                "total_amount": TOTAL,
+                "created_at": "2026-11-24T13:00:00.000Z",
+            }
+            | changes,
+        )
+        for night in ("2026-12-20", "2026-12-21"):
+            self.night(night, reservation_id)
+
+    def night(self, night: str, reservation_id: str, status: str = "booked") -> None:
+        self.put("availability", {"date": night, "status": status, "reservation_id": reservation_id})
+
+    def payment(self, of: Payment) -> None:
+        self.put("payments", plain(of))
+
+    def change(self, payment_id: str, **changes: Any) -> None:
+        self.put("payments", self.get("payments", payment_id) | changes)
+
+
+class InProcess(stripe.HTTPClient):
+    """The SDK's way to the stand-in: its ASGI application called in this thread, no socket and no waiting."""
+
+    name = "in-process"
+
+    def __init__(self, stand_in: StripeStandIn) -> None:
+        super().__init__()
+        self.app = stand_in.app
+
+    def _sleep_time_seconds(self, num_retries: int) -> float:  # noqa: ARG002
+        return 0.0
+
+    def request(self, method: str, url: str, headers: Any, post_data: Any = None, **_: Any) -> Any:
+        return asyncio.run(self._request(method, url, headers, post_data))
+
+    async def _request(self, method: str, url: str, headers: Mapping[str, str], post_data: Any) -> Any:
+        parts = urlsplit(url)
+        exchange = Exchange((post_data or "").encode())
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method.upper(),
+            "path": parts.path.removeprefix("/stripe"),
+            "root_path": "",
+            "query_string": parts.query.encode(),
+            "headers": [(name.lower().encode(), str(value).encode()) for name, value in headers.items()],
+        }
+        await self.app(scope, exchange.receive, exchange.send)
+        if exchange.status is None:
+            raise stripe.APIConnectionError("no answer", should_retry=True)  # type: ignore[no-untyped-call]
+        return exchange.body, exchange.status, exchange.headers
+
+    def close(self) -> None:
+        pass
+
+
+class Exchange:
+    """One request; its transport can be aborted as the server's own."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.status: int | None = None
+        self.headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        self.body = b""
+
+    @property
+    def transport(self) -> "Exchange":
+        return self
+
+    def abort(self) -> None:
+        pass
+
+    def get_extra_info(self, _: str) -> "Exchange":
+        return self
+
+    def setsockopt(self, *_: object) -> None:
+        pass
+
+    async def receive(self) -> dict[str, Any]:
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers.update({name.decode(): value.decode() for name, value in message["headers"]})
+        else:
+            self.body += message.get("body", b"")
+
+
+def new_stand_in(clock: Clock) -> StripeStandIn:
+    """A Stripe account of its own, its clock in step with ours; its webhooks reach nobody."""
+    stand_in = StripeStandIn(base_url="http://stripe.test/stripe", webhook_url="http://webhook.test", api_key=API_KEY)
+    stand_in.webhooks.set_mode("drop")
+    stand_in.clock.advance(clock.now.timestamp() - stand_in.clock.now())
+    clock.stand_in = stand_in
+    return stand_in
+
+
+def request_id() -> str:
+    return str(uuid.uuid4())
