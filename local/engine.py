@@ -708,9 +708,10 @@ def install() -> None:
     _replace(resolver, "resolve", _resolve)
     _replace(resolver, "current_event", property(_current_event))
     _replace(resolver, "context", property(_route_context, lambda _, __: None))
-    # Asking a lazy module for a name may import another.
-    for module in [module for module in list(sys.modules.values()) if hasattr(module, "boto_client_for")]:
-        _replace(module, "boto_client_for", _client_for)
+    # Only moto's own are asked: asking a lazy module of another package would load it.
+    for name, module in list(sys.modules.items()):
+        if name.startswith("moto.stepfunctions.") and hasattr(module, "boto_client_for"):
+            _replace(module, "boto_client_for", _client_for)
     # Failures are in the execution's history; moto also writes each of them, with the whole state, to the screen.
     for name in ("_log_exception", "_log_failure_event_exception"):
         _replace(eval_component.EvalComponent, name, lambda *_, **__: None)
