@@ -145,6 +145,15 @@ def test_a_session_expires_by_itself(
     assert receiver.types() == ["checkout.session.expired"]
 
 
+def test_nobody_sees_a_session_as_open_after_its_time_even_before_the_timer_ran(
+    client: stripe.StripeClient, session: Any, stand_in: StripeStandIn
+) -> None:
+    with stand_in.lock:
+        # As real time passes: the timer's thread is not woken.
+        stand_in.clock._offset += 2200
+    assert client.v1.checkout.sessions.retrieve(session.id).status == "expired"
+
+
 def test_an_unknown_session_is_404(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
         client.v1.checkout.sessions.retrieve("cs_test_none")
