@@ -112,6 +112,7 @@ class Control:
         self._log = log
         self._dynamodb = boto3.client("dynamodb", region_name=engine.REGION)
         self._states = boto3.client("stepfunctions", region_name=engine.REGION)
+        self._cognito = boto3.client("cognito-idp", region_name=engine.REGION)
         self._lock = threading.Lock()
         self._next_day = datetime.now(UTC).date() + timedelta(days=DAYS_AHEAD)
 
@@ -213,28 +214,21 @@ class Control:
         """An ID token of a user of the pool, who is made when there is none yet; the access token as well."""
         customer_id = customer_id or f"CUST-{uuid4().hex[:12]}"
         pool_id, client_id = self.outputs["userPoolId"], self.outputs["userPoolClientId"]
-        cognito = boto3.client("cognito-idp", region_name=engine.REGION)
         # A user's groups are in every token; one user for each set of them keeps tokens apart.
         email = "+".join([customer_id, *groups]) + "@example.com"
         attributes: Any = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
         if self._claim != "sub":
             attributes.append({"Name": self._claim, "Value": customer_id})
-        try:
-            cognito.admin_create_user(UserPoolId=pool_id, Username=email, UserAttributes=attributes)
-            for group in groups:
-                cognito.admin_add_user_to_group(UserPoolId=pool_id, Username=email, GroupName=group)
-        except cognito.exceptions.UsernameExistsException:
-            pass
         pool = cognitoidp_backends[engine.ACCOUNT][engine.REGION].user_pools[pool_id]
-        # The client lets nobody in by password (SRP only), and moto's SRP is not SRP: the pool signs directly.
-        id_token, expires_in = pool.create_id_token(client_id, email, str(uuid4()))
-        access_token, _ = pool.create_access_token(client_id, email, str(uuid4()))
-        return {
-            "token": id_token,
-            "access_token": access_token,
-            "customer_id": customer_id,
-            "expires_in": expires_in,
-        }
+        with self._lock:  # moto goes through its users without one
+            if pool._get_user(email) is None:
+                self._cognito.admin_create_user(UserPoolId=pool_id, Username=email, UserAttributes=attributes)
+                for group in groups:
+                    self._cognito.admin_add_user_to_group(UserPoolId=pool_id, Username=email, GroupName=group)
+            # The client lets nobody in by password (SRP only), and moto's SRP is not SRP: the pool signs directly.
+            id_token, expires_in = pool.create_id_token(client_id, email, str(uuid4()))
+            access_token, _ = pool.create_access_token(client_id, email, str(uuid4()))
+        return {"token": id_token, "access_token": access_token, "customer_id": customer_id, "expires_in": expires_in}
 
     # Executions.
 
