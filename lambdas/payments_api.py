@@ -40,7 +40,8 @@ from shared.settings import settings
 
 OPERATORS = "operators"
 PATIENCE = 8.0  # seconds that a call waits for the workflow before it answers 202
-PAUSE, LONGEST_PAUSE = 0.08, 0.4  # seconds between two reads
+PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds between two reads
+LOOK_PAUSE = 0.25  # seconds between two reads of a refund or a release, which take a second or two
 MARGIN = timedelta(seconds=60)  # a session that ends sooner is not handed out any more
 
 router = Router()  # type: ignore[no-untyped-call]
@@ -249,7 +250,7 @@ def _ours(url: str) -> bool:
     return secure and origin in settings().origins
 
 
-def _session(  # noqa: C901 - one loop over what the item says, each case a line
+def _session(  # noqa: C901 - one loop over what the item says, a case each
     reservation_id: str, caller: Caller, urls: tuple[str, str] | None
 ) -> Response[str]:
     """Bring the workflow to an open session, and answer with it.
@@ -258,7 +259,6 @@ def _session(  # noqa: C901 - one loop over what the item says, each case a line
     """
     until = time.monotonic() + PATIENCE
     acted_at: int | None = None  # the token sequence of the wait that this call has ended; 0 = it started the execution
-    pause = PAUSE
     first = True
     while True:
         reservation, payment = _find(reservation_id, caller)
@@ -281,11 +281,32 @@ def _session(  # noqa: C901 - one loop over what the item says, each case a line
                 _check_retryable(payment, now)
                 if workflow.signal(payment.task_token, "retry"):
                     acted_at = sequence
-        if time.monotonic() > until:
+        elif acted_at is None and payment.task_token and _repriced(reservation, payment):
+            # Its session is at the old price: the workflow closes it, and the guest's next call opens another.
+            workflow.signal(payment.task_token, "look")
+            acted_at = payment.token_sequence
+        if not _next_wait(domain.payment_id_of(reservation_id), payment, until):
             return _under_way(reservation_id, reservation, payment)
         first = False
+
+
+def _repriced(reservation: Reservation, payment: Payment) -> bool:
+    current = payment.current
+    return payment.awaiting == "payment" and current is not None and current.amount != reservation.total_amount
+
+
+def _next_wait(payment_id: str, seen: Payment | None, until: float) -> bool:
+    """Wait until the workflow has come to another wait, or to its end; False when that takes too long."""
+    pause = PAUSE
+    while time.monotonic() < until:
         time.sleep(pause)
-        pause = min(pause * 1.3, LONGEST_PAUSE)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+        payment = store.read_payment(payment_id)
+        if payment is None:
+            continue
+        if payment.status != "pending" or payment.token_sequence != (None if seen is None else seen.token_sequence):
+            return True
+    return False
 
 
 def _margin() -> timedelta:
@@ -516,7 +537,7 @@ def _released(reservation_id: str, caller: Caller) -> Response[str]:
             signalled = workflow.signal(payment.task_token, "cancel")
         if time.monotonic() > until:
             return _under_way(reservation_id, reservation, payment)
-        time.sleep(LONGEST_PAUSE / 2)
+        time.sleep(LOOK_PAUSE)
 
 
 # Refunds.
@@ -659,7 +680,7 @@ def _await_refund(order: RefundOrder, caller: Caller) -> Response[str]:
                 started = workflow.start_refund(name, given)
             elif time.monotonic() > until:
                 raise _in_progress()
-        time.sleep(LONGEST_PAUSE / 2)
+        time.sleep(LOOK_PAUSE)
 
 
 def _why_refused(execution: workflow.Execution, payment: Payment) -> ApiError:
@@ -719,7 +740,7 @@ def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[s
         if now.status in SETTLED or now.task_token not in {token, None} or time.monotonic() > until:
             # Whatever the answer led to, it was taken.
             return Response(status_code=200, content_type="application/json", body=_refunded(payment, refund_id).body)
-        time.sleep(LONGEST_PAUSE / 2)
+        time.sleep(LOOK_PAUSE)
 
 
 # Operators.

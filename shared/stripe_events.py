@@ -53,9 +53,9 @@ type Result = Literal["success", "duplicate", "skipped"]
 def process(event: StripeEvent, payload_hash: str) -> WebhookResponse:
     """Act, then record. Raises Transient, after recording the failure, when Stripe shall send the event again."""
     bind(stripe_event_id=event.id, stripe_event_type=event.type, stripe_id=event.object.get("id"))
-    if store.event_processed(event.id):
+    if event.type in HANDLED and store.event_processed(event.id):
         return _told(event, "duplicate", "processed before")
-    payment = _payment(event)
+    payment = _payment(event) if event.type in HANDLED else None
     record: dict[str, str | None] = {
         "event_type": event.type,
         "payload_hash": payload_hash,
