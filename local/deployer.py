@@ -16,6 +16,7 @@ import runpy
 import threading
 import zipfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -78,15 +79,25 @@ def deploy(config: Mapping[str, str | int], secrets: Mapping[str, str]) -> Deplo
 
     def run() -> None:
         # Pulumi keeps its state in context variables and in the event loop; a thread begins without either.
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
+        loops = [asyncio.new_event_loop()]
+        asyncio.set_event_loop(loops[0])
+
+        def begin() -> None:
+            # Pulumi's mocks would give each of these threads a loop that nobody closes.
+            loops.append(asyncio.new_event_loop())
+            asyncio.set_event_loop(loops[-1])
+
+        workers = ThreadPoolExecutor(initializer=begin)
+        loops[0].set_default_executor(workers)
         try:
             pulumi.runtime.set_all_config({**stack_file, **project}, [f"{PROJECT}:{key}" for key in secrets])
             outcome.append(_run_program())
         except BaseException as error:  # noqa: BLE001  raised below, in the caller's thread
             outcome.append(error)
         finally:
-            loop.close()
+            workers.shutdown()
+            for loop in loops:
+                loop.close()
 
     thread = threading.Thread(target=run, name="deployer")
     thread.start()
