@@ -1,5 +1,6 @@
 from typing import Any
 
+import pulumi
 import pytest
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs
 
@@ -55,12 +56,12 @@ def test_functions_that_disagree_about_a_variable_are_refused() -> None:
 
 
 def test_a_wrong_value_stops_the_deployment(deploy: Deploy) -> None:
-    with pytest.raises(Exception, match="booking-payments:holdSeconds: "):
+    with pytest.raises(pulumi.RunError, match="booking-payments:holdSeconds: "):
         deploy(holdSeconds="soon")
 
 
 def test_a_key_that_does_not_exist_stops_the_deployment(deploy: Deploy) -> None:
-    with pytest.raises(Exception, match="booking-payments:hold: "):
+    with pytest.raises(pulumi.RunError, match="booking-payments:hold: "):
         deploy(hold=12)
 
 
