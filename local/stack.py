@@ -20,6 +20,7 @@ from local.control import Control, create_app
 from local.deployer import Deployment, deploy
 from local.gateway import Gateway
 from local.stripe_standin.stand_in import StripeStandIn
+from shared.stripe_events import HANDLED
 
 HOST = "127.0.0.1"
 LOGS = Path(__file__).parent.parent / "build" / "local"
@@ -89,7 +90,11 @@ class LocalStack:
         }
         self.deployment = deploy(config, secrets)
         stage = self.deployment.stage["name"]
-        self.stand_in = StripeStandIn(base_url=f"{self.url}/stripe", webhook_url=f"{self.url}/{stage}/webhooks/stripe")
+        self.stand_in = StripeStandIn(
+            base_url=f"{self.url}/stripe",
+            webhook_url=f"{self.url}/{stage}/webhooks/stripe",
+            enabled_events=sorted(HANDLED),
+        )
         self._stop.append(self.stand_in.close)
         self.control = Control(self.deployment, self.stand_in, config=config, log=self.log)
         gateway = Gateway(self.deployment.openapi, stage=stage, limits=_limits(self.deployment))

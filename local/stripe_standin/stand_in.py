@@ -1,5 +1,6 @@
 """The Stripe stand-in: what is mounted at `/stripe`, and the levers of tests, the demo and `/local/stripe/…`."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from starlette.applications import Starlette
@@ -30,9 +31,10 @@ class StripeStandIn(Account):
         webhook_url: str,
         api_key: str = settings.STRIPE_API_KEY,
         webhook_secret: str = settings.WEBHOOK_SECRET,
+        enabled_events: Iterable[str] = ("*",),
     ) -> None:
         super().__init__(base_url=base_url, api_key=api_key)
-        self.endpoint = endpoints.add(self, webhook_url, enabled_events=["*"], secret=webhook_secret)
+        self.endpoint = endpoints.add(self, webhook_url, enabled_events=list(enabled_events), secret=webhook_secret)
         self.app = Starlette(routes=[Mount("/v1", app=Api(self)), *pay_page.routes(self)])
 
     @property
