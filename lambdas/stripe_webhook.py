@@ -7,7 +7,6 @@ Safe to run twice: what an event causes is.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -66,7 +65,7 @@ def _body(event: Mapping[str, Any]) -> bytes:
         return str(body).encode(errors="replace")
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise _unreadable() from error
 
 
