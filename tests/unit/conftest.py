@@ -1,3 +1,4 @@
+import io
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +9,7 @@ from moto import mock_aws
 
 from lambdas import payments_api
 from local.stripe_standin.stand_in import StripeStandIn
-from shared import announcements, payments, secrets, store, workflow
+from shared import announcements, observability, payments, secrets, store, workflow
 from shared.settings import settings, starter_settings
 from tests.unit.harness import API_KEY, ENVIRONMENT, WEBHOOK_SECRET, Clock, InProcess, Stored, new_stand_in
 
@@ -59,6 +60,14 @@ def stored(aws: Stored) -> Stored:
 
 
 @pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What goes to CloudWatch, metrics aside: one JSON object a line."""
+    stream = io.StringIO()
+    monkeypatch.setattr(observability.logger.registered_handler, "stream", stream)
+    return stream
+
+
+@pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Time stands still at NOW for every module that reads it."""
     clock = Clock()
@@ -70,6 +79,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         "lambdas.release_hold",
         "lambdas.stripe_webhook",
         "lambdas.verify_payment",
+        "shared.stripe_events",
         "shared.verdicts",
     ):
         module, frozen = clock.reads(name)

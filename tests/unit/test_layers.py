@@ -24,6 +24,16 @@ ALLOWED = {
     "store": {"domain", "errors", "models", "settings"},
     "workflow": {"errors", "models", "observability", "settings"},
     "announcements": {"observability", "settings"},
+    "stripe_events": {
+        "announcements",
+        "contracts",
+        "domain",
+        "errors",
+        "models",
+        "observability",
+        "store",
+        "workflow",
+    },
     "verdicts": {"contracts", "domain", "models", "observability", "settings", "store"},
 }
 PURE = ("domain", "models", "errors", "contracts", "signature")
