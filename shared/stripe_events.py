@@ -190,12 +190,13 @@ def _refund(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
     entry = payment.refunds.get(refund_id)
     if entry is None:
         return "skipped", "no such refund"
+    dead = refund.status in {"failed", "canceled"}
     if entry.status in PENDING:
-        store.note_look(payment.payment_id, refund_id, now=datetime.now(UTC))
-        if entry.task_token:
-            workflow.signal(entry.task_token, "look")
+        if not _look(payment, refund_id) and dead:
+            # Its success may be on its way into the ledger: then this failure has to come after it.
+            raise NotWaiting("the refund is not settled yet")
         return "success", "the refund workflow looks"
-    if refund.status in {"failed", "canceled"} and entry.status == "succeeded" and entry.stripe_refund_id == refund.id:
+    if dead and entry.status == "succeeded" and entry.stripe_refund_id == refund.id:
         workflow.start_refund(
             f"failed-{refund.id}",
             {
@@ -208,6 +209,17 @@ def _refund(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
         )
         return "success", "a refund that had succeeded was taken back"
     return "skipped", "known"
+
+
+def _look(payment: Payment, refund_id: str) -> bool:
+    """Whether a wait for the refund's settlement has ended with this news.
+
+    It is noted before the token is read, so that a wait which begins in between finds either the note or its end.
+    """
+    store.note_look(payment.payment_id, refund_id, now=datetime.now(UTC))
+    entry = (store.read_payment(payment.payment_id) or payment).refunds[refund_id]
+    token = entry.task_token if entry.awaiting == "settlement" else None
+    return token is not None and workflow.signal(token, "look")
 
 
 def _dashboard_refund(refund: StripeRefundObject, payment: Payment) -> tuple[Result, str]:
@@ -244,15 +256,13 @@ def _dashboard_refund(refund: StripeRefundObject, payment: Payment) -> tuple[Res
 
 def _refunded(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
     """Cumulative, so no amount is taken from it: it only makes refunds under way look."""
-    waiting = {
-        refund_id: entry
+    waiting = [
+        refund_id
         for refund_id, entry in payment.refunds.items()
         if entry.status in PENDING and entry.payment_intent == event.payment_intent
-    }
-    for refund_id, entry in waiting.items():
-        store.note_look(payment.payment_id, refund_id, now=datetime.now(UTC))
-        if entry.task_token:
-            workflow.signal(entry.task_token, "look")
+    ]
+    for refund_id in waiting:
+        _look(payment, refund_id)
     return ("success", "the refund workflows look") if waiting else ("skipped", "known")
 
 
