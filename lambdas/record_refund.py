@@ -71,4 +71,4 @@ def _ended(entry: Refund, request: RecordRefundInput, now: datetime) -> Refund:
 
 
 def _told(payment: Payment, entry: Refund) -> dict[str, Any]:
-    return RecordRefundOutput(amount=entry.amount, payment_status=payment.status).model_dump()
+    return RecordRefundOutput(amount=entry.amount, payment_status=payment.status, attempt=entry.attempt).model_dump()

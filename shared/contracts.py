@@ -142,8 +142,11 @@ class RecordRefundInput(StateInput):
 
 
 class RecordRefundOutput(Contract):
+    """`attempt` is the number of the last try at Stripe that the ledger knows."""
+
     amount: int
     payment_status: str
+    attempt: int
 
 
 # Routes.
