@@ -646,10 +646,9 @@ def _in_progress() -> ApiError:
 
 
 def _not_enough(payment: Payment) -> ApiError:
-    reserved = any(entry.status in PENDING or entry.status == "failed" for entry in payment.refunds.values())
-    if reserved:
+    pi, left = (payment.own_capture[0], payment.own_capture[1].refundable) if payment.own_capture else ("", 0)
+    if any(entry.payment_intent == pi and entry.unsettled for entry in payment.refunds.values()):
         return _in_progress()
-    left = payment.own_capture[1].refundable if payment.own_capture else 0
     return _not_refundable("less is left on the payment than was asked for", {"refundable_amount": max(0, left)})
 
 

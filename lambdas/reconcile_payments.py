@@ -19,7 +19,7 @@ from shared import domain, payments, store, workflow
 from shared.announcements import notify_operators
 from shared.contracts import StripeEvent
 from shared.errors import Transient
-from shared.models import PENDING, Payment, Refund, Reservation
+from shared.models import Payment, Refund, Reservation
 from shared.observability import bind, count, entry_point, logger
 from shared.settings import settings
 from shared.stripe_events import process
@@ -216,7 +216,7 @@ def _refunding(payment_id: str, found: Found) -> None:
         return
     bind(payment_id=payment_id, reservation_id=payment.reservation_id)
     for refund_id, entry in payment.refunds.items():
-        if entry.kind != "dashboard" and (entry.status in PENDING or entry.status == "failed"):
+        if entry.unsettled:
             _unsettled(payment, refund_id, entry, found)
 
 

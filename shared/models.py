@@ -134,6 +134,11 @@ class Refund(Value):
     token_sequence: int | None = None
     looked: Instant | None = None
 
+    @property
+    def unsettled(self) -> bool:
+        """Under way, or waiting for a person; what failed in Stripe's dashboard has reserved nothing of ours."""
+        return self.status in PENDING or (self.status == "failed" and self.kind != "dashboard")
+
 
 class Dispute(Value):
     """A chargeback; `closed_at` once the bank has decided (`won`, `lost`, `warning_closed`, …)."""

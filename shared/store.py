@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from shared import domain
 from shared.domain import AttemptKey, Finding, payment_id_of
 from shared.errors import StoreBusy
-from shared.models import PENDING, Attempt, Booking, Capture, Dispute, Payment, Refund, Reservation, iso, plain
+from shared.models import Attempt, Booking, Capture, Dispute, Payment, PaymentStatus, Refund, Reservation, iso, plain
 from shared.settings import settings
 
 if TYPE_CHECKING:
@@ -296,35 +296,41 @@ def _require_entry(changes: "_Changes", refund: Refund, refund_id: str) -> None:
 def _enter(changes: "_Changes", payment: Payment, refund_id: str, refund: Refund, now: datetime) -> None:
     """Write the entry, and what the ledger adds up to with it."""
     after = payment.model_copy(update={"refunds": {**payment.refunds, refund_id: refund}})
-    ledger = domain.ledger(after)
-    for name, value in (
-        ("refund_amount", payment.refund_amount),
-        ("refund_pending_amount", payment.refund_pending_amount),
-    ):
-        if value:
-            changes.require("{} = {}", name, value=value)
-        else:
-            changes.require("attribute_not_exists({}) OR {} = {}", name, name, value=0)
+    status = _add_up(changes, payment, after)
     before = payment.refunds.get(refund_id)
     if before is None:
         changes.set(f"refunds.{refund_id}", plain(refund))
     else:
         _differences(changes, f"refunds.{refund_id}", before, refund)
-    changes.set("refund_amount", ledger.refund_amount)
-    changes.set("refund_pending_amount", ledger.refund_pending_amount)
-    changes.require("{} = {}", "status", value=payment.status)
-    changes.set("status", ledger.status)
     if refund.stripe_refund_id is not None:
         changes.set("stripe_refund_id", refund.stripe_refund_id)
-    if any(entry.status in PENDING or entry.status == "failed" for entry in after.refunds.values()):
+    if any(entry.unsettled for entry in after.refunds.values()):
         changes.set("refunding", REFUNDING)
     else:
         changes.remove("refunding")
-    if ledger.status == "refunded" and payment.status != "refunded":
+    if status == "refunded" and payment.status != "refunded":
         changes.set("refunded_at", iso(now))
-    if ledger.status != "refunded":
+    if status != "refunded":
         changes.remove("refunded_at")
     changes.set("updated_at", iso(now))
+
+
+def _add_up(changes: "_Changes", before: Payment, after: Payment) -> PaymentStatus:
+    """Write what the ledger adds up to afterwards, under the condition that it is as it was read; its status."""
+    ledger = domain.ledger(after)
+    for name, value in (
+        ("refund_amount", before.refund_amount),
+        ("refund_pending_amount", before.refund_pending_amount),
+    ):
+        if value:
+            changes.require("{} = {}", name, value=value)
+        else:
+            changes.require("attribute_not_exists({}) OR {} = {}", name, name, value=0)
+    changes.require("{} = {}", "status", value=before.status)
+    changes.set("refund_amount", ledger.refund_amount)
+    changes.set("refund_pending_amount", ledger.refund_pending_amount)
+    changes.set("status", ledger.status)
+    return ledger.status
 
 
 def note_look(payment_id: str, refund_id: str, *, now: datetime) -> bool:
@@ -525,8 +531,11 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
     confirmed.require("{} = {}", "status", value="pending")
     confirmed.require("{} = {}", "total_amount", value=capture.amount)
 
+    # Refunds of other captures do not count any more, now that the booking has its own.
+    own = capture.model_copy(update={"role": "booking"})
+    after = payment.model_copy(update={"status": "completed", "captures": {**payment.captures, pi: own}})
     completed = _Changes()
-    completed.set("status", "completed")
+    _add_up(completed, payment, after)
     completed.set(f"captures.{pi}.role", "booking")
     completed.set("amount", capture.amount)
     completed.set("currency", capture.currency)
@@ -540,7 +549,6 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
     completed.set("updated_at", iso(now))
     for name in ("task_token", "awaiting", "error_message"):
         completed.remove(name)
-    completed.require("{} = {}", "status", value="pending")
     completed.require("attribute_not_exists({})", "cancel_requested_at")
     completed.require("attribute_exists({})", f"captures.{pi}")
     completed.require("attribute_not_exists({})", f"captures.{pi}.role")
