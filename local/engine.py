@@ -32,6 +32,7 @@ import moto.stepfunctions.parser.asl.component.common.error_name.error_equals_de
 import moto.stepfunctions.parser.asl.component.common.timeouts.timeout as timeouts
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource as resources
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback as callbacks
+import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_events as put_events
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn as nested
 import moto.stepfunctions.parser.asl.component.state.wait.wait_function.seconds as wait_seconds
 import moto.stepfunctions.parser.asl.eval.callback.callback as callback_pool
@@ -42,7 +43,7 @@ import moto.stepfunctions.parser.utils as interpreter_utils
 from aws_lambda_powertools.event_handler import api_gateway
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from jsonata.utils import Utils as JsonataUtils
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
@@ -54,8 +55,10 @@ from moto.stepfunctions.parser.api import (
     ExecutionStatus,
     ExecutionTimedOutEventDetails,
     HistoryEventType,
+    TaskFailedEventDetails,
 )
 from moto.stepfunctions.parser.asl.component import eval_component
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
@@ -582,6 +585,22 @@ def _error_matches(self: Any, env: Any) -> None:
     _original["ErrorEqualsDecl._eval_body"](self, env)
 
 
+def _events_error(self: Any, env: Any, ex: Exception) -> Any:
+    # Whatever EventBridge answers other than well is States.Runtime in moto, which nothing catches.
+    if not isinstance(ex, ClientError):
+        return _original["StateTaskServiceEvents._from_error"](self, env, ex)
+    error = f"EventBridge.{ex.response['Error']['Code'].removesuffix('Exception')}Exception"
+    details = TaskFailedEventDetails(
+        error=error, cause=str(ex), resource=self._get_sfn_resource(), resourceType=self._get_sfn_resource_type()
+    )
+    return FailureEvent(
+        env=env,
+        error_name=CustomErrorName(error_name=error),
+        event_type=HistoryEventType.TaskFailed,
+        event_details=EventDetails(taskFailedEventDetails=details),
+    )
+
+
 # ------------------------------------------------------------------------------------------- speed, faults, counting
 
 
@@ -701,6 +720,7 @@ def install() -> None:
     _replace(executions.Execution, "status", property(_status))
     _replace(executions.BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_status)
     _replace(error_equals.ErrorEqualsDecl, "_eval_body", _error_matches)
+    _replace(put_events.StateTaskServiceEvents, "_from_error", _events_error)
     _replace(asl_parser.AmazonStateLanguageParser, "parse", staticmethod(_parse))
     _replace(BotocoreStubber, "__call__", _aws_call)
     _replace(events_models.EventsBackend, "put_events", _put_events)

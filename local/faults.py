@@ -104,7 +104,9 @@ def answer(operation: str, kind: Kind, *, items: int = 0) -> tuple[int, dict[str
     headers = {"x-amzn-requestid": str(uuid.uuid4()), "x-amzn-errortype": code}
     message = f"{code} on request"
     if service == "sns":
-        body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+        request_id = f"<RequestId>{headers['x-amzn-requestid']}</RequestId>"
+        error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        body = f"<ErrorResponse>{error}{request_id}</ErrorResponse>"
     elif code == "TransactionCanceledException":
         codes = ", ".join(reason["Code"] for reason in reasons)
         message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"

@@ -558,6 +558,27 @@ def test_states_all_does_not_catch_states_runtime(aws: None) -> None:
     assert (result["status"], result["error"]) == ("FAILED", "States.Runtime")
 
 
+@pytest.mark.parametrize(
+    ("resource", "operation", "arguments", "error"),
+    [
+        ("events:putEvents", "events.PutEvents", {"Entries": [{"Source": "s"}]}, "EventBridge.InternalException"),
+        ("sns:publish", "sns.Publish", {"TopicArn": "arn", "Message": "m"}, "SNS.InternalErrorException"),
+    ],
+)
+def test_what_a_service_refuses_is_caught_by_its_name(
+    aws: None, resource: str, operation: str, arguments: dict[str, Any], error: str
+) -> None:
+    engine.aws_faults.add(operation, "internal_error")
+    tell = {
+        "Type": "Task",
+        "Resource": f"arn:aws:states:::{resource}",
+        "Arguments": arguments,
+        "Catch": [{"ErrorEquals": [error], "Output": "{% $states.errorOutput.Error %}", "Next": "Caught"}],
+        "End": True,
+    }
+    assert output({"Tell": tell, "Caught": {"Type": "Succeed"}}) == error
+
+
 # announcements
 
 
