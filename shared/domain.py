@@ -81,7 +81,7 @@ def handed_out(payment: Payment, reservation: Reservation, *, margin: timedelta,
     """Whether the current session may be given to the guest.
 
     Only while the payment awaits it, the reservation is pending at the session's price, and the window is not about
-    to end (`margin`).
+    to end (`margin`). A session that has ended with a payment under way is `open`, but for its `closed_at`.
     """
     attempt = payment.current
     return (
@@ -91,6 +91,7 @@ def handed_out(payment: Payment, reservation: Reservation, *, margin: timedelta,
         and reservation.status == "pending"
         and attempt is not None
         and attempt.status == "open"
+        and attempt.closed_at is None
         and attempt.checkout_url is not None
         and attempt.amount == reservation.total_amount
         and now + margin < attempt.deadline

@@ -191,6 +191,7 @@ AWAITED: dict[str, Any] = {"awaiting": "payment", "task_token": "token"}
         (paying(**AWAITED, attempts={"1": attempt(deadline=NOW + MINUTE)}), {}, False),
         (paying(**AWAITED, attempts={"1": attempt(checkout_url=None)}), {}, False),
         (paying(**AWAITED, attempts={"1": attempt(status="abandoned")}), {}, False),
+        (paying(**AWAITED, attempts={"1": attempt(closed_at=NOW)}), {}, False),
         (paying(**AWAITED, current_attempt="2"), {}, False),
     ],
     ids=[
@@ -205,6 +206,7 @@ AWAITED: dict[str, Any] = {"awaiting": "payment", "task_token": "token"}
         "the margin",
         "no address",
         "in doubt",
+        "ended with a payment under way",
         "not the current one",
     ],
 )
