@@ -37,5 +37,5 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         status=at_stripe.status,
         amount=entry.amount,
         stripe_refund_id=at_stripe.id,
-        failure_reason=at_stripe.failure_reason,
+        failure_reason=at_stripe.failure_reason or (at_stripe.status if at_stripe.status == "canceled" else None),
     ).model_dump(exclude_none=True)
