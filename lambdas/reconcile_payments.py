@@ -216,7 +216,7 @@ def _refunding(payment_id: str, found: Found) -> None:
         return
     bind(payment_id=payment_id, reservation_id=payment.reservation_id)
     for refund_id, entry in payment.refunds.items():
-        if entry.unsettled:
+        if entry.unsettled and entry.kind != "dashboard":
             _unsettled(payment, refund_id, entry, found)
 
 
