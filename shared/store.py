@@ -118,7 +118,9 @@ def request_cancel(payment: Payment, *, by: str, now: datetime) -> bool:
     changes = _Changes()
     changes.set("updated_at", iso(now))
     for name, value in fresh.items():
-        changes.default(name, value)
+        # Where the item exists, a wait may have ended since it was read: its token must not come back.
+        if name not in {"task_token", "awaiting"}:
+            changes.default(name, value)
     changes.require("attribute_not_exists({}) OR {} = {}", "payment_id", "status", value="pending")
     return _update(key, changes)
 
