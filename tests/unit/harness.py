@@ -4,7 +4,6 @@ import asyncio
 import importlib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from types import ModuleType
 from typing import Any
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import stripe
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from requests.structures import CaseInsensitiveDict
 
@@ -54,13 +54,12 @@ TABLES = {
 }
 
 
-@dataclass
-class Context:
-    function_name: str = "function"
-    function_version: str = "1"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:function"
-    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
+class Context(LambdaContext):
+    _function_name = "function"
+    _function_version = "1"
+    _memory_limit_in_mb = 512
+    _invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:function"
+    _aws_request_id = "00000000-0000-4000-8000-000000000000"
 
 
 CONTEXT = Context()

@@ -52,24 +52,24 @@ STATE = {"reservation_id": "RES-1", "payment_id": "PAY-RES-1", "execution": "RES
 
 
 def create() -> dict[str, Any]:
-    return dict(create_checkout_session.handler(dict(STATE), CONTEXT))  # type: ignore[arg-type]
+    return dict(create_checkout_session.handler(dict(STATE), CONTEXT))
 
 
 def verify(*handed_over: str) -> dict[str, Any]:
-    return dict(verify_payment.handler(STATE | {"handed_over": list(handed_over)}, CONTEXT))  # type: ignore[arg-type]
+    return dict(verify_payment.handler(STATE | {"handed_over": list(handed_over)}, CONTEXT))
 
 
 def expire(*handed_over: str) -> dict[str, Any]:
     given = STATE | {"handed_over": list(handed_over)}
-    return dict(expire_checkout_sessions.handler(given, CONTEXT))  # type: ignore[arg-type]
+    return dict(expire_checkout_sessions.handler(given, CONTEXT))
 
 
 def confirm(pi: str = "pi_1") -> dict[str, Any]:
-    return dict(confirm_reservation.handler(STATE | {"payment_intent": pi}, CONTEXT))  # type: ignore[arg-type]
+    return dict(confirm_reservation.handler(STATE | {"payment_intent": pi}, CONTEXT))
 
 
 def release() -> dict[str, Any]:
-    return dict(release_hold.handler(dict(STATE), CONTEXT))  # type: ignore[arg-type]
+    return dict(release_hold.handler(dict(STATE), CONTEXT))
 
 
 @pytest.fixture
@@ -320,7 +320,7 @@ def test_without_a_reservation_there_is_nothing_to_pay(stored: Stored, account: 
 @pytest.mark.parametrize("more", [{"amount": 1}, {"reservation_id": "../RES-1"}, {"execution": 7}])
 def test_a_state_gives_what_its_function_takes_and_nothing_else(stored: Stored, more: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        create_checkout_session.handler(STATE | more, CONTEXT)  # type: ignore[arg-type]
+        create_checkout_session.handler(STATE | more, CONTEXT)
 
 
 # VerifyPayment.

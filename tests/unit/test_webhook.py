@@ -53,7 +53,7 @@ def post(body: bytes, header: str | None, *, name: str = "Stripe-Signature", enc
             "body": base64.b64encode(body).decode() if encoded else body.decode(errors="surrogateescape"),
             "isBase64Encoded": encoded,
         },
-        CONTEXT,  # type: ignore[arg-type]
+        CONTEXT,
     )
     assert answer["headers"] == {"Content-Type": "application/json", "x-correlation-id": given}
     return answer["statusCode"], json.loads(answer["body"])
@@ -184,7 +184,7 @@ def test_the_gateway_may_deliver_base64(flow: Workflow) -> None:
 def test_broken_base64_is_refused(untouched: Any, body: str) -> None:
     answer = stripe_webhook.handler(
         {"requestContext": {"requestId": "1"}, "headers": {}, "body": body, "isBase64Encoded": True},
-        CONTEXT,  # type: ignore[arg-type]
+        CONTEXT,
     )
     assert (answer["statusCode"], json.loads(answer["body"])["error_code"]) == (400, "INVALID_PAYLOAD")
     untouched()
