@@ -6,6 +6,7 @@ import pulumi_aws as aws
 from infra import packaging
 from infra.api import Api
 from infra.config import Config
+from infra.events import ExecutionsDied, publishers, run_every
 from infra.function import Function, Runtime
 from infra.grants import allow
 from infra.table import table
@@ -28,6 +29,8 @@ payments = table(
         "reservation_id-index": ("reservation_id",),
         "stripe_payment_intent_id-index": ("stripe_payment_intent_id",),
         "status-index": ("status", "updated_at"),
+        # Sparse: an item has the attribute only while one of its refunds has not settled.
+        "refunding-index": ("refunding", "updated_at"),
     },
 )
 webhook_events = table(
@@ -292,6 +295,49 @@ stripe_webhook = Function(
     ],
 )
 
+# ── Reconciliation ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+reconcile_payments = Function(
+    runtime,
+    "reconcile_payments",
+    timeout=300,
+    environment=starter_settings,
+    grants=[
+        allow(
+            "dynamodb:Query",
+            on=[
+                *[
+                    pulumi.Output.concat(payments.arn, "/index/", index)
+                    for index in ("status-index", "refunding-index", "stripe_payment_intent_id-index")
+                ],
+                pulumi.Output.concat(reservations.arn, "/index/status-index"),
+            ],
+        ),
+        allow("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", on=[payments.arn]),
+        allow("dynamodb:BatchGetItem", on=[reservations.arn]),
+        allow("dynamodb:GetItem", "dynamodb:PutItem", on=[webhook_events.arn]),
+        allow("states:StartExecution", "states:SendTaskSuccess", on=[payment.arn, refund.arn]),
+        allow("states:DescribeExecution", on=[payment.executions, refund.executions]),
+        call_stripe,
+        announce,
+        notify,
+    ],
+)
+run_every(config.reconcile_minutes, reconcile_payments, prefix=prefix, retry_for_seconds=60 * config.reconcile_minutes)
+executions_died = ExecutionsDied(
+    "executions-died",
+    prefix=prefix,
+    workflows=[payment, refund],
+    reconciler=reconcile_payments,
+    topic=operator_topic,
+    console_url=console_url,
+)
+aws.sns.TopicPolicy(
+    "operators",
+    arn=operator_topic.arn,
+    policy=publishers(operator_topic.arn, {"events": executions_died.rule_arn}),
+)
+
 # ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 api = Api(
@@ -317,6 +363,7 @@ pulumi.export("paymentsTable", payments.name)
 pulumi.export("webhookEventsTable", webhook_events.name)
 pulumi.export("reservationsTable", reservations.name)
 pulumi.export("availabilityTable", availability.name)
+pulumi.export("reconcilerFunction", reconcile_payments.name)
 pulumi.export("operatorTopicArn", operator_topic.arn)
 pulumi.export("eventBusName", event_bus.name)
 pulumi.export("consoleUrl", console_url)

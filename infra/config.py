@@ -50,6 +50,8 @@ class Config(BaseModel):
     max_attempts: int = Field(default=3, ge=1, le=20)
     stripe_retry_seconds: int = Field(default=30, ge=1, le=900)
     """First wait before Stripe is asked again."""
+    reconcile_minutes: int = Field(default=15, ge=1, le=1440)
+    """How often the reconciler looks for what has been left lying."""
     stripe_api_base: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+[^\s?#/]$")] = (
         "https://api.stripe.com"
     )

@@ -22,6 +22,7 @@ class Runtime:
 class Function(pulumi.ComponentResource):
     """`lambdas/{module}.py` as the function `{prefix}-{module with dashes}`, allowed its logs, traces and `grants`."""
 
+    short_name: str
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
     invoke_arn: pulumi.Output[str]
@@ -73,5 +74,6 @@ class Function(pulumi.ComponentResource):
             logging_config={"log_format": "Text", "log_group": logs.name},  # Powertools writes the JSON
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
+        self.short_name = name
         self.name, self.arn, self.invoke_arn = function.name, function.arn, function.invoke_arn
         self.register_outputs({"arn": self.arn})

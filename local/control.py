@@ -1,5 +1,6 @@
 """`/local/…`: what tests, the demo and people at the command line pull and look at; never part of what is deployed."""
 
+import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from local import engine, settings
 from local.deployer import Deployment
 from local.stripe_standin.errors import StripeError
 from local.stripe_standin.stand_in import StripeStandIn
+from shared.workflow import generation_name
 
 type Json = dict[str, Any]
 type Workflow = Literal["payment", "refund"]
@@ -280,6 +282,24 @@ class Control:
         arn = self._execution_arn(name, workflow)
         self._states.stop_execution(executionArn=arn, error="Stopped", cause="stopped through /local")
 
+    def successor(self, name: str, workflow: Workflow = "payment") -> tuple[str, Execution] | None:
+        """The newest execution that took over from one that died."""
+        newest = None
+        for generation in itertools.count(1):
+            successor = generation_name(name, generation)
+            try:
+                newest = successor, self.execution(successor, workflow)
+            except LookupError:
+                break
+        return newest
+
+    def reconcile(self) -> Json:
+        """Run the reconciler now; what it found, by kind. Raises ValueError with what it failed of."""
+        answer, failed = engine.invoke(self.outputs["reconcilerFunction"], {"source": "local"})
+        if failed:
+            raise ValueError(f"{answer['errorType']}: {answer['errorMessage']}")
+        return dict(answer)
+
     # What was announced.
 
     def events(self) -> list[Json]:
@@ -353,6 +373,10 @@ def _bookings(app: FastAPI, control: Control) -> None:
         return control.night(day.isoformat())
 
 
+def _told(execution: Execution) -> Json:
+    return {key: value for key, value in asdict(execution).items() if value is not None}
+
+
 def _aws(app: FastAPI, control: Control) -> None:
     @app.get("/executions")
     def executions(workflow: Workflow = "payment") -> list[Json]:
@@ -360,8 +384,10 @@ def _aws(app: FastAPI, control: Control) -> None:
 
     @app.get("/executions/{name}")
     def execution(name: str, workflow: Workflow = "payment") -> Json:
-        found = asdict(control.execution(name, workflow))
-        return {key: value for key, value in found.items() if value is not None}
+        found = _told(control.execution(name, workflow))
+        if (newest := control.successor(name, workflow)) is not None:
+            found["successor"] = {"name": newest[0], **_told(newest[1])}
+        return found
 
     @app.post("/executions/{name}/stop")
     def stop(name: str, workflow: Workflow = "payment") -> Json:
@@ -370,7 +396,7 @@ def _aws(app: FastAPI, control: Control) -> None:
 
     @app.post("/reconcile")
     def reconcile() -> Json:
-        raise HTTPException(501, "no function reconcile_payments is deployed yet")
+        return control.reconcile()
 
     @app.post("/aws/faults", status_code=201)
     def aws_fault(body: AwsFault) -> Json:

@@ -298,6 +298,11 @@ def _topic(aws: _Aws, given: Values) -> Made:
     return arn, {"arn": arn}
 
 
+def _topic_policy(aws: _Aws, given: Values) -> Made:
+    aws("sns").set_topic_attributes(TopicArn=given["arn"], AttributeName="Policy", AttributeValue=given["policy"])
+    return given["arn"], {}
+
+
 def _topic_subscription(aws: _Aws, given: Values) -> Made:
     made = aws("sns").subscribe(TopicArn=given["topic"], Protocol=given["protocol"], Endpoint=given["endpoint"])
     return made["SubscriptionArn"], {"arn": made["SubscriptionArn"]}
@@ -306,6 +311,41 @@ def _topic_subscription(aws: _Aws, given: Values) -> Made:
 def _event_bus(aws: _Aws, given: Values) -> Made:
     arn = aws("events").create_event_bus(Name=given["name"], Tags=_tags(given))["EventBusArn"]
     return given["name"], {"arn": arn}
+
+
+def _event_rule(aws: _Aws, given: Values) -> Made:
+    made = aws("events").put_rule(Name=given["name"], EventPattern=given["eventPattern"], Tags=_tags(given))
+    return given["name"], {"arn": made["RuleArn"]}
+
+
+def _event_target(aws: _Aws, given: Values) -> Made:
+    target = {"Id": given["targetId"], "Arn": given["arn"]}
+    if transformer := given.get("inputTransformer"):
+        target["InputTransformer"] = {
+            "InputPathsMap": transformer["inputPaths"],
+            "InputTemplate": transformer["inputTemplate"],
+        }
+    aws("events").put_targets(Rule=given["rule"], Targets=[target])
+    return f"{given['rule']}-{given['targetId']}", {}
+
+
+def _schedule(aws: _Aws, given: Values) -> Made:
+    target = given["target"]
+    made = aws("scheduler").create_schedule(
+        Name=given["name"],
+        ScheduleExpression=given["scheduleExpression"],
+        FlexibleTimeWindow={"Mode": given["flexibleTimeWindow"]["mode"]},
+        Target={
+            "Arn": target["arn"],
+            "RoleArn": target["roleArn"],
+            "Input": target["input"],
+            "RetryPolicy": {
+                "MaximumEventAgeInSeconds": target["retryPolicy"]["maximumEventAgeInSeconds"],
+                "MaximumRetryAttempts": target["retryPolicy"]["maximumRetryAttempts"],
+            },
+        },
+    )
+    return f"default/{given['name']}", {"arn": made["ScheduleArn"]}
 
 
 def _log_group(aws: _Aws, given: Values) -> Made:
@@ -509,6 +549,8 @@ RESOURCES: dict[str, Callable[[_Aws, Values], Made]] = {
     "aws:apigateway/restApi:RestApi": _rest_api,
     "aws:apigateway/stage:Stage": _api_stage,
     "aws:cloudwatch/eventBus:EventBus": _event_bus,
+    "aws:cloudwatch/eventRule:EventRule": _event_rule,
+    "aws:cloudwatch/eventTarget:EventTarget": _event_target,
     "aws:cloudwatch/logGroup:LogGroup": _log_group,
     "aws:cognito/userGroup:UserGroup": _user_group,
     "aws:cognito/userPool:UserPool": _user_pool,
@@ -520,8 +562,10 @@ RESOURCES: dict[str, Callable[[_Aws, Values], Made]] = {
     "aws:lambda/function:Function": _function,
     "aws:lambda/layerVersion:LayerVersion": _layer,
     "aws:lambda/permission:Permission": _permission,
+    "aws:scheduler/schedule:Schedule": _schedule,
     "aws:sfn/stateMachine:StateMachine": _state_machine,
     "aws:sns/topic:Topic": _topic,
+    "aws:sns/topicPolicy:TopicPolicy": _topic_policy,
     "aws:sns/topicSubscription:TopicSubscription": _topic_subscription,
     "aws:ssm/parameter:Parameter": _parameter,
 }

@@ -560,6 +560,8 @@ def _tell_closed(execution: Any) -> None:
             "stateMachineArn": execution.state_machine_arn,
             "name": execution.name,
             "status": execution.status,
+            "input": json.dumps(execution.input_data),
+            "inputDetails": {"included": True},
             "startDate": int(execution.start_date.timestamp() * 1000),
             "stopDate": int(execution.stop_date.timestamp() * 1000),
         },

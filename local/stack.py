@@ -18,6 +18,7 @@ from starlette.routing import Mount
 from local import engine, settings
 from local.control import Control, create_app
 from local.deployer import Deployment, deploy
+from local.eventbridge import EventBridge
 from local.gateway import Gateway
 from local.stripe_standin.stand_in import StripeStandIn
 from shared.stripe_events import HANDLED
@@ -96,6 +97,7 @@ class LocalStack:
             enabled_events=sorted(HANDLED),
         )
         self._stop.append(self.stand_in.close)
+        self._stop.append(EventBridge().close)
         self.control = Control(self.deployment, self.stand_in, config=config, log=self.log)
         gateway = Gateway(self.deployment.openapi, stage=stage, limits=_limits(self.deployment))
         self._stop.append(gateway.close)

@@ -19,8 +19,8 @@ PAYMENT_STATE_FUNCTIONS = {
     "release-hold": 30,
 }
 REFUND_STATE_FUNCTIONS = {"reserve-refund": 35, "create-refund": 40, "check-refund": 35, "record-refund": 30}
-HTTP_FUNCTIONS = {"payments-api": 28, "stripe-webhook": 20}
-FUNCTIONS = {**PAYMENT_STATE_FUNCTIONS, **REFUND_STATE_FUNCTIONS, **HTTP_FUNCTIONS}
+STARTERS = {"payments-api": 28, "stripe-webhook": 20, "reconcile-payments": 300}
+FUNCTIONS = {**PAYMENT_STATE_FUNCTIONS, **REFUND_STATE_FUNCTIONS, **STARTERS}
 
 PAYMENTS = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-payments"
 RESERVATIONS = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-reservations"
@@ -30,6 +30,9 @@ SECRET_KEY = "arn:aws:ssm:eu-west-1:123456789012:parameter/booking/local/stripe/
 WEBHOOK_SECRET = "arn:aws:ssm:eu-west-1:123456789012:parameter/booking/local/stripe/webhook_secret"
 PAYMENT_WORKFLOW = "arn:aws:states:eu-west-1:123456789012:stateMachine:booking-local-payment"
 REFUND_WORKFLOW = "arn:aws:states:eu-west-1:123456789012:stateMachine:booking-local-refund"
+EXECUTIONS_OF_PAYMENT = f"{PAYMENT_WORKFLOW.replace('stateMachine', 'execution')}:*"
+EXECUTIONS_OF_REFUND = f"{REFUND_WORKFLOW.replace('stateMachine', 'execution')}:*"
+RECONCILER = "arn:aws:lambda:eu-west-1:123456789012:function:booking-local-reconcile-payments"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:booking-local-operators"
 BUS = "arn:aws:events:eu-west-1:123456789012:event-bus/booking-local-payments"
 
@@ -56,21 +59,25 @@ def test_resources(stack: Seen) -> None:
         "Table": 4,
         "Parameter": 3,
         "Topic": 1,
+        "TopicPolicy": 1,
         "EventBus": 1,
         "UserPool": 1,
         "UserPoolClient": 1,
         "UserGroup": 1,
-        "Function": 11,
+        "Function": 12,
         "StateMachine": 2,
-        "Role": 14,  # one a function, one a state machine, API Gateway's for logs
-        "RolePolicy": 13,
+        "Schedule": 1,
+        "EventRule": 1,
+        "EventTarget": 2,
+        "Role": 16,  # one a function, one a state machine, the schedule's, API Gateway's for logs
+        "RolePolicy": 15,
         "RolePolicyAttachment": 1,
-        "LogGroup": 14,  # one a function, one a state machine, the access log
+        "LogGroup": 15,  # one a function, one a state machine, the access log
         "RestApi": 1,
         "Deployment": 1,
         "Stage": 1,
         "MethodSettings": 1,
-        "Permission": 2,
+        "Permission": 3,
         "Account": 1,
     }
 
@@ -89,6 +96,7 @@ def test_outputs(stack: Seen) -> None:
         "webhookEventsTable": "booking-local-stripe-webhook-events",
         "reservationsTable": "booking-local-reservations",
         "availabilityTable": "booking-local-availability",
+        "reconcilerFunction": "booking-local-reconcile-payments",
         "operatorTopicArn": TOPIC,
         "eventBusName": "booking-local-payments",
         "consoleUrl": "https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/",
@@ -110,6 +118,7 @@ def test_outputs(stack: Seen) -> None:
                 "reservation_id-index": ["reservation_id"],
                 "stripe_payment_intent_id-index": ["stripe_payment_intent_id"],
                 "status-index": ["status", "updated_at"],
+                "refunding-index": ["refunding", "updated_at"],
             },
             None,
         ),
@@ -189,7 +198,7 @@ def test_each_function_is_named_after_its_module(stack: Seen) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_environment_is_the_settings_model(stack: Seen, name: str) -> None:
     fields = {field.upper() for field in Settings.model_fields}
-    if name in HTTP_FUNCTIONS:
+    if name in STARTERS:
         fields |= {field.upper() for field in StarterSettings.model_fields}
     environment = stack.functions[f"booking-local-{name}"]["Environment"]["Variables"]
     powertools = {
@@ -235,7 +244,7 @@ ROLES: dict[str, dict[str, set[str]]] = {
         AVAILABILITY: READ,
         PAYMENT_WORKFLOW: {"StartExecution", "SendTaskSuccess"},
         REFUND_WORKFLOW: {"StartExecution", "SendTaskSuccess"},
-        f"{REFUND_WORKFLOW.replace('stateMachine', 'execution')}:*": {"DescribeExecution"},
+        EXECUTIONS_OF_REFUND: {"DescribeExecution"},
     },
     "stripe-webhook": {
         PAYMENTS: {*READ, "UpdateItem"},
@@ -249,6 +258,23 @@ ROLES: dict[str, dict[str, set[str]]] = {
         BUS: {"PutEvents"},
         TOPIC: {"Publish"},
     },
+    "reconcile-payments": {
+        PAYMENTS: {*READ, "UpdateItem"},
+        f"{PAYMENTS}/index/status-index": {"Query"},
+        f"{PAYMENTS}/index/refunding-index": {"Query"},
+        f"{PAYMENTS}/index/stripe_payment_intent_id-index": {"Query"},
+        RESERVATIONS: {"BatchGetItem"},
+        f"{RESERVATIONS}/index/status-index": {"Query"},
+        EVENTS: {"GetItem", "PutItem"},
+        SECRET_KEY: {"GetParameter"},
+        PAYMENT_WORKFLOW: {"StartExecution", "SendTaskSuccess"},
+        REFUND_WORKFLOW: {"StartExecution", "SendTaskSuccess"},
+        EXECUTIONS_OF_PAYMENT: {"DescribeExecution"},
+        EXECUTIONS_OF_REFUND: {"DescribeExecution"},
+        BUS: {"PutEvents"},
+        TOPIC: {"Publish"},
+    },
+    "reconcile-payments-schedule": {RECONCILER: {"InvokeFunction"}},
     "payment-workflow": {
         **invoke(PAYMENT_STATE_FUNCTIONS),
         PAYMENTS: {"PutItem", "UpdateItem"},
@@ -348,6 +374,51 @@ def test_the_log_of_a_workflow_holds_no_data(stack: Seen) -> None:
         assert machine["type"] == "STANDARD"
 
 
+# Reconciliation
+
+
+def test_the_reconciler_runs_on_a_schedule(deploy: Deploy, stack: Seen) -> None:
+    """D-32."""
+    (schedule,) = inputs(stack, "aws:scheduler/schedule:Schedule").values()
+    assert schedule["scheduleExpression"] == "rate(15 minutes)"
+    assert schedule["target"]["arn"] == RECONCILER
+    assert schedule["target"]["retryPolicy"] == {"maximumEventAgeInSeconds": 900, "maximumRetryAttempts": 5}
+    (changed,) = inputs(deploy(reconcileMinutes=1), "aws:scheduler/schedule:Schedule").values()
+    assert changed["scheduleExpression"] == "rate(1 minute)"
+
+
+def test_an_execution_that_dies_is_told_to_the_reconciler_and_to_the_operators(stack: Seen) -> None:
+    (rule,) = inputs(stack, "aws:cloudwatch/eventRule:EventRule").values()
+    assert json.loads(rule["eventPattern"]) == {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {
+            "stateMachineArn": [PAYMENT_WORKFLOW, REFUND_WORKFLOW],
+            "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+        },
+    }
+    assert "eventBusName" not in rule
+    targets = {target["arn"]: target for target in inputs(stack, "aws:cloudwatch/eventTarget:EventTarget").values()}
+    assert targets.keys() == {RECONCILER, TOPIC}
+    assert "inputTransformer" not in targets[RECONCILER]
+    told = targets[TOPIC]["inputTransformer"]["inputPaths"].values()
+    assert set(told) == {"$.detail.name", "$.detail.status", "$.detail.stateMachineArn", "$.detail.executionArn"}
+    permission = inputs(stack, "aws:lambda/permission:Permission")["executions-died"]
+    assert (permission["principal"], permission["function"]) == ("events.amazonaws.com", RECONCILER.rpartition(":")[2])
+
+
+def test_only_the_rule_may_publish_to_operators_besides_the_roles(stack: Seen) -> None:
+    (policy,) = inputs(stack, "aws:sns/topicPolicy:TopicPolicy").values()
+    allowing = [s for s in json.loads(policy["policy"])["Statement"] if s["Effect"] == "Allow"]
+    assert [(s["Principal"], s["Action"], s["Condition"]) for s in allowing] == [
+        (
+            {"Service": "events.amazonaws.com"},
+            "sns:Publish",
+            {"ArnLike": {"aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/booking-local-executions-died"}},
+        )
+    ]
+
+
 # All
 
 
@@ -356,10 +427,13 @@ def test_everything_that_can_be_tagged_is(stack: Seen) -> None:
     untaggable = {
         "Account",
         "Deployment",
+        "EventTarget",
         "MethodSettings",
         "Permission",
         "RolePolicy",
         "RolePolicyAttachment",
+        "Schedule",
+        "TopicPolicy",
         "UserGroup",
         "UserPoolClient",
     }
