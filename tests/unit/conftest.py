@@ -11,7 +11,7 @@ from lambdas import payments_api
 from local.stripe_standin.stand_in import StripeStandIn
 from shared import announcements, observability, payments, secrets, store, workflow
 from shared.settings import settings, starter_settings
-from tests.unit.harness import API_KEY, ENVIRONMENT, WEBHOOK_SECRET, Clock, InProcess, Stored, new_stand_in
+from tests.unit.harness import ENVIRONMENT, Clock, InProcess, Stored, new_stand_in
 
 
 def forget_container() -> None:
@@ -51,8 +51,6 @@ def aws(environment: None) -> Iterator[Stored]:
 def stored(aws: Stored) -> Stored:
     """The four tables, empty, and the two parameters; a container that has not read them yet."""
     aws.clear()
-    for name, value in (("secret_key", API_KEY), ("webhook_secret", WEBHOOK_SECRET)):
-        aws.parameter(name, value)
     for provider in DEFAULT_PROVIDERS.values():
         provider.clear_cache()
     secrets._refreshed.clear()

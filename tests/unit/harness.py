@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,8 @@ import boto3
 import stripe
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 from requests.structures import CaseInsensitiveDict
 
 from local.stripe_standin.stand_in import StripeStandIn
@@ -45,6 +47,7 @@ ENVIRONMENT = {
 }
 API_KEY = "sk_test_4f1d2c7a"
 WEBHOOK_SECRET = "whsec_4f1d2c7a"
+SECRETS = {"secret_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}
 
 TABLES = {
     "payments": "payment_id",
@@ -94,6 +97,7 @@ class Stored:
     def __init__(self) -> None:
         self.client = boto3.client("dynamodb")
         self.ssm = boto3.client("ssm")
+        self._secrets: dict[str, str | None] = {}
         for table, key in TABLES.items():
             self.client.create_table(
                 TableName=table,
@@ -103,17 +107,36 @@ class Stored:
             )
 
     def clear(self) -> None:
-        for table, key in TABLES.items():
-            for item in self.all(table):
-                self.delete(table, item[key])
+        """Empty tables, first secrets. In moto's own memory: by requests it would take longer than most tests do."""
+        for table in TABLES:
+            dynamodb_backends[DEFAULT_ACCOUNT_ID]["eu-west-1"].tables[table].items.clear()
+        for name, value in SECRETS.items():
+            if self._secrets.get(name) != value:
+                self.parameter(name, value)
 
-    def parameter(self, name: str, value: str) -> None:
-        """Set one of the two secrets, `secret_key` or `webhook_secret`."""
-        self.ssm.put_parameter(Name=f"/booking/test/stripe/{name}", Value=value, Type="SecureString", Overwrite=True)
+    def parameter(self, name: str, value: str | None) -> None:
+        """Set one of the two secrets, or take it away."""
+        self._secrets[name] = value
+        path = f"/booking/test/stripe/{name}"
+        if value is None:
+            self.ssm.delete_parameter(Name=path)
+        else:
+            self.ssm.put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
 
     def put(self, table: str, item: Mapping[str, Any]) -> None:
         serialize = TypeSerializer().serialize
         self.client.put_item(TableName=table, Item={name: serialize(value) for name, value in item.items()})
+
+    def put_all(self, items: Mapping[str, list[dict[str, Any]]]) -> None:
+        """At most 25."""
+        serialize = TypeSerializer().serialize
+        requests: Any = {
+            table: [
+                {"PutRequest": {"Item": {name: serialize(value) for name, value in item.items()}}} for item in given
+            ]
+            for table, given in items.items()
+        }
+        self.client.batch_write_item(RequestItems=requests)
 
     def get(self, table: str, key: str) -> dict[str, Any]:
         """The item; empty where there is none."""
@@ -129,24 +152,22 @@ class Stored:
 
     def reservation(self, reservation_id: str = "RES-1", **changes: Any) -> None:
         """A reservation of two nights, made two hours ago, with its nights held."""
-        check_in = date(2026, 12, 20)
-        self.put(
-            "reservations",
-            {
-                "reservation_id": reservation_id,
-                "customer_id": "guest-1",
-                "customer_email": "ada@guests.example",
-                "check_in": check_in.isoformat(),
-                "check_out": "2026-12-22",
-                "status": "pending",
-                "payment_status": "pending",
-                "total_amount": TOTAL,
-                "created_at": "2026-11-24T13:00:00.000Z",
-            }
-            | changes,
-        )
-        for night in ("2026-12-20", "2026-12-21"):
-            self.night(night, reservation_id)
+        item = {
+            "reservation_id": reservation_id,
+            "customer_id": "guest-1",
+            "customer_email": "ada@guests.example",
+            "check_in": "2026-12-20",
+            "check_out": "2026-12-22",
+            "status": "pending",
+            "payment_status": "pending",
+            "total_amount": TOTAL,
+            "created_at": "2026-11-24T13:00:00.000Z",
+        } | changes
+        nights = [
+            {"date": night, "status": "booked", "reservation_id": reservation_id}
+            for night in ("2026-12-20", "2026-12-21")
+        ]
+        self.put_all({"reservations": [item], "availability": nights})
 
     def night(self, night: str, reservation_id: str, status: str = "booked") -> None:
         self.put("availability", {"date": night, "status": status, "reservation_id": reservation_id})

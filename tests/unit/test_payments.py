@@ -354,7 +354,7 @@ def test_a_refused_key_is_an_outage_for_the_booking(account: StripeStandIn, log:
 
 def test_a_secret_store_that_does_not_answer_is_an_outage_too(stored: Stored) -> None:
     """D-24."""
-    stored.ssm.delete_parameter(Name="/booking/test/stripe/secret_key")
+    stored.parameter("secret_key", None)
     with pytest.raises(StripeUnavailable, match="cannot read parameter"):
         payments.retrieve_checkout_session("cs_1")
 

@@ -3,17 +3,24 @@
 from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import new as hmac
+from types import SimpleNamespace
 
 import pytest
 import stripe
+from stripe import _webhook
 
 from shared.signature import secrets_in, verified
+from tests.unit.builders import NOW
 
-# Time is the present: the SDK's verifier knows no other.
-NOW = datetime.now(UTC)
 T = int(NOW.timestamp())
 SECRET, NEXT_SECRET = "whsec_4f1d2c", "whsec_9a8b7c"
 BODY = '{"id": "evt_1", "object": "event", "note": "café"}'.encode()
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's verifier takes no time from outside."""
+    monkeypatch.setattr(_webhook, "time", SimpleNamespace(time=NOW.timestamp))
 
 
 def v1(body: bytes = BODY, secret: str = SECRET, stamp: object = T) -> str:

@@ -804,8 +804,10 @@ def test_confirm_without_a_capture_is_a_defect(captured: Stored, pi: str) -> Non
 
 def test_a_stay_of_90_nights_fits_in_one_transaction(captured: Stored) -> None:
     captured.reservation(check_out="2027-03-20")
-    for night in store.read_booking("RES-1").reservation.nights:
-        captured.night(night, "RES-1")
+    nights = store.read_booking("RES-1").reservation.nights
+    for first in range(0, 90, 25):
+        held = [{"date": night, "status": "booked", "reservation_id": "RES-1"} for night in nights[first : first + 25]]
+        captured.put_all({"availability": held})
     assert confirm()["amount"] == 112_500
     captured.reservation(check_out="2027-03-20")
     captured.change("PAY-RES-1", status="pending")
