@@ -5,6 +5,7 @@ has a test in tests/engine that fails once moto closes it. The pin of moto in py
 """
 
 import contextvars
+import copy
 import functools
 import importlib
 import io
@@ -26,6 +27,7 @@ import boto3
 import jsonata
 import moto.awslambda_simple.models as lambda_models
 import moto.core.models as core_models
+import moto.dynamodb.models as dynamodb_models
 import moto.dynamodb.responses as dynamodb_responses
 import moto.events.models as events_models
 import moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl as error_equals
@@ -40,14 +42,16 @@ import moto.stepfunctions.parser.asl.jsonata.jsonata as moto_jsonata
 import moto.stepfunctions.parser.backend.execution as executions
 import moto.stepfunctions.parser.models as interpreter
 import moto.stepfunctions.parser.utils as interpreter_utils
+import moto.stepfunctions.responses as machine_responses
 from aws_lambda_powertools.event_handler import api_gateway
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 from jsonata.utils import Utils as JsonataUtils
-from moto import mock_aws
+from moto import backend_index, mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.core.exceptions import AWSError
+from moto.dynamodb.models.utilities import dynamo_json_dump
 from moto.stepfunctions.exceptions import InvalidToken
 from moto.stepfunctions.parser.api import (
     EvaluationFailedEventDetails,
@@ -73,6 +77,7 @@ from local.faults import STATES, AwsFaults
 
 REGION = "eu-west-1"
 ACCOUNT = core_models.DEFAULT_ACCOUNT_ID
+SERVICES = ("dynamodb", "stepfunctions", "lambda", "events", "ssm", "sns")
 CONFIG = {"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}
 
 WAIT_FOR_TASK_TOKEN = resources.ResourceCondition.WaitForTaskToken
@@ -162,6 +167,21 @@ def _query_failed(env: Any, cause: str) -> FailureEventException:
     )
 
 
+@functools.lru_cache(maxsize=1024)
+def _parse_jsonata(text: str) -> jsonata.Jsonata:
+    expression = jsonata.Jsonata(text)
+    expression.set_output_convert_nulls(False)
+    return expression
+
+
+def _compile(text: str) -> jsonata.Jsonata:
+    """The expression for one evaluation in this thread; the parsed text is shared, what evaluating changes is not."""
+    expression = copy.copy(_parse_jsonata(text))
+    expression.environment = expression.create_frame(jsonata.Jsonata.static_frame)
+    jsonata.Jsonata.CURRENT.jsonata = expression
+    return expression
+
+
 def _evaluate_jsonata(self: Any, env: Any) -> None:
     # Gap 1: moto has no evaluator (`_eval_jsonata` is None). Gap 2: it hands variables over as text in front of the
     # expression, and a string with " or \ in it breaks that text. Here they are bound as values, which is also forty
@@ -171,8 +191,7 @@ def _evaluate_jsonata(self: Any, env: Any) -> None:
     variables = env.variable_store
     bindings = {**variables._outer_scope, **variables._inner_scope, "states": env.states._states_data}
     try:
-        expression = jsonata.Jsonata(f"({functions}{self.expression})" if functions else self.expression)
-        expression.set_output_convert_nulls(False)
+        expression = _compile(f"({functions}{self.expression})" if functions else self.expression)
         result = expression.evaluate(None, {name: _to_jsonata(value) for name, value in bindings.items()})
     except Exception as error:
         raise _query_failed(env, f"The JSONata expression '{self.expression}' threw an error: {error}") from error
@@ -458,6 +477,47 @@ def _dynamodb_request(self: Any) -> Any:
         return _original["DynamoHandler.call_action"](self)
 
 
+def _transact(self: Any, transact_items: list[dict[str, Any]]) -> Any:
+    # moto copies every table that a transaction names, with all its items, to put the copy back should it fail; a
+    # thousand bookings make that a second. The items named are enough: under the lock nobody touches others meanwhile.
+    before = []
+    for item in transact_items:
+        ((_, operation),) = item.items()
+        table = self.get_table(operation["TableName"])
+        key = (operation.get("Item") or operation["Key"])[table.hash_key_attr]
+        before.append((table, dynamodb_models.DynamoType(key)))
+    kept = [(table, key, copy.deepcopy(table.items.get(key))) for table, key in before]
+    try:
+        return _original["DynamoDBBackend.transact_write_items"](self, transact_items)
+    except Exception:
+        for table, key, item in kept:
+            if item is None:
+                table.items.pop(key, None)
+            else:
+                table.items[key] = item
+        raise
+
+
+class _CopyButTables:
+    """The module `copy` as moto's DynamoDB sees it, without the copies of whole tables."""
+
+    @staticmethod
+    def deepcopy(value: Any) -> Any:
+        return value if isinstance(value, dynamodb_models.Table) else copy.deepcopy(value)
+
+
+def _serialize_items(self: Any, _: Any) -> Any:
+    # moto walks through the service's description for every attribute of every item; what it has is JSON already.
+    result = {name: value for name, value in self._result.items() if value is not None}
+    headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": str(uuid.uuid4())}
+    return 200, headers, dynamo_json_dump(result)
+
+
+def _serialize_history(self: Any) -> str:
+    # The same for the events of an execution.
+    return json.dumps(self.stepfunction_backend.get_execution_history(self._get_param("executionArn")))
+
+
 # -------------------------------------------------------------------------------------- gap 7: aliases and versions
 
 
@@ -716,6 +776,10 @@ def install() -> None:
     _replace(timeouts.Timeout, "_eval_body", _timeout_seconds)
     _replace(lambda_models.LambdaSimpleBackend, "invoke", _invoke)
     _replace(dynamodb_responses.DynamoHandler, "call_action", _dynamodb_request)
+    _replace(dynamodb_responses.DynamoResult, "execute_result", _serialize_items)
+    _replace(machine_responses.StepFunctionResponse, "get_execution_history", _serialize_history)
+    _replace(dynamodb_models.DynamoDBBackend, "transact_write_items", _transact)
+    _replace(dynamodb_models, "copy", _CopyButTables)
     _replace(backend, "start_execution", _start_execution)
     _replace(backend, "describe_state_machine", _describe_machine)
     _replace(executions.Execution, "stop", _stop)
@@ -734,6 +798,8 @@ def install() -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("moto.stepfunctions.") and hasattr(module, "boto_client_for"):
             _replace(module, "boto_client_for", _client_for)
+    # moto looks for the service of every call in a list of hundreds.
+    backend_index.backend_url_patterns.sort(key=lambda entry: entry[0] not in SERVICES)
     # Failures are in the execution's history; moto also writes each of them, with the whole state, to the screen.
     for name in ("_log_exception", "_log_failure_event_exception"):
         _replace(eval_component.EvalComponent, name, lambda *_, **__: None)
@@ -745,6 +811,8 @@ def start() -> mock_aws:
     install()
     aws = mock_aws(config=CONFIG)
     aws.start()
+    # AWS is reached through botocore alone; this would look at each request to Stripe as well, at length.
+    core_models.responses_mock.stop()
     _tokens.clear()
     counts.clear()
     aws_faults.clear()

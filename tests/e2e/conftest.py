@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,7 +24,9 @@ class Client:
         self.url = stack.url
 
     def local(self, method: str, path: str, **body: Any) -> Any:
-        answer = requests.request(method, f"{self.url}/local/{path}", json=None if method == "GET" else body, timeout=30)
+        answer = requests.request(
+            method, f"{self.url}/local/{path}", json=None if method == "GET" else body, timeout=30
+        )
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
@@ -127,9 +130,11 @@ def config() -> dict[str, str | int]:
 def client(config: dict[str, str | int]) -> Iterator[Client]:
     with contextlib.ExitStack() as end:
         with warnings.catch_warnings():
-            # pulumi_aws complains of its own modules when they are first imported.
+            # Pulumi complains of its own modules when they are first imported, and leaves event loops open.
             warnings.filterwarnings("ignore", r"aws\.", DeprecationWarning)
+            warnings.simplefilter("ignore", ResourceWarning)
             stack = end.enter_context(LocalStack(config=config))
+            gc.collect()
         yield Client(stack)
 
 
