@@ -85,6 +85,18 @@ class DashboardRefund(Body):
     amount: int | None = None
 
 
+class RefundStatus(Body):
+    status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+
+
+class NextRefunds(Body):
+    status: Literal["pending", "requires_action", "failed"] | None
+
+
+class Outcome(Body):
+    outcome: Literal["won", "lost"]
+
+
 class NewDispute(Body):
     payment_intent: str
     amount: int | None = None
@@ -340,6 +352,7 @@ def create_app(control: Control) -> FastAPI:
     _aws(app, control)
     _stripe_requests(app, control.stand_in)
     _stripe_events(app, control.stand_in)
+    _stripe_refunds(app, control.stand_in)
     return app
 
 
@@ -459,13 +472,36 @@ def _stripe_events(app: FastAPI, stand_in: StripeStandIn) -> None:
     def expire(session_id: str) -> Json:
         return stand_in.expire_session(session_id)
 
+    @app.post("/stripe/sessions/{session_id}/pay")
+    def pay(session_id: str) -> Json:
+        """Whatever its state: as if it had been paid before anybody knew."""
+        return stand_in.force_payment(session_id)
+
+
+def _stripe_refunds(app: FastAPI, stand_in: StripeStandIn) -> None:
+    """How money goes back, by whomever."""
+
     @app.post("/stripe/refunds/dashboard", status_code=201)
     def refund(body: DashboardRefund) -> Json:
         return stand_in.dashboard_refund(body.payment_intent, body.amount)
 
+    @app.put("/stripe/refunds")
+    def next_refunds(body: NextRefunds) -> Json:
+        """How refunds start from now on; null leaves it to the card."""
+        stand_in.refund_status = body.status
+        return body.model_dump()
+
+    @app.post("/stripe/refunds/{refund_id}")
+    def settle(refund_id: str, body: RefundStatus) -> Json:
+        return stand_in.settle_refund(refund_id, body.status)
+
     @app.post("/stripe/disputes", status_code=201)
     def dispute(body: NewDispute) -> Json:
         return stand_in.open_dispute(body.payment_intent, body.amount)
+
+    @app.post("/stripe/disputes/{dispute_id}/close")
+    def close(dispute_id: str, body: Outcome) -> Json:
+        return stand_in.close_dispute(dispute_id, body.outcome)
 
 
 def _stored(item: Json) -> Json:
