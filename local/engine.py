@@ -51,6 +51,7 @@ from jsonata.utils import Utils as JsonataUtils
 from moto import backend_index, mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.core.exceptions import AWSError
+from moto.core.responses import ActionResult
 from moto.dynamodb.models.utilities import dynamo_json_dump
 from moto.stepfunctions.exceptions import InvalidToken
 from moto.stepfunctions.parser.api import (
@@ -582,6 +583,13 @@ def _stop(self: Any, stop_date: datetime, error: str | None, cause: str | None) 
     _tell_closed(self)
 
 
+def _stop_request(self: Any) -> Any:
+    # moto drops what the caller says of the reason.
+    execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+    execution.stop(datetime.now(UTC), self._get_param("error"), self._get_param("cause"))
+    return ActionResult({"stopDate": execution.stop_date})
+
+
 def _reflect_status(self: Any) -> None:
     execution = self.execution
     with _status_lock:
@@ -783,6 +791,7 @@ def install() -> None:
     _replace(backend, "start_execution", _start_execution)
     _replace(backend, "describe_state_machine", _describe_machine)
     _replace(executions.Execution, "stop", _stop)
+    _replace(machine_responses.StepFunctionResponse, "stop_execution", _stop_request)
     _replace(executions.Execution, "status", property(_status))
     _replace(executions.BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_status)
     _replace(error_equals.ErrorEqualsDecl, "_eval_body", _error_matches)

@@ -525,7 +525,7 @@ def test_stopping_an_execution_that_waits_ends_it_at_once(sfn: Any, dynamodb: An
     token = stored_token(dynamodb)
     sfn.stop_execution(executionArn=execution, error="Test", cause="on purpose")
     result = sfn.describe_execution(executionArn=execution)
-    assert result["status"] == "ABORTED"
+    assert (result["status"], result["error"], result["cause"]) == ("ABORTED", "Test", "on purpose")
     with pytest.raises(sfn.exceptions.TaskTimedOut):
         sfn.send_task_success(taskToken=token, output="{}")
     time.sleep(0.2)
