@@ -1,11 +1,13 @@
-"""The whole architecture in reading order: data, secrets, functions, workflows, HTTP, outputs."""
+"""The whole architecture in reading order: data, secrets, functions, workflows, HTTP, watching, outputs."""
 
 import pulumi
 import pulumi_aws as aws
 
 from infra import packaging
+from infra.alarms import Alarms
 from infra.api import Api
 from infra.config import Config
+from infra.dashboard import dashboard, log_queries
 from infra.events import ExecutionsDied, publishers, run_every
 from infra.function import Function, Runtime
 from infra.grants import allow
@@ -17,6 +19,7 @@ config = Config.load()
 environment = pulumi.get_stack()
 prefix = f"booking-{environment}"
 region = aws.get_region().region
+account = aws.get_caller_identity().account_id
 tag_everything({"project": pulumi.get_project(), "environment": environment})
 
 # ── Data ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -332,12 +335,6 @@ executions_died = ExecutionsDied(
     topic=operator_topic,
     console_url=console_url,
 )
-aws.sns.TopicPolicy(
-    "operators",
-    arn=operator_topic.arn,
-    policy=publishers(operator_topic.arn, {"events": executions_died.rule_arn}),
-)
-
 # ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 api = Api(
@@ -351,6 +348,47 @@ api = Api(
     throttle_burst=config.throttle_burst,
     manage_account=config.manage_api_gateway_account,
     log_retention_days=config.log_retention_days,
+)
+
+# ── Watching ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+state_functions = [*payment_functions.values(), *refund_functions.values()]
+other_functions = [payments_api, stripe_webhook, reconcile_payments]
+alarms = Alarms(
+    "alarms",
+    prefix=prefix,
+    topic=operator_topic,
+    workflows=[payment, refund],
+    state_functions=state_functions,
+    other_functions=other_functions,
+    api=api,
+    reconcile_minutes=config.reconcile_minutes,
+)
+aws.sns.TopicPolicy(
+    "operators",
+    arn=operator_topic.arn,
+    policy=publishers(
+        operator_topic.arn,
+        {
+            "cloudwatch": f"arn:aws:cloudwatch:{region}:{account}:alarm:{prefix}-*",
+            "events": executions_died.rule_arn,
+        },
+    ),
+)
+dashboard(
+    prefix=prefix,
+    region=region,
+    workflows=[payment, refund],
+    functions=[*state_functions, *other_functions],
+    api=api,
+    alarms=alarms.arns,
+)
+log_queries(
+    prefix=prefix,
+    log_groups=[
+        *[function.log_group for function in (*state_functions, *other_functions)],
+        *[workflow.log_group for workflow in (payment, refund)],
+    ],
 )
 
 # ── Outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────

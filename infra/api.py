@@ -32,6 +32,7 @@ _ACCESS_LOG = {
 class Api(pulumi.ComponentResource):
     """`{prefix}` at the stage `api`, open to the guests of `user_pool_arn` and to Stripe."""
 
+    name: str
     url: pulumi.Output[str]
 
     def __init__(
@@ -108,6 +109,7 @@ class Api(pulumi.ComponentResource):
             },
             opts=inside,
         )
+        self.name = prefix
         self.url = stage.invoke_url
         self.register_outputs({"url": self.url})
 

@@ -8,6 +8,9 @@ import pulumi_aws as aws
 
 from infra.grants import TRACING, Grant, allow, policy, trust
 
+NAMESPACE = "BookingPayments"
+"""Of our own metrics. Each has the dimension `service`, which is the stack's prefix."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
@@ -26,6 +29,7 @@ class Function(pulumi.ComponentResource):
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
     invoke_arn: pulumi.Output[str]
+    log_group: pulumi.Output[str]
 
     def __init__(
         self,
@@ -63,8 +67,8 @@ class Function(pulumi.ComponentResource):
             memory_size=memory,
             environment={
                 "variables": {
-                    "POWERTOOLS_SERVICE_NAME": "booking-payments",
-                    "POWERTOOLS_METRICS_NAMESPACE": "BookingPayments",
+                    "POWERTOOLS_SERVICE_NAME": runtime.prefix,
+                    "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
                     "POWERTOOLS_LOG_LEVEL": "INFO",
                     "POWERTOOLS_LOGGER_LOG_EVENT": "false",
                     **environment,
@@ -74,6 +78,6 @@ class Function(pulumi.ComponentResource):
             logging_config={"log_format": "Text", "log_group": logs.name},  # Powertools writes the JSON
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
-        self.short_name = name
+        self.short_name, self.log_group = name, logs.name
         self.name, self.arn, self.invoke_arn = function.name, function.arn, function.invoke_arn
         self.register_outputs({"arn": self.arn})

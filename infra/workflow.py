@@ -30,8 +30,10 @@ class Workflow(pulumi.ComponentResource):
     `CreateRefundArn`. `values` fill the others.
     """
 
+    short_name: str
     arn: pulumi.Output[str]
     executions: pulumi.Output[str]
+    log_group: pulumi.Output[str]
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class Workflow(pulumi.ComponentResource):
             tracing_configuration={"enabled": True},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
+        self.short_name, self.log_group = name, logs.name
         self.arn = machine.arn
         # for roles that may look at its executions
         self.executions = machine.arn.apply(lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*")

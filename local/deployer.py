@@ -542,16 +542,27 @@ def _api_account(aws: _Aws, given: Values) -> Made:
     return "api-gateway-account", {}
 
 
+def _metric_alarm(_aws: _Aws, given: Values) -> Made:
+    return given["name"], {"arn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{given['name']}"}
+
+
+def _without_effect(_aws: _Aws, given: Values) -> Made:
+    return given.get("name") or given["dashboardName"], {}
+
+
 RESOURCES: dict[str, Callable[[_Aws, Values], Made]] = {
     "aws:apigateway/account:Account": _api_account,
     "aws:apigateway/deployment:Deployment": _api_deployment,
     "aws:apigateway/methodSettings:MethodSettings": _api_method_settings,
     "aws:apigateway/restApi:RestApi": _rest_api,
     "aws:apigateway/stage:Stage": _api_stage,
+    "aws:cloudwatch/dashboard:Dashboard": _without_effect,
     "aws:cloudwatch/eventBus:EventBus": _event_bus,
     "aws:cloudwatch/eventRule:EventRule": _event_rule,
     "aws:cloudwatch/eventTarget:EventTarget": _event_target,
     "aws:cloudwatch/logGroup:LogGroup": _log_group,
+    "aws:cloudwatch/metricAlarm:MetricAlarm": _metric_alarm,
+    "aws:cloudwatch/queryDefinition:QueryDefinition": _without_effect,
     "aws:cognito/userGroup:UserGroup": _user_group,
     "aws:cognito/userPool:UserPool": _user_pool,
     "aws:cognito/userPoolClient:UserPoolClient": _user_pool_client,
@@ -576,6 +587,7 @@ def _look_up_table(aws: _Aws, given: Values) -> Values:
 
 
 LOOK_UPS: dict[str, Callable[[_Aws, Values], Values]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": lambda _aws, _given: {"accountId": ACCOUNT, "id": ACCOUNT},
     "aws:index/getRegion:getRegion": lambda _aws, _given: {"region": REGION, "id": REGION},
     "aws:dynamodb/getTable:getTable": _look_up_table,
 }

@@ -24,3 +24,9 @@ def deploy() -> Iterator[Deploy]:
 def stack(deploy: Deploy) -> worker.Seen:
     """The stack of Pulumi.local.yaml as it is."""
     return deploy()
+
+
+@pytest.fixture(scope="session")
+def often(deploy: Deploy) -> worker.Seen:
+    """A stack whose reconciler runs every minute."""
+    return deploy(reconcileMinutes=1)

@@ -79,6 +79,9 @@ def test_resources(stack: Seen) -> None:
         "MethodSettings": 1,
         "Permission": 3,
         "Account": 1,
+        "MetricAlarm": 42,
+        "Dashboard": 1,
+        "QueryDefinition": 5,
     }
 
 
@@ -202,7 +205,7 @@ def test_environment_is_the_settings_model(stack: Seen, name: str) -> None:
         fields |= {field.upper() for field in StarterSettings.model_fields}
     environment = stack.functions[f"booking-local-{name}"]["Environment"]["Variables"]
     powertools = {
-        "POWERTOOLS_SERVICE_NAME": "booking-payments",
+        "POWERTOOLS_SERVICE_NAME": "booking-local",
         "POWERTOOLS_METRICS_NAMESPACE": "BookingPayments",
         "POWERTOOLS_LOG_LEVEL": "INFO",
         "POWERTOOLS_LOGGER_LOG_EVENT": "false",
@@ -377,13 +380,13 @@ def test_the_log_of_a_workflow_holds_no_data(stack: Seen) -> None:
 # Reconciliation
 
 
-def test_the_reconciler_runs_on_a_schedule(deploy: Deploy, stack: Seen) -> None:
+def test_the_reconciler_runs_on_a_schedule(often: Seen, stack: Seen) -> None:
     """D-32."""
     (schedule,) = inputs(stack, "aws:scheduler/schedule:Schedule").values()
     assert schedule["scheduleExpression"] == "rate(15 minutes)"
     assert schedule["target"]["arn"] == RECONCILER
     assert schedule["target"]["retryPolicy"] == {"maximumEventAgeInSeconds": 900, "maximumRetryAttempts": 5}
-    (changed,) = inputs(deploy(reconcileMinutes=1), "aws:scheduler/schedule:Schedule").values()
+    (changed,) = inputs(often, "aws:scheduler/schedule:Schedule").values()
     assert changed["scheduleExpression"] == "rate(1 minute)"
 
 
@@ -407,15 +410,20 @@ def test_an_execution_that_dies_is_told_to_the_reconciler_and_to_the_operators(s
     assert (permission["principal"], permission["function"]) == ("events.amazonaws.com", RECONCILER.rpartition(":")[2])
 
 
-def test_only_the_rule_may_publish_to_operators_besides_the_roles(stack: Seen) -> None:
+def test_only_the_rule_and_the_alarms_may_publish_to_operators_besides_the_roles(stack: Seen) -> None:
     (policy,) = inputs(stack, "aws:sns/topicPolicy:TopicPolicy").values()
     allowing = [s for s in json.loads(policy["policy"])["Statement"] if s["Effect"] == "Allow"]
     assert [(s["Principal"], s["Action"], s["Condition"]) for s in allowing] == [
         (
+            {"Service": "cloudwatch.amazonaws.com"},
+            "sns:Publish",
+            {"ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:booking-local-*"}},
+        ),
+        (
             {"Service": "events.amazonaws.com"},
             "sns:Publish",
             {"ArnLike": {"aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/booking-local-executions-died"}},
-        )
+        ),
     ]
 
 
@@ -426,10 +434,12 @@ def test_everything_that_can_be_tagged_is(stack: Seen) -> None:
     tags = {"project": "booking-payments", "environment": "local"}
     untaggable = {
         "Account",
+        "Dashboard",
         "Deployment",
         "EventTarget",
         "MethodSettings",
         "Permission",
+        "QueryDefinition",
         "RolePolicy",
         "RolePolicyAttachment",
         "Schedule",

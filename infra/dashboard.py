@@ -1,0 +1,144 @@
+"""What there is to look at: one dashboard, and queries for the logs."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.api import STAGE, Api
+from infra.function import NAMESPACE, Function
+from infra.workflow import Workflow
+
+type Json = dict[str, Any]
+
+_COLUMNS, _WIDTH, _HEIGHT = 3, 8, 6
+
+# Put the id in, pick the time, run.
+_QUERIES = {
+    "One booking": """\
+fields @timestamp, coalesce(function_name, type) as who, coalesce(message, details.name) as what, level, @message
+| filter reservation_id = "RESERVATION_ID" or execution_arn like "RESERVATION_ID"
+| sort @timestamp asc
+| limit 2000""",
+    "One request": """\
+fields @timestamp, function_name, level, message, reservation_id, @message
+| filter correlation_id = "CORRELATION_ID"
+| sort @timestamp asc""",
+    "What goes wrong": """\
+filter level in ["WARNING", "ERROR", "CRITICAL"]
+| stats count(*) as times, latest(reservation_id) as for_example by message, error, function_name
+| sort times desc""",
+    "What Stripe was asked": """\
+fields @timestamp, operation, stripe_id, stripe_request_id, stripe_error, stripe_code, stripe_status, reservation_id
+| filter ispresent(stripe_request_id)
+| sort @timestamp desc""",
+    "What webhooks did": """\
+fields @timestamp, stripe_event_type, stripe_event_id, result, outcome, reservation_id
+| filter ispresent(stripe_event_id)
+| sort @timestamp desc""",
+}
+
+
+def dashboard(
+    *,
+    prefix: str,
+    region: str,
+    workflows: Sequence[Workflow],
+    functions: Sequence[Function],
+    api: Api,
+    alarms: Iterable[pulumi.Input[str]],
+) -> None:
+    """The dashboard `{prefix}-payments`."""
+
+    def counts(title: str, *names: str) -> Json:
+        return _graph(title, region, [[NAMESPACE, name, "service", prefix] for name in names])
+
+    def by(title: str, name: str, *dimensions: str) -> Json:
+        schema = ",".join([NAMESPACE, "service", *dimensions])
+        found = f'SEARCH(\'{{{schema}}} MetricName="{name}" service="{prefix}"\', "Sum", 300)'
+        return _graph(title, region, [[{"expression": found}]])
+
+    def of_functions(title: str, metric: str, stat: str = "Sum") -> Json:
+        return _graph(title, region, [["AWS/Lambda", metric, "FunctionName", f.name] for f in functions], stat=stat)
+
+    widgets = [
+        {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(alarms)}},
+        counts("Bookings", "SessionsOpened", "Declines", "BookingsPaid"),
+        _graph(
+            "From the money to the confirmation, seconds",
+            region,
+            [[NAMESPACE, "TimeToConfirm", "service", prefix, {"stat": stat}] for stat in ("p50", "p99")],
+        ),
+        by("Holds released", "HoldsReleased", "reason"),
+        by("What payments came to", "Verdicts", "verdict"),
+        by("Refunds begun", "RefundsReserved", "kind"),
+        by("Refunds ended", "Refunds", "outcome"),
+        counts("Late payments", "LatePayments"),
+        by("Disputes", "Disputes", "status"),
+        by("Webhook", "WebhookEvents", "result"),
+        by("Reconciled", "Reconciled", "kind"),
+        counts("Reconciler", "ReconcilerRuns", "AnnouncementsFailed"),
+        by("Stripe's errors", "StripeErrors", "operation", "kind"),
+        _graph(
+            "Executions",
+            region,
+            [
+                ["AWS/States", metric, "StateMachineArn", workflow.arn, {"label": f"{workflow.short_name} {label}"}]
+                for workflow in workflows
+                for metric, label in (
+                    ("ExecutionsStarted", "started"),
+                    ("ExecutionsSucceeded", "ended well"),
+                    ("ExecutionsFailed", "failed"),
+                    ("ExecutionsTimedOut", "timed out"),
+                    ("ExecutionsAborted", "aborted"),
+                )
+            ],
+        ),
+        of_functions("Functions' errors", "Errors"),
+        of_functions("Functions' time, p99 in milliseconds", "Duration", "p99"),
+        _graph(
+            "API",
+            region,
+            [
+                ["AWS/ApiGateway", name, "ApiName", api.name, "Stage", STAGE]
+                for name in ("Count", "4XXError", "5XXError")
+            ],
+        ),
+        _graph(
+            "API's latency, milliseconds",
+            region,
+            [["AWS/ApiGateway", "Latency", "ApiName", api.name, "Stage", STAGE, {"stat": s}] for s in ("p50", "p99")],
+        ),
+        by("Errors told to callers", "ApiErrors", "error_code"),
+    ]
+    placed = [
+        {
+            "x": number % _COLUMNS * _WIDTH,
+            "y": number // _COLUMNS * _HEIGHT,
+            "width": _WIDTH,
+            "height": _HEIGHT,
+            **widget,
+        }
+        for number, widget in enumerate(widgets)
+    ]
+    aws.cloudwatch.Dashboard(
+        "payments",
+        dashboard_name=f"{prefix}-payments",
+        dashboard_body=pulumi.Output.json_dumps({"widgets": placed}),
+    )
+
+
+def _graph(title: str, region: str, metrics: list[list[Any]], *, stat: str = "Sum") -> Json:
+    return {
+        "type": "metric",
+        "properties": {"title": title, "region": region, "stat": stat, "period": 300, "metrics": metrics},
+    }
+
+
+def log_queries(*, prefix: str, log_groups: Sequence[pulumi.Input[str]]) -> None:
+    """The saved queries `{prefix}/…` of Logs Insights."""
+    for title, text in _QUERIES.items():
+        aws.cloudwatch.QueryDefinition(
+            title.replace(" ", "-"), name=f"{prefix}/{title}", query_string=text, log_group_names=log_groups
+        )

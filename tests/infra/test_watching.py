@@ -1,0 +1,179 @@
+"""Alarms, dashboard and saved queries watch what there is, and lead to the runbook."""
+
+import ast
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.observability import count
+from tests.infra.test_program import FUNCTIONS, PAYMENT_WORKFLOW, REFUND_WORKFLOW, TOPIC, inputs
+from tests.infra.worker import Seen
+
+ROOT = Path(__file__).parents[2]
+
+# Sections of docs/operations.md, and how many alarms lead there.
+PAGES = {
+    "ExecutionsFailed": 2,
+    "ExecutionsTimedOut": 2,
+    "ExecutionsAborted": 2,
+    "ExecutionsThrottled": 2,
+    "FunctionErrors": 12,
+    "FunctionThrottles": 12,
+    "WebhookRefused": 1,
+    "WebhookFailing": 1,
+    "ApiFailing": 1,
+    "RefundFailed": 1,
+    "LatePayment": 1,
+    "OverduePayments": 1,
+    "GivenUp": 1,
+    "EventsUndelivered": 1,
+    "AnnouncementsFailed": 1,
+    "ReconcilerNotRun": 1,
+}
+
+
+@pytest.fixture
+def alarms(stack: Seen) -> dict[str, dict[str, Any]]:
+    return inputs(stack, "aws:cloudwatch/metricAlarm:MetricAlarm")
+
+
+def watched(alarm: dict[str, Any]) -> list[tuple[str, str, dict[str, str]]]:
+    """Namespace, name and dimensions of an alarm's metrics."""
+    metrics = [query["metric"] for query in alarm.get("metricQueries", []) if "metric" in query] or [alarm]
+    return [(metric["namespace"], metric["metricName"], metric["dimensions"]) for metric in metrics]
+
+
+def counted() -> dict[str, set[str]]:
+    """Our metrics with their dimensions, from the calls in the code."""
+    found: dict[str, set[str]] = {}
+    for path in (*(ROOT / "shared").glob("*.py"), *(ROOT / "lambdas").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "count":
+                (name, *_) = node.args
+                assert isinstance(name, ast.Constant)
+                found[str(name.value)] = {"service", *(keyword.arg or "" for keyword in node.keywords)}
+    return found
+
+
+def test_each_alarm_tells_the_operators_and_names_its_section_of_the_runbook(alarms: dict[str, Any]) -> None:
+    """D-29."""
+    pages = Counter[str]()
+    for name, alarm in alarms.items():
+        assert alarm["alarmActions"] == alarm["okActions"] == [TOPIC]
+        page = re.search(r"docs/operations\.md, section (\w+)\.$", alarm["alarmDescription"])
+        assert page
+        assert alarm["name"] == f"booking-local-{name}"
+        pages[page[1]] += 1
+    assert pages == PAGES
+
+
+def test_our_metrics_are_watched_with_the_dimensions_that_they_are_sent_with(alarms: dict[str, Any]) -> None:
+    known = counted()
+    ours = [m for alarm in alarms.values() for m in watched(alarm) if m[0] == "BookingPayments"]
+    assert {name for _, name, _ in ours} == {
+        "Refunds",
+        "LatePayments",
+        "Reconciled",
+        "AnnouncementsFailed",
+        "ReconcilerRuns",
+    }
+    for _, name, dimensions in ours:
+        assert dimensions.keys() == known[name]
+        assert dimensions["service"] == "booking-local"
+
+
+def test_the_values_that_alarms_watch_are_those_that_the_code_sends(alarms: dict[str, Any]) -> None:
+    code = "\n".join(path.read_text() for folder in ("shared", "lambdas") for path in (ROOT / folder).glob("*.py"))
+    values = {
+        value
+        for alarm in alarms.values()
+        for namespace, _, dimensions in watched(alarm)
+        if namespace == "BookingPayments"
+        for key, value in dimensions.items()
+        if key != "service"
+    }
+    assert values == {
+        "failed",
+        "dashboard_failed",
+        "dashboard_canceled",
+        "late_money",
+        "overdue_wait",
+        "execution_missing",
+        "given_up",
+        "refund_given_up",
+        "undelivered_event",
+    }
+    for value in values - {"failed", "dashboard_failed", "dashboard_canceled"}:
+        assert f'"{value}"' in code
+    assert 'outcome=f"dashboard_{refund.status}"' in code
+    assert "outcome=request.outcome" in code
+
+
+def test_a_metric_is_sent_with_the_service_and_its_own_dimensions(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "booking-local")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "BookingPayments")
+    count("Refunds", outcome="failed")
+    sent = json.loads(capsys.readouterr().out)
+    (declared,) = sent["_aws"]["CloudWatchMetrics"]
+    assert (declared["Namespace"], declared["Metrics"]) == ("BookingPayments", [{"Name": "Refunds", "Unit": "Count"}])
+    assert [set(dimensions) for dimensions in declared["Dimensions"]] == [{"service", "outcome"}]
+    assert (sent["service"], sent["outcome"], sent["Refunds"]) == ("booking-local", "failed", [1.0])
+
+
+def test_every_function_and_both_workflows_are_watched(alarms: dict[str, Any]) -> None:
+    metrics = [metric for alarm in alarms.values() for metric in watched(alarm)]
+    for metric in ("Errors", "Throttles"):
+        names = {d["FunctionName"] for _, name, d in metrics if name == metric}
+        assert names == {f"booking-local-{name}" for name in FUNCTIONS}
+    for metric in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted", "ExecutionThrottled"):
+        machines = {d["StateMachineArn"] for _, name, d in metrics if name == metric}
+        assert machines == {PAYMENT_WORKFLOW, REFUND_WORKFLOW}
+
+
+def test_the_webhook_is_watched_by_itself(alarms: dict[str, Any]) -> None:
+    webhook = {
+        "ApiName": "booking-local-payments",
+        "Stage": "api",
+        "Method": "POST",
+        "Resource": "/webhooks/stripe",
+    }
+    assert watched(alarms["WebhookRefused"]) == [("AWS/ApiGateway", "4XXError", webhook)]
+    assert watched(alarms["WebhookFailing"]) == [("AWS/ApiGateway", "5XXError", webhook)]
+
+
+def test_a_reconciler_that_does_not_run_is_missed_after_two_of_its_turns(alarms: dict[str, Any], often: Seen) -> None:
+    """D-32."""
+    alarm = alarms["ReconcilerNotRun"]
+    assert (alarm["comparisonOperator"], alarm["threshold"]) == ("LessThanThreshold", 1)
+    assert (alarm["treatMissingData"], alarm["period"], alarm["evaluationPeriods"]) == ("breaching", 900, 2)
+    assert inputs(often, "aws:cloudwatch/metricAlarm:MetricAlarm")["ReconcilerNotRun"]["period"] == 60
+
+
+def test_the_dashboard_shows_every_metric(stack: Seen, alarms: dict[str, Any]) -> None:
+    (board,) = inputs(stack, "aws:cloudwatch/dashboard:Dashboard").values()
+    widgets = json.loads(board["dashboardBody"])["widgets"]
+    shown = json.dumps(widgets)
+    assert {name for name in counted() if f'"{name}"' in shown.replace("\\", "")} == counted().keys()
+    assert len(widgets[0]["properties"]["alarms"]) == len(alarms)
+    places = [(widget["x"], widget["y"]) for widget in widgets]
+    assert len(set(places)) == len(places)
+
+
+def test_the_saved_queries_search_every_log(stack: Seen) -> None:
+    queries = inputs(stack, "aws:cloudwatch/queryDefinition:QueryDefinition")
+    assert {query["name"] for query in queries.values()} == {
+        "booking-local/One booking",
+        "booking-local/One request",
+        "booking-local/What Stripe was asked",
+        "booking-local/What goes wrong",
+        "booking-local/What webhooks did",
+    }
+    logs = {group["name"] for group in inputs(stack, "aws:cloudwatch/logGroup:LogGroup").values()}
+    for query in queries.values():
+        assert set(query["logGroupNames"]) == logs - {"/aws/apigateway/booking-local-payments"}
