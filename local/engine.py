@@ -50,6 +50,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from jsonata.utils import Utils as JsonataUtils
 from moto import backend_index, mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.core.config import DefaultConfig, default_user_config
 from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult
 from moto.dynamodb.models.utilities import dynamo_json_dump
@@ -79,7 +80,12 @@ from local.faults import STATES, AwsFaults
 REGION = "eu-west-1"
 ACCOUNT = core_models.DEFAULT_ACCOUNT_ID
 SERVICES = ("dynamodb", "stepfunctions", "lambda", "events", "ssm", "sns")
-CONFIG = {"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}
+CONFIG: DefaultConfig = {
+    "lambda": {"use_docker": False},
+    "stepfunctions": {"execute_state_machine": True},
+    # With a new session every client would read its service's description anew: seconds at each start.
+    "core": {**default_user_config["core"], "reset_boto3_session": False},
+}
 
 WAIT_FOR_TASK_TOKEN = resources.ResourceCondition.WaitForTaskToken
 
