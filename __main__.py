@@ -247,11 +247,11 @@ payment = Workflow(
         "ExecutionTimeoutSeconds": config.hold_seconds + 172_800,  # outlives the hold by two days of looking for money
         "StripeRetrySeconds": config.stripe_retry_seconds,
         "ConsoleUrl": console_url,
-        "RefundStateMachineArn": refund.arn,
+        "RefundStateMachineArn": refund.live_arn,
     },
     grants=[
         allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]),
-        allow("states:StartExecution", on=[refund.arn]),
+        refund.may_start,
         announce,
         notify,
     ],
@@ -262,9 +262,11 @@ payment = Workflow(
 
 starter_settings = {
     **settings,
-    "PAYMENT_STATE_MACHINE_ARN": payment.arn,
-    "REFUND_STATE_MACHINE_ARN": refund.arn,
+    "PAYMENT_STATE_MACHINE_ARN": payment.live_arn,
+    "REFUND_STATE_MACHINE_ARN": refund.live_arn,
 }
+
+resume = allow("states:SendTaskSuccess", on=[payment.arn, refund.arn])
 
 payments_api = Function(
     runtime,
@@ -275,7 +277,9 @@ payments_api = Function(
     grants=[
         read_booking,
         allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]),
-        allow("states:StartExecution", "states:SendTaskSuccess", on=[payment.arn, refund.arn]),
+        payment.may_start,
+        refund.may_start,
+        resume,
         allow("states:DescribeExecution", on=[refund.executions]),
     ],
 )
@@ -291,8 +295,8 @@ stripe_webhook = Function(
         update_payment,
         allow("dynamodb:Query", on=[pulumi.Output.concat(payments.arn, "/index/stripe_payment_intent_id-index")]),
         allow("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=[webhook_events.arn]),
-        allow("states:SendTaskSuccess", on=[payment.arn, refund.arn]),
-        allow("states:StartExecution", on=[refund.arn]),
+        refund.may_start,
+        resume,
         announce,
         notify,
     ],
@@ -319,7 +323,9 @@ reconcile_payments = Function(
         allow("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", on=[payments.arn]),
         allow("dynamodb:BatchGetItem", on=[reservations.arn]),
         allow("dynamodb:GetItem", "dynamodb:PutItem", on=[webhook_events.arn]),
-        allow("states:StartExecution", "states:SendTaskSuccess", on=[payment.arn, refund.arn]),
+        payment.may_start,
+        refund.may_start,
+        resume,
         allow("states:DescribeExecution", on=[payment.executions, refund.executions]),
         call_stripe,
         announce,

@@ -54,7 +54,7 @@ class Api(pulumi.ComponentResource):
 
         body = pulumi.Output.json_dumps(
             pulumi.Output.all(
-                payments_uri=payments.invoke_arn, webhook_uri=webhook.invoke_arn, user_pool_arn=user_pool_arn
+                payments_uri=payments.live_invoke_arn, webhook_uri=webhook.live_invoke_arn, user_pool_arn=user_pool_arn
             ).apply(lambda known: openapi.document(title=prefix, origins=origins, **known))
         )
         api = aws.apigateway.RestApi(
@@ -73,6 +73,7 @@ class Api(pulumi.ComponentResource):
                 module,
                 action="lambda:InvokeFunction",
                 function=function.name,
+                qualifier=function.live,
                 principal="apigateway.amazonaws.com",
                 source_arn=pulumi.Output.concat(api.execution_arn, f"/{STAGE}/", routes),
                 opts=inside,

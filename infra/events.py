@@ -22,7 +22,7 @@ def run_every(minutes: int, function: Function, *, prefix: str, retry_for_second
         f"{name}-schedule",
         name=f"{prefix}-{name}-schedule",
         role=role.name,
-        policy=policy([allow("lambda:InvokeFunction", on=[function.arn])]),
+        policy=policy([allow("lambda:InvokeFunction", on=[function.live_arn])]),
     )
     aws.scheduler.Schedule(
         name,
@@ -30,7 +30,7 @@ def run_every(minutes: int, function: Function, *, prefix: str, retry_for_second
         schedule_expression=f"rate({minutes} minute{'' if minutes == 1 else 's'})",
         flexible_time_window={"mode": "OFF"},
         target={
-            "arn": function.arn,
+            "arn": function.live_arn,
             "role_arn": role.arn,
             "input": json.dumps({"source": "schedule"}),
             "retry_policy": {"maximum_event_age_in_seconds": retry_for_seconds, "maximum_retry_attempts": 5},
@@ -75,6 +75,7 @@ class ExecutionsDied(pulumi.ComponentResource):
             name,
             action="lambda:InvokeFunction",
             function=reconciler.name,
+            qualifier=reconciler.live,
             principal="events.amazonaws.com",
             source_arn=rule.arn,
             opts=inside,
@@ -83,7 +84,7 @@ class ExecutionsDied(pulumi.ComponentResource):
             f"{name}-reconciler",
             rule=rule.name,
             target_id="reconciler",
-            arn=reconciler.arn,
+            arn=reconciler.live_arn,
             retry_policy=_RETRY,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )

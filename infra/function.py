@@ -22,13 +22,23 @@ class Runtime:
     log_retention_days: int
 
 
+LIVE = "live"
+"""The alias of the version that new work goes to."""
+
+
 class Function(pulumi.ComponentResource):
-    """`lambdas/{module}.py` as the function `{prefix}-{module with dashes}`, allowed its logs, traces and `grants`."""
+    """`lambdas/{module}.py` as the function `{prefix}-{module with dashes}`, allowed its logs, traces and `grants`.
+
+    Each deployment that changes it publishes a version, `version_arn`, and points the alias `live` there, `live_arn`.
+    """
 
     short_name: str
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
-    invoke_arn: pulumi.Output[str]
+    version_arn: pulumi.Output[str]
+    live: pulumi.Output[str]
+    live_arn: pulumi.Output[str]
+    live_invoke_arn: pulumi.Output[str]
     log_group: pulumi.Output[str]
 
     def __init__(
@@ -61,6 +71,7 @@ class Function(pulumi.ComponentResource):
             runtime="python3.13",
             architectures=["arm64"],
             code=runtime.code,
+            publish=True,
             layers=runtime.layers,
             role=role.arn,
             timeout=timeout,
@@ -79,5 +90,9 @@ class Function(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
         self.short_name, self.log_group = name, logs.name
-        self.name, self.arn, self.invoke_arn = function.name, function.arn, function.invoke_arn
+        live = aws.lambda_.Alias(
+            name, name=LIVE, function_name=function.name, function_version=function.version, opts=inside
+        )
+        self.name, self.arn, self.version_arn = function.name, function.arn, function.qualified_arn
+        self.live, self.live_arn, self.live_invoke_arn = live.name, live.arn, live.invoke_arn
         self.register_outputs({"arn": self.arn})

@@ -1,6 +1,6 @@
 """What a role may do: exact actions on exact ARNs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pulumi
@@ -8,8 +8,9 @@ import pulumi
 type Grant = dict[str, Any]
 
 
-def allow(*actions: str, on: Iterable[pulumi.Input[str]]) -> Grant:
-    return {"Effect": "Allow", "Action": list(actions), "Resource": list(on)}
+def allow(*actions: str, on: Iterable[pulumi.Input[str]], when: Mapping[str, Any] | None = None) -> Grant:
+    grant = {"Effect": "Allow", "Action": list(actions), "Resource": list(on)}
+    return grant if when is None else {**grant, "Condition": when}
 
 
 def policy(grants: Iterable[Grant]) -> pulumi.Output[str]:

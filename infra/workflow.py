@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import pulumi
 import pulumi_aws as aws
 
-from infra.function import Function
+from infra.function import LIVE, Function
 from infra.grants import TRACING, Grant, allow, policy, trust
 from statemachines.render import render
 
@@ -27,12 +27,15 @@ class Workflow(pulumi.ComponentResource):
     """`statemachines/{name}.asl.json` as the Standard state machine `{prefix}-{name}`.
 
     It may invoke each of `functions`, which fill the placeholders named after them: `create_refund` is
-    `CreateRefundArn`. `values` fill the others.
+    `CreateRefundArn`, the version of this deployment. `values` fill the others. The alias `live`, `live_arn`, is what
+    executions are started by: those under way keep definition and functions, and new ones get the new.
     """
 
     short_name: str
     arn: pulumi.Output[str]
+    live_arn: pulumi.Output[str]
     executions: pulumi.Output[str]
+    may_start: Grant
     log_group: pulumi.Output[str]
 
     def __init__(
@@ -68,11 +71,12 @@ class Workflow(pulumi.ComponentResource):
             policy=policy([allow("lambda:InvokeFunction", on=callable_), *grants, _LOG_DELIVERY, TRACING]),
             opts=inside,
         )
-        placeholders = {f"{module.title().replace('_', '')}Arn": f.arn for module, f in functions.items()}
+        placeholders = {f"{module.title().replace('_', '')}Arn": f.version_arn for module, f in functions.items()}
         machine = aws.sfn.StateMachine(
             name,
             name=full_name,
             type="STANDARD",
+            publish=True,
             role_arn=role.arn,
             definition=pulumi.Output.all(**placeholders, **values).apply(lambda filled: render(name, filled)),
             logging_configuration={
@@ -84,7 +88,19 @@ class Workflow(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
         self.short_name, self.log_group = name, logs.name
-        self.arn = machine.arn
+        live = aws.sfn.Alias(
+            name,
+            name=LIVE,
+            routing_configurations=[{"state_machine_version_arn": machine.state_machine_version_arn, "weight": 100}],
+            opts=inside,
+        )
+        self.arn, self.live_arn = machine.arn, live.arn
+        # Calls through an alias are authorised on the machine's own ARN.
+        self.may_start = allow(
+            "states:StartExecution",
+            on=[machine.arn],
+            when={"StringEquals": {"states:StateMachineQualifier": LIVE}},
+        )
         # for roles that may look at its executions
         self.executions = machine.arn.apply(lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*")
         self.register_outputs({"arn": self.arn})

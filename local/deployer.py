@@ -385,13 +385,27 @@ def _function(aws: _Aws, given: Values) -> Made:
         TracingConfig={"Mode": given["tracingConfig"]["mode"]},
         Layers=given.get("layers", []),
         Code={"ZipFile": _EMPTY_ZIP},  # handlers run in this process, from the working tree
+        Publish=given["publish"],
         Tags=given.get("tags", {}),
     )
     arn = made["FunctionArn"]
     return given["name"], {
         "arn": arn,
-        "invokeArn": f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{arn}/invocations",
+        "invokeArn": _invocation(arn),
+        "version": made["Version"],
+        "qualifiedArn": f"{arn}:{made['Version']}",
     }
+
+
+def _invocation(arn: str) -> str:
+    return f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{arn}/invocations"
+
+
+def _function_alias(aws: _Aws, given: Values) -> Made:
+    arn = aws("lambda").create_alias(
+        FunctionName=given["functionName"], Name=given["name"], FunctionVersion=given["functionVersion"]
+    )["AliasArn"]
+    return arn, {"arn": arn, "invokeArn": _invocation(arn)}
 
 
 def _empty_zip() -> bytes:
@@ -422,6 +436,7 @@ def _permission(aws: _Aws, given: Values) -> Made:
         Action=given["action"],
         Principal=given["principal"],
         SourceArn=given["sourceArn"],
+        Qualifier=given["qualifier"],
     )
     return id_, {}
 
@@ -432,6 +447,7 @@ def _state_machine(aws: _Aws, given: Values) -> Made:
         name=given["name"],
         type=given["type"],
         definition=given["definition"],
+        publish=given["publish"],
         roleArn=given["roleArn"],
         loggingConfiguration={
             "level": logging["level"],
@@ -441,7 +457,17 @@ def _state_machine(aws: _Aws, given: Values) -> Made:
         tracingConfiguration=given["tracingConfiguration"],
         tags=[{"key": key, "value": value} for key, value in given.get("tags", {}).items()],
     )
-    return made["stateMachineArn"], {"arn": made["stateMachineArn"]}
+    arn = made["stateMachineArn"]
+    return arn, {"arn": arn, "stateMachineVersionArn": made["stateMachineVersionArn"]}
+
+
+def _state_machine_alias(aws: _Aws, given: Values) -> Made:
+    routing = [
+        {"stateMachineVersionArn": route["stateMachineVersionArn"], "weight": route["weight"]}
+        for route in given["routingConfigurations"]
+    ]
+    made = aws("stepfunctions").create_state_machine_alias(name=given["name"], routingConfiguration=routing)
+    return made["stateMachineAliasArn"], {"arn": made["stateMachineAliasArn"]}
 
 
 def _user_pool(aws: _Aws, given: Values) -> Made:
@@ -570,10 +596,12 @@ RESOURCES: dict[str, Callable[[_Aws, Values], Made]] = {
     "aws:iam/role:Role": _role,
     "aws:iam/rolePolicy:RolePolicy": _role_policy,
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _role_policy_attachment,
+    "aws:lambda/alias:Alias": _function_alias,
     "aws:lambda/function:Function": _function,
     "aws:lambda/layerVersion:LayerVersion": _layer,
     "aws:lambda/permission:Permission": _permission,
     "aws:scheduler/schedule:Schedule": _schedule,
+    "aws:sfn/alias:Alias": _state_machine_alias,
     "aws:sfn/stateMachine:StateMachine": _state_machine,
     "aws:sns/topic:Topic": _topic,
     "aws:sns/topicPolicy:TopicPolicy": _topic_policy,

@@ -94,7 +94,8 @@ def refund_execution(name: str) -> Execution:
 
 
 def _execution(machine: str, name: str) -> Execution:
-    arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+    # The settings name an alias (`…:stateMachine:name:live`); an execution is the machine's own.
+    arn = ":".join([*machine.replace(":stateMachine:", ":execution:").split(":")[:7], name])
     try:
         answer = _client().describe_execution(executionArn=arn)
     except ClientError as error:

@@ -59,9 +59,10 @@ def test_each_route_leads_to_its_function_which_lets_api_gateway_in(stack: Seen)
         function = "stripe-webhook" if path == "/webhooks/stripe" else "payments-api"
         integration = operation["x-amazon-apigateway-integration"]
         assert (integration["type"], integration["httpMethod"]) == ("aws_proxy", "POST")
-        assert f":function:booking-local-{function}/invocations" in integration["uri"]
+        assert f":function:booking-local-{function}:live/invocations" in integration["uri"]
     permissions = inputs(stack, "aws:lambda/permission:Permission")
     from_api = {name: of for name, of in permissions.items() if of["principal"] == "apigateway.amazonaws.com"}
+    assert {of["qualifier"] for of in from_api.values()} == {"live"}
     assert {name: of["sourceArn"].partition("/")[2] for name, of in from_api.items()} == {
         "payments-api": "api/*/payments/*",
         "stripe-webhook": "api/POST/webhooks/stripe",

@@ -32,7 +32,7 @@ PAYMENT_WORKFLOW = "arn:aws:states:eu-west-1:123456789012:stateMachine:booking-l
 REFUND_WORKFLOW = "arn:aws:states:eu-west-1:123456789012:stateMachine:booking-local-refund"
 EXECUTIONS_OF_PAYMENT = f"{PAYMENT_WORKFLOW.replace('stateMachine', 'execution')}:*"
 EXECUTIONS_OF_REFUND = f"{REFUND_WORKFLOW.replace('stateMachine', 'execution')}:*"
-RECONCILER = "arn:aws:lambda:eu-west-1:123456789012:function:booking-local-reconcile-payments"
+RECONCILER = "arn:aws:lambda:eu-west-1:123456789012:function:booking-local-reconcile-payments:live"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:booking-local-operators"
 BUS = "arn:aws:events:eu-west-1:123456789012:event-bus/booking-local-payments"
 
@@ -47,6 +47,8 @@ def allowed(stack: Seen, role: str) -> dict[str, set[str]]:
     result: dict[str, set[str]] = {}
     for statement in policy["Statement"]:
         assert statement["Effect"] == "Allow"
+        through_alias = {"StringEquals": {"states:StateMachineQualifier": "live"}}
+        assert statement.get("Condition") == (through_alias if "states:StartExecution" in statement["Action"] else None)
         for resource in statement["Resource"]:
             for action in statement["Action"]:
                 if not action.startswith(("logs:", "xray:")):
@@ -65,6 +67,7 @@ def test_resources(stack: Seen) -> None:
         "UserPoolClient": 1,
         "UserGroup": 1,
         "Function": 12,
+        "Alias": 14,  # `live` of each function and each state machine
         "StateMachine": 2,
         "Schedule": 1,
         "EventRule": 1,
@@ -343,6 +346,33 @@ def test_the_payment_workflow_outlives_the_hold_by_two_days(stack: Seen) -> None
     assert json.loads(stack.definitions["booking-local-payment"])["TimeoutSeconds"] == 86_400 + 172_800
 
 
+def test_definitions_name_versions_so_that_executions_under_way_keep_theirs(stack: Seen) -> None:
+    called = set[str]()
+    for definition in stack.definitions.values():
+        called |= set(re.findall(r'"arn:aws:lambda:[^"]*"', definition))
+    assert len(called) == len(PAYMENT_STATE_FUNCTIONS) + len(REFUND_STATE_FUNCTIONS)
+    assert all(arn.endswith(':1"') for arn in called)
+
+
+def test_executions_are_started_by_the_alias_of_the_published_version(stack: Seen) -> None:
+    for name, machine in {"payment": PAYMENT_WORKFLOW, "refund": REFUND_WORKFLOW}.items():
+        assert inputs(stack, "aws:sfn/stateMachine:StateMachine")[name]["publish"] is True
+        alias = inputs(stack, "aws:sfn/alias:Alias")[name]
+        assert alias["name"] == "live"
+        assert alias["routingConfigurations"] == [{"stateMachineVersionArn": f"{machine}:1", "weight": 100}]
+        assert stack.deployment.environment[f"{name.upper()}_STATE_MACHINE_ARN"] == f"{machine}:live"
+    states = json.loads(stack.definitions["booking-local-payment"])["States"]
+    assert states["RefundUnusablePayment"]["Arguments"]["StateMachineArn"] == f"{REFUND_WORKFLOW}:live"
+
+
+def test_every_function_publishes_versions_and_has_the_alias(stack: Seen) -> None:
+    functions = inputs(stack, "aws:lambda/function:Function")
+    assert {function["publish"] for function in functions.values()} == {True}
+    aliases = inputs(stack, "aws:lambda/alias:Alias")
+    assert aliases.keys() == functions.keys()
+    assert {(alias["name"], alias["functionVersion"]) for alias in aliases.values()} == {("live", "1")}
+
+
 @pytest.mark.parametrize(
     ("workflow", "functions", "others"),
     [
@@ -359,7 +389,7 @@ def test_each_state_calls_the_function_of_its_name(
 ) -> None:
     states = json.loads(stack.definitions[f"booking-local-{workflow}"])["States"]
     called = {
-        name: state["Arguments"]["FunctionName"].rpartition(":booking-local-")[2]
+        name: state["Arguments"]["FunctionName"].rpartition(":booking-local-")[2].removesuffix(":1")
         for name, state in states.items()
         if state.get("Resource") == "arn:aws:states:::lambda:invoke"
     }
@@ -407,7 +437,8 @@ def test_an_execution_that_dies_is_told_to_the_reconciler_and_to_the_operators(s
     told = targets[TOPIC]["inputTransformer"]["inputPaths"].values()
     assert set(told) == {"$.detail.name", "$.detail.status", "$.detail.stateMachineArn", "$.detail.executionArn"}
     permission = inputs(stack, "aws:lambda/permission:Permission")["executions-died"]
-    assert (permission["principal"], permission["function"]) == ("events.amazonaws.com", RECONCILER.rpartition(":")[2])
+    assert permission["principal"] == "events.amazonaws.com"
+    assert f":function:{permission['function']}:{permission['qualifier']}" in RECONCILER
 
 
 def test_only_the_rule_and_the_alarms_may_publish_to_operators_besides_the_roles(stack: Seen) -> None:
@@ -434,6 +465,7 @@ def test_everything_that_can_be_tagged_is(stack: Seen) -> None:
     tags = {"project": "booking-payments", "environment": "local"}
     untaggable = {
         "Account",
+        "Alias",
         "Dashboard",
         "Deployment",
         "EventTarget",
