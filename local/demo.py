@@ -11,7 +11,7 @@ import requests
 from local.stack import LocalStack
 
 # What takes half an hour, a day and half a minute in earnest.
-CONFIG: Mapping[str, str | int] = {"checkoutWindowSeconds": 3, "holdSeconds": 18, "stripeRetrySeconds": 1}
+CONFIG: Mapping[str, str | int] = {"checkoutWindowSeconds": 5, "holdSeconds": 22, "stripeRetrySeconds": 1}
 TIMEOUT_SECONDS = 40
 PROPERTY_TIME_ZONE = "Europe/Madrid"
 
