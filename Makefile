@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo run test check lint format bench package clean
+.PHONY: help demo run test check lint format bench simulate package clean
 
 help:
 	@echo "make demo     the stories, told by the whole system on this machine"
@@ -11,6 +11,7 @@ help:
 	@echo "make test     all tests"
 	@echo "make check    format, lint, types, tests"
 	@echo "make bench    many bookings at once, with times and counts"
+	@echo "make simulate N=2000  so many random histories; SEED=n is the first"
 	@echo "make package  what Lambda is sent, into build/"
 	@echo "make format   format and mend what the linter can"
 
@@ -36,6 +37,9 @@ format: $(READY)
 
 bench: $(READY)
 	$(PYTHON) -m local.bench
+
+simulate: $(READY)
+	$(PYTHON) -W ignore -m tests.simulation.run --histories $(or $(N),2000) --seed $(or $(SEED),1)
 
 package: $(READY)
 	$(PYTHON) -m infra.packaging

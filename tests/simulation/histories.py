@@ -1,0 +1,476 @@
+"""Random histories: what a guest, Stripe, AWS, the platform and the operators do to one booking.
+
+A history is drawn from its seed alone. What the threads make of it is not repeatable to the last interleaving, so a
+seed that failed may need a few runs to fail again.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any, NamedTuple
+
+import requests
+
+from local.stripe_standin import payments
+from local.stripe_standin.errors import StripeError
+from shared.workflow import generation_name
+from tests.simulation.world import WINDOW, Crash, Json, Mail, Moment, World
+
+VISA, CHALLENGED = "4242424242424242", "4000002500003155"
+DECLINED, NO_FUNDS = "4000000000000002", "4000000000009995"
+REFUND_FAILS_LATER, REFUND_PENDING = "4000000000005126", "4000000000007726"
+CARDS = {
+    VISA: 10,
+    DECLINED: 3,
+    NO_FUNDS: 1,
+    CHALLENGED: 3,
+    REFUND_FAILS_LATER: 2,
+    REFUND_PENDING: 2,
+}
+PRICE = 45_000  # cents
+TIMEOUT = 40  # seconds
+
+STATES = (
+    "create_checkout_session",
+    "verify_payment",
+    "expire_checkout_sessions",
+    "confirm_reservation",
+    "release_hold",
+    "reserve_refund",
+    "create_refund",
+    "check_refund",
+    "record_refund",
+)
+FUNCTIONS = (*STATES, "stripe_webhook", "payments_api")
+STRIPE_FAULTS = ("rate_limit", "server_error", "server_error_after", "timeout_before", "timeout_after", "reset")
+STRIPE_OPERATIONS = (
+    "checkout.sessions.create",
+    "checkout.sessions.retrieve",
+    "checkout.sessions.expire",
+    "refunds.create",
+    "refunds.list",
+    "*",
+)
+AWS_OPERATIONS = (
+    "dynamodb.UpdateItem",
+    "dynamodb.UpdateItem",
+    "dynamodb.TransactWriteItems",
+    "dynamodb.TransactWriteItems",
+    "dynamodb.TransactWriteItems",
+    "dynamodb.BatchGetItem",
+    "dynamodb.GetItem",
+    "dynamodb.PutItem",
+    "lambda.Invoke",
+    "states.SendTaskSuccess",
+    "states.StartExecution",
+    "events.PutEvents",
+    "sns.Publish",
+)
+CONFLICTING = {"dynamodb.UpdateItem", "dynamodb.TransactWriteItems", "dynamodb.PutItem"}
+
+MAX_STOPS = 3  # as many successors as an execution gets
+
+
+class Step(NamedTuple):
+    """`meanwhile`: the next step does not wait for this one. `pause`: seconds before it."""
+
+    name: str
+    given: tuple[Any, ...] = ()
+    meanwhile: bool = False
+    pause: float = 0.0
+
+    def __str__(self) -> str:
+        text = f"{self.name}({', '.join(map(str, self.given))})"
+        return f"{text} meanwhile" if self.meanwhile else text
+
+
+@dataclass(frozen=True)
+class History:
+    seed: int
+    hold_left: float
+    mail: Mail
+    steps: tuple[Step, ...]
+    answers: tuple[str, ...]
+    settles: bool
+    backwards: bool
+
+    def __str__(self) -> str:
+        steps = "; ".join(map(str, self.steps))
+        return f"seed {self.seed}: hold {self.hold_left} s, webhooks {self.mail}, operators {self.answers}: {steps}"
+
+    def shorter(self) -> list["History"]:
+        """Every history with one step less, and the same without its troubled mail."""
+        fewer = [replace(self, steps=(*self.steps[:n], *self.steps[n + 1 :])) for n in range(len(self.steps))]
+        return fewer + ([replace(self, mail="deliver")] if self.mail != "deliver" else [])
+
+
+def draw(seed: int) -> History:
+    rng = Random(seed)  # noqa: S311 - repeatable, not secret
+    mail: Mail = rng.choices(("deliver", "late", "never", "duplicate", "reverse"), (5, 2, 2, 1, 1))[0]
+    steps: list[Step] = []
+    calm = rng.random() < 0.2
+    if not calm and rng.random() < 0.5:
+        steps += _trouble(rng)
+    if rng.random() < 0.95:
+        steps.append(Step(rng.choices(("pay_now", "double_click"), (5, 1))[0]))
+    stops = 0
+    for _ in range(rng.randint(1, 8)):
+        name = rng.choices(tuple(_STEPS), tuple(_STEPS.values()))[0]
+        if name == "stop":
+            stops += 1
+            if stops > MAX_STOPS:
+                continue
+        if name == "trouble":
+            steps += [] if calm else _trouble(rng)
+            continue
+        pause = rng.choice((0.0, 0.0, 0.0, 0.1, 0.3))
+        steps.append(Step(name, _given(name, rng), rng.random() < 0.3, pause))
+    return History(
+        seed=seed,
+        hold_left=rng.choice((1.0, 3.5, 5.0, 6.5, 8.0)),
+        mail=mail,
+        steps=tuple(steps),
+        answers=rng.choice(((), ("retry",), ("retry", "settled_elsewhere"), ("settled_elsewhere",))),
+        settles=rng.random() < 0.6,
+        backwards=rng.random() < 0.5,
+    )
+
+
+_STEPS = {
+    "pay": 14,
+    "pay_now": 4,
+    "double_click": 1,
+    "retry": 3,
+    "come_back": 3,
+    "cancel": 3,
+    "old_tab": 3,
+    "processing": 1,
+    "expire_at_stripe": 2,
+    "window_passes": 3,
+    "hold_passes": 1,
+    "stop": 3,
+    "platform_cancels": 1,
+    "reprice": 2,
+    "lose_night": 1,
+    "refund": 3,
+    "goodwill": 2,
+    "dashboard_refund": 1,
+    "grant": 1,
+    "stranger": 1,
+    "release_mail": 1,
+    "trouble": 8,
+}
+
+
+def _given(name: str, rng: Random) -> tuple[Any, ...]:
+    match name:
+        case "pay":
+            return (rng.choices(tuple(CARDS), tuple(CARDS.values()))[0], rng.random() < 0.7)
+        case "old_tab":
+            return (rng.randrange(4),)
+        case "reprice":
+            return (rng.choice((PRICE + 5_000, PRICE - 5_000, PRICE)),)
+        case "goodwill" | "dashboard_refund":
+            return (rng.choice((PRICE, PRICE // 2, 1_000)), rng.randrange(3))
+        case "stop":
+            return (rng.choice(("payment", "payment", "refund")), rng.choice((0.0, 0.05, 0.2)))
+        case _:
+            return ()
+
+
+def _trouble(rng: Random) -> list[Step]:
+    kind = rng.randrange(3)
+    if kind == 0:
+        return [Step("stripe_fails", (rng.choice(STRIPE_OPERATIONS), rng.choice(STRIPE_FAULTS), rng.choice((1, 2, 5))))]
+    if kind == 1:
+        operation = rng.choice(AWS_OPERATIONS)
+        faults = ["throttled", "internal_error", "unanswered"] + ["conflict"] * (2 * (operation in CONFLICTING))
+        caller = rng.choice(("states", *FUNCTIONS, None, None, None))
+        if operation == "lambda.Invoke":
+            caller = "states"
+        return [Step("aws_fails", (operation, rng.choice(faults), rng.choice((1, 1, 3)), caller))]
+    moment = rng.choice(("before", "after", "after"))
+    return [Step("crashes", (rng.choice(FUNCTIONS), rng.randrange(5), moment))]
+
+
+@dataclass
+class Played:
+    """What was done to a booking, and what its doers were told."""
+
+    history: History
+    id: str = ""
+    token: str = ""
+    day: str = ""
+    hold_ends: float = 0.0
+    sessions: list[str] = field(default_factory=list)
+    price: int = PRICE
+    honest: set[str] = field(default_factory=set)
+    gone: bool = False
+    granted: int = 0
+    asked_back: set[str] = field(default_factory=set)
+    surprises: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def payment_id(self) -> str:
+        return f"PAY-{self.id}"
+
+
+class Player:
+    """Plays one history on the world."""
+
+    def __init__(self, world: World, history: History) -> None:
+        self.world = world
+        self.played = Played(history)
+        self._meanwhile: list[Future[None]] = []
+
+    def play(self, pool: ThreadPoolExecutor) -> Played:
+        played, history = self.played, self.played.history
+        made = self.world.reserve(history.hold_left)
+        played.hold_ends = time.time() + history.hold_left
+        played.id, played.token, played.day = made["reservation_id"], made["guest_token"], made["check_in"]
+        self.levers.mail = history.mail
+        for step in history.steps:
+            time.sleep(step.pause)
+            act: Callable[..., None] = getattr(self, step.name)
+            if step.meanwhile:
+                self._meanwhile.append(pool.submit(act, *step.given))
+            else:
+                act(*step.given)
+        for future in self._meanwhile:
+            future.result()
+        return played
+
+    @property
+    def levers(self) -> Any:
+        return self.world.levers[self.played.id]
+
+    # Over HTTP.
+
+    def _api(
+        self, method: str, path: str, body: Json | None = None, *, token: str | None = None, key: str | None = None
+    ) -> tuple[int, Json]:
+        headers = {"Authorization": f"Bearer {self.played.token if token is None else token}"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        answer = requests.request(
+            method, f"{self.world.stack.url}/api/payments/{path}", json=body, headers=headers, timeout=TIMEOUT
+        )
+        told: Json = answer.json()
+        code = told.get("error_code") or told.get("status") or told.get("attempt_number")
+        self.played.log.append(f"{method} {path.removeprefix(self.played.id)}: {answer.status_code} {code}")
+        if answer.status_code >= 500 and not (self.levers.disturbed or told.get("error_code") == "STRIPE_UNAVAILABLE"):
+            self.played.surprises.append(f"{method} {path} was answered {answer.status_code} {json.dumps(told)}")
+        return answer.status_code, told
+
+    def _offered(self, status: int, told: Json) -> None:
+        if status in {200, 201} and told["checkout_session_id"] not in self.played.sessions:
+            self.played.sessions.append(told["checkout_session_id"])
+
+    def pay_now(self) -> None:
+        self._offered(*self._api("POST", "checkout-session", {"reservation_id": self.played.id}))
+
+    def double_click(self) -> None:
+        with ThreadPoolExecutor(2) as two:
+            list(two.map(lambda _: self.pay_now(), range(2)))
+
+    def retry(self) -> None:
+        self._offered(*self._api("POST", f"{self.played.id}/retry"))
+
+    def come_back(self) -> None:
+        query = f"?session_id={self.played.sessions[-1]}" if self.played.sessions else ""
+        self._api("GET", f"{self.played.id}/status{query}")
+
+    def cancel(self) -> None:
+        self.played.gone = True
+        self._api("POST", f"{self.played.id}/cancel")
+
+    def refund(self) -> None:
+        self.played.asked_back.add("cancellation")
+        self._api("POST", f"{self.played.id}/refund", {"reason": "changed plans"})
+
+    def goodwill(self, amount: int, number: int) -> None:
+        self.played.asked_back.add("goodwill")
+        body = {"kind": "goodwill", "amount": amount}
+        self._api("POST", f"{self.played.id}/refund", body, token=self._operator(), key=f"goodwill {number}")
+
+    def grant(self) -> None:
+        if self._api("POST", f"{self.played.id}/attempts", token=self._operator())[0] != 400:
+            self.played.granted += 1
+
+    def _operator(self) -> str:
+        return str(self.world.control.token("CUST-operator", groups=["operators"])["token"])
+
+    def stranger(self) -> None:
+        token = self.world.control.token("CUST-stranger")["token"]
+        for method, path in (
+            ("GET", f"{self.played.id}/status"),
+            ("POST", f"{self.played.id}/cancel"),
+            ("POST", f"{self.played.id}/refund"),
+            ("POST", f"{self.played.id}/attempts"),
+        ):
+            status, _ = self._api(method, path, token=token)
+            if status not in {403, 404} and not (status >= 500 and self.levers.disturbed):
+                self.played.surprises.append(f"12: {method} {path} answered a stranger {status}")
+
+    # At Stripe.
+
+    def pay(self, card: str, passes: bool) -> None:  # noqa: FBT001 - drawn
+        if not self.played.sessions:
+            return
+        session = self.played.sessions[-1]
+        told: str = self.world.stripe.pay(session, card).kind
+        if told == "challenge":
+            told = self._answer_challenge(session, passes=passes)
+        self.played.log.append(f"pay {session[-6:]}: {told}")
+        if told == "paid":
+            self._honest(session)
+
+    def _answer_challenge(self, session: str, *, passes: bool) -> str:
+        with self.world.stripe.current():
+            was_open = self.world.stripe.get("checkout.session", session)["status"] == "open"
+            kind = payments.answer_challenge(self.world.stripe, session, passed=passes).kind
+        return "late" if kind == "paid" and not was_open else kind
+
+    def _honest(self, session: str) -> None:
+        with self.world.stripe.lock:
+            self.played.honest.add(self.world.stripe.get("checkout.session", session)["payment_intent"])
+
+    def old_tab(self, number: int) -> None:
+        if not self.played.sessions:
+            return
+        session = self.played.sessions[number % len(self.played.sessions)]
+        try:
+            self.world.stripe.force_payment(session)
+        except ValueError:
+            return
+        self.played.log.append(f"old tab {session[-6:]} paid")
+
+    def processing(self) -> None:
+        if not self.played.sessions:
+            return
+        try:
+            self.world.stripe.start_processing(self.played.sessions[-1])
+        except (ValueError, StripeError):
+            return
+
+    def expire_at_stripe(self) -> None:
+        if self.played.sessions:
+            with self.world.stripe.current():
+                is_open = self.world.stripe.get("checkout.session", self.played.sessions[-1])["status"] == "open"
+                if is_open:
+                    self.world.stripe.expire_session(self.played.sessions[-1])
+
+    def dashboard_refund(self, amount: int, _: int) -> None:
+        """Of the capture that a dashboard refund, which carries nothing of ours, can be found by."""
+        try:
+            pi = self.world.control.payment(self.played.id).get("stripe_payment_intent_id")
+        except LookupError:
+            return
+        if pi is not None:
+            self.played.asked_back.add("dashboard")
+            try:
+                self.world.stripe.dashboard_refund(pi, amount)
+            except StripeError as refused:
+                self.played.log.append(f"dashboard refund: {refused}")
+
+    def _intents(self) -> list[Json]:
+        with self.world.stripe.lock:
+            return self.world.stripe.all(
+                "payment_intent", lambda one: one["metadata"].get("reservation_id") == self.played.id
+            )
+
+    def release_mail(self) -> None:
+        self.world.release_mail(self.played.id, backwards=self.played.history.backwards)
+
+    # Time.
+
+    def window_passes(self) -> None:
+        time.sleep(WINDOW + 0.3)
+
+    def hold_passes(self) -> None:
+        time.sleep(max(0.0, self.played.hold_ends + 0.3 - time.time()))
+
+    # The platform, behind our back.
+
+    def platform_cancels(self) -> None:
+        self.played.gone = True
+        self.world.control.change_reservation(self.played.id, status="cancelled", total_amount=None)
+
+    def reprice(self, price: int) -> None:
+        self.played.gone |= price != self.played.price
+        changed = self.world.control.change_reservation(self.played.id, status=None, total_amount=price)
+        if changed["status"] == "pending":
+            self.played.price = price
+
+    def lose_night(self) -> None:
+        self.played.gone = True
+        self.world.dynamodb.update_item(
+            TableName=self.world.stack.outputs["availabilityTable"],
+            Key={"date": {"S": self.played.day}},
+            UpdateExpression="SET reservation_id = :other",
+            ExpressionAttributeValues={":other": {"S": "RES-of-another"}},
+        )
+
+    # What goes wrong.
+
+    def stop(self, workflow: str, pause: float) -> None:
+        time.sleep(pause)
+        running = {name: of for name, of in self.world.running().items() if self.played.id in name}
+        if workflow == "refund":
+            running |= {name: of for name, of in self.world.running().items() if name in self._refund_names()}
+        for name, of in running.items():
+            if of == workflow:
+                self.world.states.stop_execution(
+                    executionArn=self.world.stack.outputs[f"{of}StateMachineArn"].replace(
+                        ":stateMachine:", ":execution:"
+                    )
+                    + f":{name}"
+                )
+                self.levers.disturbed = True
+                self.played.log.append(f"stopped {name}")
+                return
+
+    def _refund_names(self) -> set[str]:
+        return {
+            generation_name(f"REF-{intent['id']}", generation) for intent in self._intents() for generation in range(4)
+        }
+
+    def stripe_fails(self, operation: str, kind: Any, times: int) -> None:
+        self.levers.stripe.add(operation, kind, times)
+
+    def aws_fails(self, operation: str, kind: str, times: int, caller: str | None) -> None:
+        self.levers.aws.add(operation, kind, times, caller)
+
+    def crashes(self, function: str, call: int, moment: Moment) -> None:
+        self.levers.crashes.append(Crash(function, call, moment))
+
+    # Afterwards.
+
+    def calm(self) -> None:
+        """Nothing goes wrong any more; what was under way at Stripe comes to its end."""
+        self.levers.calm()
+        self.release_late_mail()
+        for intent in self._intents():
+            if intent["status"] == "processing":
+                self.world.stripe.finish_processing(intent["id"], succeeded=self.played.history.settles)
+
+    def release_late_mail(self) -> None:
+        if self.levers.mail == "late":
+            self.release_mail()
+
+    def answer(self, refund_id: str, answer: str) -> None:
+        body = {"answer": answer, "note": "after a call"}
+        path = f"{self.played.id}/refunds/{refund_id}/resolution"
+        self._api("POST", path, body, token=self._operator())
+
+
+def play(world: World, histories: Sequence[History], at_once: int) -> list[Player]:
+    """All of them, several at a time, and then until nothing moves any more."""
+    players = [Player(world, history) for history in histories]
+    with ThreadPoolExecutor(64) as meanwhile, ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(lambda player: player.play(meanwhile), players))
+    return players

@@ -1,0 +1,222 @@
+"""Batches of random histories on one stack each: played, drained, checked. `python -m tests.simulation.run --help`."""
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+
+from local import settings
+from local.stripe_standin.cards import CARDS
+from tests.simulation.histories import History, Played, Player, draw, play
+from tests.simulation.invariants import Look, Seen, broken, met
+from tests.simulation.world import World, every, world
+
+BATCH = 50  # histories on one stack
+AT_ONCE = 14  # of them at the same time
+DRAIN = 60.0  # seconds; only a batch in which something hangs waits so long
+LOOKS_AGAIN = 4.5  # seconds after its release a booking is looked at for the last time
+SHRINKING_ROUNDS = 4
+
+# A payment's execution; a refund's begins otherwise.
+RES = re.compile(r"RES-[0-9a-f]+(-r\d+)?")
+
+type Breaks = Callable[[World], None]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`log` is what the doers were told."""
+
+    history: History
+    problems: list[str]
+    log: list[str]
+    visited: dict[str, list[str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = "\n      ".join([*self.log, *(f"{name}: {' '.join(states)}" for name, states in self.visited.items())])
+        return f"{self.history}\n    " + "\n    ".join(self.problems) + f"\n      {told}"
+
+
+@dataclass(frozen=True)
+class Batch:
+    failures: list[Failure]
+    met: Counter[str]
+
+
+def batch(histories: Sequence[History], breaks: Breaks | None = None, at_once: int = AT_ONCE) -> Batch:
+    """Play them on a stack of their own; those after which an invariant did not hold, and what was met with."""
+    with world() as stage:
+        if breaks is not None:
+            breaks(stage)
+        # The schedule is every 15 minutes; two at the same time now and then.
+        with every(1.5, stage.reconcile), every(2.3, stage.reconcile):
+            players = play(stage, histories, at_once)
+            for player in players:
+                player.calm()
+            drained = _drain(stage, players)
+        failed = stage.reconcile()
+        _settle(stage)
+        look = Look(stage)
+        failures = []
+        found: Counter[str] = Counter()
+        for player in players:
+            seen = look.at(player.played)
+            found.update(met(seen))
+            found["disturbed"] += stage.levers[player.played.id].disturbed
+            problems = stage.violations[player.played.id] + broken(seen)
+            if problems:
+                visited = _visited(stage, seen)
+                failures.append(Failure(player.played.history, problems, player.played.log, visited))
+        leaks = list(_leaks(stage, [player.played for player in players]))
+        if leaks or not drained or failed:
+            problems = [*leaks, *([] if drained else ["9: something still moves"]), *([failed] if failed else [])]
+            failures = failures or [Failure(histories[0], problems, [f"{len(histories)} histories in the batch"])]
+        return Batch(failures, found)
+
+
+def _drain(stage: World, players: Sequence[Player]) -> bool:
+    """Until nothing moves, operators have answered, and released bookings were looked at again."""
+    answers = {player.played.id: list(player.played.history.answers) for player in players}
+    quiet_since = time.monotonic()
+    end = time.monotonic() + DRAIN
+    while time.monotonic() < end:
+        time.sleep(0.5)
+        if _answered(stage, players, answers) or not _at_rest(stage, players):
+            quiet_since = time.monotonic()
+        elif time.monotonic() - quiet_since > LOOKS_AGAIN:
+            return True
+    return False
+
+
+def _settle(stage: World) -> None:
+    end = time.monotonic() + DRAIN / 4
+    while time.monotonic() < end and not _at_rest(stage, []):
+        time.sleep(0.3)
+
+
+def _answered(stage: World, players: Sequence[Player], answers: dict[str, list[str]]) -> bool:
+    """Operators answer for a refund that waits for them, as the history says; whether one did."""
+    answered = False
+    for player in players:
+        if not answers[player.played.id]:
+            continue
+        for refund_id, entry in _payment(stage, player.played).get("refunds", {}).items():
+            # Money that was given back in the dashboard is not given back by another way as well.
+            if entry.get("awaiting") == "operator" and "dashboard" not in player.played.asked_back:
+                player.answer(refund_id, answers[player.played.id].pop(0))
+                answered = True
+                break
+    return answered
+
+
+def _payment(stage: World, played: Played) -> dict[str, dict[str, dict[str, str]]]:
+    try:
+        return stage.control.payment(played.id)
+    except LookupError:
+        return {}
+
+
+def _at_rest(stage: World, players: Sequence[Player]) -> bool:
+    """No execution runs but those that wait for an operator; no event that travels is on its way."""
+    for name, workflow in stage.running().items():
+        if workflow == "payment" or stage.control.execution(name, "refund").waiting_in != "AwaitOperator":
+            return False
+    if any(stage.control.reservation(player.played.id)["status"] == "pending" for player in players):
+        return False
+    with stage.stripe.lock:
+        return not stage.stripe.webhooks._under_way
+
+
+def _visited(stage: World, seen: Seen) -> dict[str, list[str]]:
+    found = {}
+    for name in seen.executions:
+        execution = stage.control.execution(name, "payment" if RES.fullmatch(name) else "refund")
+        found[f"{name} {execution.status} {execution.error or ''}"] = execution.visited
+    return found
+
+
+def _leaks(stage: World, played: Sequence[Played]) -> Iterator[str]:
+    """11: what must not be in a log line."""
+    text = stage.stack.log.read_text(encoding="utf-8")
+    secrets = {
+        "a secret": [settings.STRIPE_API_KEY, settings.WEBHOOK_SECRET],
+        "a guest's token": [one.token for one in played],
+        "a card number": list(CARDS),
+        "an e-mail address": ["@example.com"],
+    }
+    for what, values in secrets.items():
+        if any(value in text for value in values):
+            yield f"11: {what} is in the log"
+    for line in re.findall(r'.*"message": ?"unhandled".*', text)[:3]:
+        yield f"unhandled: {line[:600]}"
+
+
+def shortest(failure: Failure, breaks: Breaks | None = None) -> Failure:
+    """The shortest history found that fails too: each round leaves out every step once, all in one batch."""
+    for _ in range(SHRINKING_ROUNDS):
+        candidates = failure.history.shorter()
+        if not candidates:
+            break
+        still = batch(candidates, breaks).failures
+        if not still:
+            break
+        failure = min(still, key=lambda one: len(one.history.steps))
+    return failure
+
+
+def seeds(first: int, count: int) -> Iterator[range]:
+    for start in range(first, first + count, BATCH):
+        yield range(start, min(start + BATCH, first + count))
+
+
+def _batch_of_seeds(of: range) -> tuple[range, Batch, float]:
+    began = time.monotonic()
+    return of, batch([draw(seed) for seed in of]), time.monotonic() - began
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.run", description=__doc__)
+    parser.add_argument("--histories", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=1, help="the first; the others follow it")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--no-shrink", action="store_true")
+    given = parser.parse_args()
+    spawn = multiprocessing.get_context("spawn")
+    failures: list[Failure] = []
+    found: Counter[str] = Counter()
+    done = 0
+    with ProcessPoolExecutor(given.processes, mp_context=spawn, max_tasks_per_child=8) as processes:
+        jobs = [processes.submit(_batch_of_seeds, of) for of in seeds(given.seed, given.histories)]
+        for job in as_completed(jobs):
+            of, played, took = job.result()
+            done += len(of)
+            found += played.met
+            _say(
+                f"seeds {of.start}-{of.stop - 1}: {len(played.failures)} failed, {took:.0f} s; {done} histories in all"
+            )
+            for failure in played.failures:
+                _say(f"  {failure}")
+            failures += played.failures
+    for failure in failures[: 0 if given.no_shrink else 3]:
+        _say(f"shortest: {shortest(failure)}")
+    for what, times in sorted(found.items()):
+        _say(f"{times:6} {what}")
+    _say(json.dumps({"histories": done, "failed": sorted({failure.history.seed for failure in failures})}))
+    return 1 if failures else 0
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

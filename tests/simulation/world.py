@@ -1,0 +1,409 @@
+"""A local stack whose timers run fast, with levers that work on one booking only, so that many can be tried at once.
+
+What is real: the state machines, every handler, the stand-in's rules, the deadlines (they are as short as the
+configuration says). What is shortened: pauses between retries, waits for Stripe, the patience of HTTP calls, and the
+reconciler's ideas of "a moment ago" and "later" (`SHORTENED`).
+"""
+
+import contextlib
+import importlib
+import itertools
+import re
+import threading
+import time
+import types
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+import boto3
+import botocore.retries.standard as botocore_retries
+import moto.stepfunctions.parser.asl.component.common.retry.retrier_decl as retrier
+import moto.stepfunctions.parser.asl.component.common.timeouts.timeout as timeouts
+import moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function as waits
+import pytest
+import stripe
+from moto.core.botocore_stubber import BotocoreStubber
+
+from local import engine
+from local.faults import AwsFaults
+from local.faults import Kind as AwsKind
+from local.stack import LocalStack
+from local.stripe_standin.faults import Faults
+from local.stripe_standin.faults import Kind as StripeKind
+
+type Json = dict[str, Any]
+type Moment = Literal["before", "after"]
+type Mail = Literal["deliver", "late", "never", "duplicate", "reverse"]
+
+WINDOW = 2  # seconds that a session is offered
+HOLD = 600  # seconds; each booking's is cut short by when its reservation was made
+CONFIG: Mapping[str, str | int] = {
+    "checkoutWindowSeconds": WINDOW,
+    "holdSeconds": HOLD,
+    "stripeRetrySeconds": 1,
+    "throttleRate": 5000,
+    "throttleBurst": 5000,
+}
+PAUSES = 0.1  # what is left of the pauses between retries and of the waits for Stripe
+# A refund's settlement is looked at after a day, operators are told again after three: here after seconds.
+LONG_WAITS = {86_400: 4.0, 259_200: 12.0}
+
+SHORTENED: Mapping[str, Mapping[str, object]] = {
+    "lambdas.payments_api": {"PATIENCE": 2.5, "PAUSE": 0.15, "LOOK_PAUSE": 0.2},
+    "shared.stripe_events": {"PATIENCE": 1.0},
+    "shared.store": {"LOOK_INTERVAL": timedelta(seconds=0.3)},
+    "shared.domain": {"CHALLENGE_GRACE": timedelta(seconds=3), "OPENING_REPEATABLE": timedelta(seconds=2)},
+    "lambdas.reconcile_payments": {
+        "QUIET": timedelta(seconds=0.5),
+        "GRACE": timedelta(seconds=0.3),
+        "LOOK_AGAIN_AFTER": (timedelta(seconds=2), timedelta(seconds=4)),
+        "EVENTS_SINCE": timedelta(minutes=10),
+    },
+}
+
+RESERVATION = re.compile(r"RES-[0-9a-f]{12}")
+
+
+@dataclass
+class Call:
+    """One call that a function made to the outside."""
+
+    operation: str
+
+
+@dataclass
+class Invocation:
+    """One run of a function, and what it has called so far."""
+
+    function: str
+    about: str
+    calls: list[Call] = field(default_factory=list)
+    died_at: str | None = None
+
+
+@dataclass
+class Crash:
+    """The function's process ends right before or after its n-th call (from 0) to the outside."""
+
+    function: str
+    call: int
+    moment: Moment
+
+
+@dataclass
+class Levers:
+    """What goes wrong for one booking."""
+
+    aws: AwsFaults = field(default_factory=AwsFaults)
+    stripe: Faults = field(default_factory=Faults)
+    crashes: list[Crash] = field(default_factory=list)
+    mail: Mail = "deliver"
+    kept: list[str] = field(default_factory=list)
+    disturbed: bool = False
+
+    def calm(self) -> None:
+        self.aws.clear()
+        self.stripe.clear()
+        self.crashes.clear()
+
+
+_asked_about: ContextVar[str] = ContextVar("_asked_about", default="")
+_requested_about: ContextVar[str] = ContextVar("_requested_about", default="")
+_invocation: ContextVar[Invocation | None] = ContextVar("_invocation", default=None)
+
+
+class _BookedStripeFaults(Faults):
+    def __init__(self, levers: Mapping[str, Levers]) -> None:
+        super().__init__()
+        self._levers = levers
+
+    def take(self, operation: str) -> StripeKind | None:
+        kind = self._levers[_asked_about.get()].stripe.take(operation)
+        if kind is not None:
+            self._levers[_asked_about.get()].disturbed = True
+        return kind
+
+
+class _BookedAwsFaults(AwsFaults):
+    def __init__(self, levers: Mapping[str, Levers]) -> None:
+        super().__init__()
+        self._levers = levers
+
+    def take(self, operation: str, caller: str | None) -> AwsKind | None:
+        kind = self._levers[_requested_about.get()].aws.take(operation, caller)
+        if kind is not None:
+            self._levers[_requested_about.get()].disturbed = True
+        return kind
+
+
+class World:
+    """The running stack; `violations` are invariants seen broken at the very moment, by booking."""
+
+    def __init__(self, stack: LocalStack, patch: pytest.MonkeyPatch) -> None:
+        self.stack, self.control, self.stripe = stack, stack.control, stack.stand_in
+        self.levers: defaultdict[str, Levers] = defaultdict(Levers)
+        self.published: defaultdict[str, set[str]] = defaultdict(set)
+        self.violations: defaultdict[str, list[str]] = defaultdict(list)
+        self.record: list[Invocation] | None = None
+        self.dynamodb = boto3.client("dynamodb", region_name=engine.REGION)
+        self.states = boto3.client("stepfunctions", region_name=engine.REGION)
+        self.stripe.refund_delay_seconds = 0.4
+        self._patch = patch
+        self._put_in()
+
+    def _put_in(self) -> None:
+        patch = self._patch
+        patch.setattr(self.stripe, "faults", _BookedStripeFaults(self.levers))
+        patch.setattr(engine, "aws_faults", _BookedAwsFaults(self.levers))
+        send: Callable[[Json], Future[None]] = self.stripe.webhooks.send
+        run, call_aws = engine._run_handler, BotocoreStubber.__call__
+        payments = importlib.import_module("shared.payments")
+        ask = payments._ask
+        api: Any = self.stripe.app.routes[0]
+        answer = api.app
+
+        def travel(event: Json) -> Future[None]:
+            return self._travel(event, send)
+
+        def invoked(function: Any, body: str | bytes) -> tuple[bytes, bool]:
+            found = RESERVATION.search(body.decode() if isinstance(body, bytes) else body or "")
+            name = function.handler.split(".")[-2]
+            invocation = Invocation(name, found[0] if found else "")
+            if self.record is not None:
+                self.record.append(invocation)
+            token = _invocation.set(invocation)
+            try:
+                return run(function, body)
+            finally:
+                _invocation.reset(token)
+
+        def called_aws(stubber: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
+            operation = event_name.removeprefix("before-send.")
+            text = request.body if isinstance(request.body, str) else (request.body or b"").decode()
+            found = RESERVATION.search(text)
+            invocation = _invocation.get()
+            about = found[0] if found else invocation.about if invocation else ""
+            token = _requested_about.set(about)
+            try:
+                with self._outside(operation):
+                    self._watch_before(operation, about)
+                    result = call_aws(stubber, event_name, request, **kwargs)
+                    self._watch_after(operation, about, text, result)
+                    return result
+            finally:
+                _requested_about.reset(token)
+
+        def asked_stripe(operation: str, call: Any) -> Any:
+            with self._outside(f"stripe.{operation}"):
+                return ask(operation, call)
+
+        async def remembered(scope: Any, receive: Any, reply: Any) -> None:
+            _asked_about.set(self._booking_of(scope))
+            await answer(scope, receive, reply)
+
+        patch.setattr(self.stripe.webhooks, "send", travel)
+        patch.setattr(engine, "_run_handler", invoked)
+        patch.setattr(BotocoreStubber, "__call__", called_aws)
+        patch.setattr(payments, "_ask", asked_stripe)
+        patch.setattr(api, "app", remembered)
+
+    @contextmanager
+    def _outside(self, operation: str) -> Iterator[None]:
+        """A call of the running function to the outside: here its process may die."""
+        invocation = _invocation.get()
+        if invocation is None or invocation.died_at is not None:
+            yield
+            return
+        number = len(invocation.calls)
+        invocation.calls.append(Call(operation))
+        self._die(invocation, number, "before")
+        yield
+        self._die(invocation, number, "after")
+
+    def _die(self, invocation: Invocation, number: int, moment: Moment) -> None:
+        levers = self.levers[invocation.about]
+        for crash in levers.crashes:
+            if (crash.function, crash.call, crash.moment) == (invocation.function, number, moment):
+                levers.crashes.remove(crash)
+                levers.disturbed = True
+                invocation.died_at = f"{moment} {invocation.calls[number].operation}"
+                raise SystemExit(invocation.died_at)
+
+    def _travel(self, event: Json, send: Callable[[Json], Future[None]]) -> Future[None]:
+        levers = self.levers[self.booking_of_object(event["data"]["object"])]
+        webhooks = self.stripe.webhooks
+        if levers.mail == "late":
+            levers.kept.append(event["id"])
+        webhooks.mode = "drop" if levers.mail == "late" or levers.mail == "never" else levers.mail  # noqa: PLR1714
+        try:
+            return send(event)
+        finally:
+            webhooks.mode = "deliver"
+
+    def booking_of_object(self, obj: Json) -> str:
+        named = (obj.get("metadata") or {}).get("reservation_id")
+        if named:
+            return str(named)
+        intent = self.stripe.fetch(obj.get("payment_intent") or "")
+        return str(intent["metadata"].get("reservation_id", "")) if intent else ""
+
+    def _booking_of(self, scope: Any) -> str:
+        """The booking that a request to Stripe is about: from its idempotency key, else from the object's."""
+        key = next((value.decode() for name, value in scope["headers"] if name == b"idempotency-key"), "")
+        if named := RESERVATION.search(key):
+            return named[0]
+        query = scope["query_string"].decode().split("payment_intent=")
+        parts = [*scope["path"].split("/"), query[-1].split("&")[0] if len(query) > 1 else ""]
+        with self.stripe.lock:
+            objects = [found for part in parts if (found := self.stripe.fetch(part))]
+        return next((self.booking_of_object(found) for found in objects), "")
+
+    # Seen at the very moment.
+
+    def open_sessions(self, about: str) -> set[str]:
+        """The published sessions of a booking that can be paid at Stripe now."""
+        with self.stripe.lock:
+            sessions = [self.stripe.fetch(session_id) for session_id in self.published[about]]
+        return {session["id"] for session in sessions if session and session["status"] == "open"}
+
+    def _watch_before(self, operation: str, about: str) -> None:
+        if operation == "dynamodb.TransactWriteItems" and engine.current_function.get() == "release_hold":
+            payable = self.open_sessions(about)
+            if payable:
+                self.violations[about].append(f"3: released while {sorted(payable)} can be paid")
+
+    def _watch_after(self, operation: str, about: str, text: str, result: Any) -> None:
+        if operation != "dynamodb.UpdateItem" or '":url"' not in text or result is None or result.status_code != 200:
+            return
+        published = re.search(r'":session": *\{"S": *"(\w+)"', text)
+        if published is None:
+            return
+        self.published[about].add(published[1])
+        payable = self.open_sessions(about)
+        if len(payable) > 1:
+            self.violations[about].append(f"6: {sorted(payable)} can be paid at the same time")
+
+    # What tests pull.
+
+    def reserve(self, hold_left: float) -> Json:
+        made = self.control.reserve(nights=1)
+        created_at = time.time() - HOLD + hold_left
+        self.dynamodb.update_item(
+            TableName=self.stack.outputs["reservationsTable"],
+            Key={"reservation_id": {"S": made["reservation_id"]}},
+            UpdateExpression="SET created_at = :at",
+            ExpressionAttributeValues={":at": {"S": _iso(created_at)}},
+        )
+        return made
+
+    def release_mail(self, about: str, *, backwards: bool = False) -> None:
+        """What was kept arrives; what comes from now on arrives at once."""
+        levers = self.levers[about]
+        levers.mail = "deliver"
+        kept, levers.kept = levers.kept, []
+        for event_id in reversed(kept) if backwards else kept:
+            self.stripe.resend(event_id)
+
+    def reconcile(self) -> str | None:
+        """What the run failed of, if it did."""
+        try:
+            self.control.reconcile()
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def running(self) -> dict[str, str]:
+        """The names of the executions that run, with the workflow each belongs to."""
+        found: dict[str, str] = {}
+        for workflow in ("payment", "refund"):
+            pages = self.states.get_paginator("list_executions").paginate(
+                stateMachineArn=self.stack.outputs[f"{workflow}StateMachineArn"], statusFilter="RUNNING"
+            )
+            found |= {execution["name"]: workflow for page in pages for execution in page["executions"]}
+        return found
+
+
+def _iso(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + f".{int(moment % 1 * 1000):03}+00:00"
+
+
+def _hasten(patch: pytest.MonkeyPatch) -> None:
+    """Shorten what is mere waiting; deadlines stay what they are."""
+    short = types.SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * PAUSES))
+    patch.setattr(retrier, "time", short)
+
+    def wait(_: Any, env: Any, wait_seconds: float) -> None:
+        until = time.monotonic() + wait_seconds * PAUSES
+        while env.is_running() and (left := until - time.monotonic()) > 0:
+            env.program_state_event.wait(min(left, 0.5))
+
+    patch.setattr(waits.WaitFunction, "_wait_interval", wait)
+    seconds_of = timeouts.TimeoutSeconds._eval_seconds
+
+    def task_timeout(self: Any, env: Any) -> float:
+        seconds: int = seconds_of(self, env)
+        return LONG_WAITS.get(seconds, seconds)
+
+    patch.setattr(timeouts.TimeoutSeconds, "_eval_seconds", task_timeout)
+    delay = botocore_retries.ExponentialBackoff.delay_amount
+    patch.setattr(
+        botocore_retries.ExponentialBackoff, "delay_amount", lambda self, context: delay(self, context) * PAUSES
+    )
+    patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.05)
+    patch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.1)
+    for name, values in SHORTENED.items():
+        module = importlib.import_module(name)
+        for attribute, value in values.items():
+            assert hasattr(module, attribute), f"{name}.{attribute}"
+            patch.setattr(module, attribute, value)
+
+
+@contextmanager
+def world(**config: str | int) -> Iterator[World]:
+    """A stack of its own, from here to the end of the block."""
+    with ExitStack() as running:
+        patch = running.enter_context(pytest.MonkeyPatch.context())
+        with warnings.catch_warnings():
+            # pulumi_aws complains of its own modules when they are first imported.
+            warnings.simplefilter("ignore")
+            stack = running.enter_context(LocalStack(config={**CONFIG, **config}))
+        _hasten(patch)
+        yield World(stack, patch)
+
+
+@contextmanager
+def every(seconds: float, act: Callable[[], object]) -> Iterator[None]:
+    """Act again and again in a thread, from here to the end of the block."""
+    end = threading.Event()
+
+    def run() -> None:
+        while not end.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+def until(check: Callable[[], object], seconds: float) -> bool:
+    """Whether the condition holds before so many seconds are over."""
+    end = time.monotonic() + seconds
+    for pause in itertools.chain([0.05, 0.1, 0.2], itertools.repeat(0.4)):
+        with contextlib.suppress(LookupError):
+            if check():
+                return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(pause)
+    return False
