@@ -279,12 +279,16 @@ class StripeEventData(BaseModel):
 
 
 class StripeEvent(BaseModel):
-    """The envelope of a webhook event; what it does not name is Stripe's business and may change."""
+    """The envelope of a webhook event; what it does not name is Stripe's business and may change.
+
+    `created` is in seconds since 1970.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True)
 
     id: Annotated[str, StringConstraints(pattern=r"^evt_[0-9A-Za-z_]{1,200}$")]
     type: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    created: int = 0
     data: StripeEventData
 
     @property

@@ -7,7 +7,7 @@ its name; an event is recorded once.
 """
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from shared import store, workflow
@@ -46,6 +46,8 @@ HANDLED = MONEY | ENDED | {DECLINED} | REFUND | {REFUNDED} | DISPUTE
 # How long a money event waits for the workflow to come to rest between two states.
 PATIENCE, PAUSE = 3.0, 0.2  # seconds
 TRIES = 5
+# A dispute can follow its charge at once, and an index lags behind: so old an event is of nobody for certain.
+RECORDED_BY_THEN = timedelta(minutes=10)
 
 type Result = Literal["success", "duplicate", "skipped"]
 
@@ -64,7 +66,7 @@ def process(event: StripeEvent, payload_hash: str) -> WebhookResponse:
     }
     now = datetime.now(UTC)
     try:
-        result, message = _act(event, payment) if payment else ("skipped", "no payment of ours")
+        result, message = _act(event, payment) if payment else _of_nobody(event)
     except Transient as error:
         failed = {**record, "processing_result": "error", "error_message": type(error).__name__}
         store.record_event(event.id, failed, now=now)
@@ -95,6 +97,14 @@ def _payment(event: StripeEvent) -> Payment | None:
     payment = store.read_payment(payment_id)
     bind(payment_id=payment_id, reservation_id=None if payment is None else payment.reservation_id)
     return payment
+
+
+def _of_nobody(event: StripeEvent) -> tuple[Result, str]:
+    """Not ours; but what only a PaymentIntent ties to us may have come before that was recorded."""
+    tied = event.type in HANDLED and event.type.startswith(WITHOUT_METADATA) and "payment_id" not in event.metadata
+    if tied and datetime.now(UTC) < datetime.fromtimestamp(event.created, UTC) + RECORDED_BY_THEN:
+        raise NotWaiting("no payment knows this PaymentIntent yet")
+    return "skipped", "no payment of ours"
 
 
 def _act(event: StripeEvent, payment: Payment) -> tuple[Result, str]:

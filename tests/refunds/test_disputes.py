@@ -1,5 +1,6 @@
 """Disputes: the bank decides about the money, and no refund is made beside that."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,6 +61,29 @@ def test_a_lost_one_goes_on_blocking(world: World) -> None:
     assert booking.item["disputes"][dispute]["status"] == "lost"
     assert booking.cancel().error == (409, "PAYMENT_DISPUTED")
     assert [sent.split(" is ")[1].split(".")[0] for sent in world.told_operators(dispute)] == ["needs_response", "lost"]
+
+
+def test_one_that_comes_before_its_payment_is_recorded_is_not_lost(world: World) -> None:
+    """D-31: the card 4000000000000259; Stripe has to tell of it again until somebody knows the PaymentIntent."""
+    booking = world.held()
+    session = booking.press_pay_now()["checkout_session_id"]
+    world.stripe.webhooks.set_mode("hold")
+    world.stripe.pay(session)
+    pi = str(world.stripe.get("checkout.session", session)["payment_intent"])
+    dispute = str(world.stripe.open_dispute(pi)["id"])
+    world.tell_and_wait("charge.dispute.created", dispute)
+    assert booking.item["disputes"] == {}
+    world.tell("payment_intent.succeeded", pi)
+    until(lambda: dispute in booking.item["disputes"], "Stripe to tell of the dispute again")
+
+
+@pytest.mark.parametrize(("age", "status"), [(60, 503), (700, 200)], ids=["it may be ours yet", "it is not"])
+def test_a_dispute_of_nobody_is_heard_again_for_ten_minutes_only(world: World, age: int, status: int) -> None:
+    """D-05 D-31: an account may take other money besides ours."""
+    dispute = {"id": "du_other", "object": "dispute", "payment_intent": "pi_other", "metadata": {}}
+    created = int(time.time()) - age
+    event = {"type": "charge.dispute.created", "created": created, "data": {"object": dispute}}
+    assert world.stripe.deliver(event)[0] == status
 
 
 def test_an_outcome_that_comes_first_is_not_undone(world: World) -> None:
