@@ -30,7 +30,9 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         try:
             findings[key] = _close(attempt, f"{payment.payment_id}:checkout:{key}")
         except StripeUnavailable:
+            # The others would be as silent, 20 s each: what is left is closed at the next look.
             asked = False
+            break
     return conclude(booking, findings, request, asked=asked, closing=True).model_dump(exclude_none=True)
 
 

@@ -550,6 +550,17 @@ def test_expire_records_what_it_learnt_before_stripe_fell_silent(stored: Stored,
     assert statuses(stored) == {"1": "closed", "2": "abandoned"}
 
 
+def test_expire_does_not_wait_for_every_session_of_a_stripe_that_is_silent(
+    stored: Stored, account: StripeStandIn
+) -> None:
+    """Each would take 20 s; an hour of outage leaves more attempts behind than the function has time for."""
+    abandoned = {str(key): opening(status="abandoned", opened_at=NOW) for key in range(1, 13)}
+    stored.payment(payment(attempts=abandoned, current_attempt="12"))
+    account.faults.add("checkout.sessions.create", "timeout_before", 100)
+    assert expire()["verdict"] == "unknown"
+    assert asked(account) == ["checkout.sessions.create"] * 2
+
+
 def test_expire_at_the_end_of_the_hold_lets_it_go(stored: Stored, account: StripeStandIn) -> None:
     stored.payment(payment(hold_expires_at=NOW + WINDOW))
     published(stored, create())
