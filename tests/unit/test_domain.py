@@ -8,8 +8,6 @@ import pytest
 
 from shared.domain import (
     Finding,
-    Ledger,
-    PolicyRefund,
     amount_payable,
     attempts_left,
     booking_gone,
@@ -17,25 +15,21 @@ from shared.domain import (
     goodwill_id,
     handed_out,
     hold_ending,
-    ledger,
     merged,
     never_opened,
     new_payment,
     next_attempt_key,
     payment_id_of,
-    policy_refund,
-    refund_moves_on,
     repeatable,
     session_expires_at,
     unusable_refund_id,
 )
-from shared.models import Payment, Refund, Reservation, iso, plain
+from shared.models import Payment, Reservation, iso, plain
 from tests.unit.builders import (
     HOUR,
     MINUTE,
     NOW,
     SECOND,
-    TOTAL,
     WINDOW,
     attempt,
     booking,
@@ -260,44 +254,7 @@ def test_every_time_on_a_stored_payment_is_text() -> None:
     assert "completed_at" not in stored
 
 
-# Refunds.
-
-MADRID = ZoneInfo("Europe/Madrid")
-
-
-@pytest.mark.parametrize(
-    ("days", "expected"),
-    [
-        (90, PolicyRefund("full_refund", 112_501, 90)),
-        (14, PolicyRefund("full_refund", 112_501, 14)),
-        (13, PolicyRefund("partial_refund_50", 56_250, 13)),
-        (7, PolicyRefund("partial_refund_50", 56_250, 7)),
-        (6, PolicyRefund(None, 0, 6)),
-        (0, PolicyRefund(None, 0, 0)),
-        (-1, PolicyRefund(None, 0, -1)),
-    ],
-)
-def test_refund_policy(days: int, expected: PolicyRefund) -> None:
-    """D-35: half of an odd amount is rounded down to the cent."""
-    check_in = date(2026, 11, 24) + timedelta(days=days)
-    assert policy_refund(check_in, 112_501, time_zone=MADRID, now=NOW) == expected
-
-
-@pytest.mark.parametrize(
-    ("now", "days"),
-    [
-        (datetime(2026, 11, 24, 22, 59, 59, tzinfo=UTC), 14),  # 23:59:59 in Madrid
-        (datetime(2026, 11, 24, 23, 0, 0, tzinfo=UTC), 13),  # midnight there
-    ],
-)
-def test_days_end_at_the_propertys_midnight(now: datetime, days: int) -> None:
-    assert policy_refund(date(2026, 12, 8), TOTAL, time_zone=MADRID, now=now).days_until_checkin == days
-
-
-def test_daylight_saving_does_not_move_a_boundary() -> None:
-    """The night of 25 October 2026 has 25 hours in Madrid."""
-    late = datetime(2026, 10, 18, 21, 30, tzinfo=UTC)  # 23:30 there
-    assert policy_refund(date(2026, 11, 1), TOTAL, time_zone=MADRID, now=late).policy == "full_refund"
+# Names of refunds; the policy and the ledger have files of their own.
 
 
 def test_refund_ids() -> None:
@@ -310,70 +267,3 @@ def test_refund_ids() -> None:
 def test_refund_ids_fit_an_execution_name_with_its_generation() -> None:
     longest = payment_id_of("r" * 60)
     assert max(len(cancellation_id(longest)), len(goodwill_id(longest, "k" * 255))) + len("-r9") <= 80
-
-
-def refund(status: str, amount: int, pi: str = "pi_1") -> Refund:
-    return Refund.model_validate(
-        {"kind": "goodwill", "payment_intent": pi, "amount": amount, "status": status, "try": 1, "created_at": NOW}
-    )
-
-
-@pytest.mark.parametrize(
-    ("refunds", "expected"),
-    [
-        ([], Ledger("completed", 0, 0)),
-        ([refund("pending", 500)], Ledger("completed", 0, 500)),
-        ([refund("requires_action", 500)], Ledger("completed", 0, 500)),
-        ([refund("succeeded", 500)], Ledger("partially_refunded", 500, 0)),
-        ([refund("succeeded", 500), refund("succeeded", 500)], Ledger("partially_refunded", 1000, 0)),
-        ([refund("succeeded", 500), refund("settled_elsewhere", TOTAL - 500)], Ledger("refunded", TOTAL, 0)),
-        ([refund("failed", TOTAL)], Ledger("completed", 0, 0)),
-        ([refund("canceled", TOTAL)], Ledger("completed", 0, 0)),
-        ([refund("succeeded", TOTAL, pi="pi_2")], Ledger("completed", 0, 0)),
-    ],
-    ids=[
-        "none",
-        "D-13: pending is not refunded",
-        "requires_action is not refunded",
-        "some of it",
-        "P-08: summed by entry",
-        "all of it, once outside Stripe",
-        "P-07: failed is not refunded",
-        "cancelled is not refunded",
-        "another capture's refund is not the booking's",
-    ],
-)
-def test_ledger(refunds: list[Refund], expected: Ledger) -> None:
-    of = payment(
-        status="completed",
-        captures={"pi_1": capture(role="booking"), "pi_2": capture(role="unusable")},
-        refunds={f"R{number}": entry for number, entry in enumerate(refunds)},
-    )
-    assert ledger(of) == expected
-
-
-def test_a_released_payment_stays_expired_whatever_is_refunded() -> None:
-    of = payment(
-        status="expired",
-        captures={"pi_2": capture(role="unusable")},
-        refunds={"REF-pi_2": refund("succeeded", TOTAL, pi="pi_2")},
-    )
-    assert ledger(of) == Ledger("expired", TOTAL, 0)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "moves"),
-    [
-        ("pending", "succeeded", True),
-        ("pending", "failed", True),
-        ("succeeded", "failed", True),
-        ("succeeded", "pending", False),
-        ("failed", "succeeded", False),
-        ("failed", "pending", False),
-        ("canceled", "succeeded", False),
-        ("pending", "pending", False),
-    ],
-)
-def test_refund_statuses_move_on_and_never_back(before: str, after: str, *, moves: bool) -> None:
-    """D-38/39 P-07."""
-    assert refund_moves_on(before, after) is moves
