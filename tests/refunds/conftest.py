@@ -229,8 +229,8 @@ class Booking:
         ]
 
 
-@pytest.fixture(scope="package")
-def world_of_package() -> Iterator[World]:
+@pytest.fixture(scope="module")
+def world_of_module() -> Iterator[World]:
     with contextlib.ExitStack() as end:
         with warnings.catch_warnings():
             # Pulumi's provider complains of its own modules at import; Pulumi's threads leave event loops behind.
@@ -245,10 +245,10 @@ def world_of_package() -> Iterator[World]:
 
 
 @pytest.fixture
-def world(world_of_package: World) -> Iterator[World]:
+def world(world_of_module: World) -> Iterator[World]:
     """The stack, with no faults left and its webhooks delivered once the test is over."""
-    stripe = world_of_package.stripe
-    yield world_of_package
+    stripe = world_of_module.stripe
+    yield world_of_module
     stripe.faults.clear()
     engine.aws_faults.clear()
     stripe.refund_status = None

@@ -29,7 +29,7 @@ def forget_container() -> None:
     parameters.clear_caches()  # type: ignore[no-untyped-call]
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def environment() -> Iterator[None]:
     """The environment of every function."""
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -40,7 +40,7 @@ def environment() -> Iterator[None]:
     forget_container()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def aws(environment: None) -> Iterator[Stored]:
     """One AWS with its tables: making them and their clients is what takes time."""
     with mock_aws():
