@@ -822,8 +822,10 @@ def install() -> None:
 
 
 def start() -> mock_aws:
-    """An empty AWS in this process, from here to its `stop()` (give it to `stop`)."""
+    """An empty AWS in this process, until it is given to `stop`. Raises RuntimeError where there is one already."""
     install()
+    if core_models.botocore_stubber.enabled:
+        raise RuntimeError("there is an in-process AWS already, and all share one")
     aws = mock_aws(config=CONFIG)
     aws.start()
     # AWS is reached through botocore alone; this would look at each request to Stripe as well, at length.
