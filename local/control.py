@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from moto.cognitoidp.models import cognitoidp_backends
@@ -124,9 +125,10 @@ class Control:
         self._claim = deployment.environment["CUSTOMER_ID_CLAIM"]
         self._config = config
         self._log = log
-        self._dynamodb = boto3.client("dynamodb", region_name=engine.REGION)
-        self._states = boto3.client("stepfunctions", region_name=engine.REGION)
-        self._cognito = boto3.client("cognito-idp", region_name=engine.REGION)
+        client = Config(region_name=engine.REGION, user_agent_extra=f"caller/{engine.LOCAL}")
+        self._dynamodb = boto3.client("dynamodb", config=client)
+        self._states = boto3.client("stepfunctions", config=client)
+        self._cognito = boto3.client("cognito-idp", config=client)
         self._lock = threading.Lock()
         self._next_day = datetime.now(UTC).date() + timedelta(days=DAYS_AHEAD)
 

@@ -33,6 +33,7 @@ import moto.events.models as events_models
 import moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl as error_equals
 import moto.stepfunctions.parser.asl.component.common.timeouts.timeout as timeouts
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource as resources
+import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service as tasks
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback as callbacks
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_events as put_events
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn as nested
@@ -92,7 +93,13 @@ WAIT_FOR_TASK_TOKEN = resources.ResourceCondition.WaitForTaskToken
 # The module of lambdas/ whose function is running in this thread, if any.
 current_function: contextvars.ContextVar[str | None] = contextvars.ContextVar("current_function", default=None)
 
+# Who calls when the local stack itself does, inside a function or not: no faults and no permissions are its.
+LOCAL = "local"
+
 aws_faults = AwsFaults()
+
+# Asked before each call of a function (its module) or a state machine (its name): how AWS refuses it, if it does.
+access: list[Callable[[str, str, Any], tuple[int, dict[str, str], str] | None]] = []
 
 
 class Counts:
@@ -260,6 +267,7 @@ class _Tokens:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._endpoints: dict[str, Any] = {}
+        self.machines: dict[str, str] = {}
 
     def open(self, token: str, endpoint: Any) -> None:
         with self._lock:
@@ -284,9 +292,17 @@ class _Tokens:
     def clear(self) -> None:
         with self._lock:
             self._endpoints.clear()
+            self.machines.clear()
 
 
 _tokens = _Tokens()
+
+
+def machine_of_token(token: str) -> str | None:
+    """The ARN of the state machine whose state got the token; None for what never was one."""
+    return _tokens.machines.get(token)
+
+
 _timer = threading.local()
 # The waiting thread ends first, so that an answer and the deadline cannot both win.
 _GRACE_SECONDS = 5
@@ -325,6 +341,7 @@ def _evaluate_with_timeout(self: Any, env: Any) -> None:
         return
     # moto keeps one token for all retries of a state; on AWS every try has its own.
     token = env.states.context_object.update_task_token()
+    _tokens.machines[token] = _machine(env.states.context_object.context_object_data["StateMachine"]["Id"])
     endpoint = env.callback_pool_manager.add(token)
     _timer.grace = _GRACE_SECONDS
     try:
@@ -703,15 +720,32 @@ def _parse(definition: str) -> Any:
     return _original["AmazonStateLanguageParser.parse"](definition)
 
 
+# The name of the state machine whose task this thread runs.
+_task = threading.local()
+
+
+def _run_task(self: Any, env: Any) -> None:
+    machine = env.states.context_object.context_object_data["StateMachine"]["Id"]
+    _task.machine = _machine(machine).rpartition(":")[2]
+    _original["StateTaskService._eval_execution"](self, env)
+
+
 def _aws_call(self: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
     """Every call of every client goes through here, below the SDK's retries."""
     if not self.enabled:
         return None
     operation = event_name.removeprefix("before-send.")
     caller = current_function.get()
-    if caller is None and f"caller/{STATES}" in _text(request.headers.get("User-Agent", "")):
+    agent = _text(request.headers.get("User-Agent", ""))
+    if f"caller/{LOCAL}" in agent:
+        caller = None
+    elif caller is None and f"caller/{STATES}" in agent:
         caller = STATES
     counts.operation(caller, operation)
+    for check in access if caller else ():
+        if refused := check(_task.machine if caller == STATES else str(caller), operation, request):
+            status, headers, body = refused
+            return AWSResponse(request.url, status, headers, MockRawResponse(body))  # type: ignore[arg-type]
     kind = aws_faults.take(operation, caller)
     if kind is None:
         return _original["BotocoreStubber.__call__"](self, event_name, request, **kwargs)
@@ -802,6 +836,7 @@ def install() -> None:
     _replace(executions.BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_status)
     _replace(error_equals.ErrorEqualsDecl, "_eval_body", _error_matches)
     _replace(put_events.StateTaskServiceEvents, "_from_error", _events_error)
+    _replace(tasks.StateTaskService, "_eval_execution", _run_task)
     _replace(asl_parser.AmazonStateLanguageParser, "parse", staticmethod(_parse))
     _replace(BotocoreStubber, "__call__", _aws_call)
     _replace(events_models.EventsBackend, "put_events", _put_events)
@@ -835,6 +870,7 @@ def start() -> mock_aws:
     aws_faults.clear()
     announced.clear()
     on_execution_closed.clear()
+    access.clear()
     return aws
 
 

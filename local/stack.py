@@ -20,6 +20,7 @@ from local.control import Control, create_app
 from local.deployer import Deployment, deploy
 from local.eventbridge import EventBridge
 from local.gateway import Gateway
+from local.permissions import Permissions
 from local.stripe_standin.stand_in import StripeStandIn
 from shared.stripe_events import HANDLED
 
@@ -45,6 +46,7 @@ class LocalStack:
     deployment: Deployment
     stand_in: StripeStandIn
     control: Control
+    permissions: Permissions
 
     def __init__(
         self,
@@ -97,6 +99,8 @@ class LocalStack:
             enabled_events=sorted(HANDLED),
         )
         self._stop.append(self.stand_in.close)
+        self.permissions = Permissions(self.deployment)
+        engine.access.append(self.permissions.check)
         self._stop.append(EventBridge().close)
         self.control = Control(self.deployment, self.stand_in, config=config, log=self.log)
         gateway = Gateway(self.deployment.openapi, stage=stage, limits=_limits(self.deployment))
