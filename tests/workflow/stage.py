@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any, Literal
 
 import boto3
@@ -50,7 +51,7 @@ FUNCTIONS = (
 _RESERVATION = re.compile(r"RES-[0-9a-f]{12}")
 
 
-def until[T](check: Callable[[], T], what: str) -> T:
+def until[T](check: Callable[[], T | None], what: str) -> T:
     deadline = time.monotonic() + PATIENCE
     pause = 0.05
     while not (found := check()):
@@ -223,21 +224,38 @@ class Guest:
         )
         return answer.status_code, answer.json()
 
-    def _session(self, status: int, answer: Json) -> tuple[int, str]:
+    def _asked(self, path: str, body: Json | None = None) -> tuple[int, Json]:
+        """Who is told to wait (202) asks again; then an open session (200) is as new to them as one just made (201)."""
+        status, answer = self.api("POST", path, body)
+        if status != HTTPStatus.ACCEPTED:
+            return status, answer
+
+        def done() -> tuple[int, Json] | None:
+            status, answer = self.api("POST", path, body)
+            return None if status == HTTPStatus.ACCEPTED else (status, answer)
+
+        status, answer = until(done, f"{path} of {self.id} to be answered")
+        return 201 if "checkout_session_id" in answer else status, answer
+
+    def _open(self, path: str, body: Json | None = None) -> tuple[int, str]:
         """Status, and the error code or the number of the attempt."""
-        if status in {200, 201}:
-            self.session = answer["checkout_session_id"]
+        status, answer = self._asked(path, body)
+        self.session = answer.get("checkout_session_id", self.session)
         return status, str(answer.get("error_code") or answer.get("attempt_number"))
 
     def pay_now(self) -> tuple[int, str]:
-        return self._session(*self.api("POST", "checkout-session", {"reservation_id": self.id}))
+        return self._open("checkout-session", {"reservation_id": self.id})
+
+    def pay_now_in_vain(self) -> int:
+        """Once, whatever the answer; its status."""
+        return self.api("POST", "checkout-session", {"reservation_id": self.id})[0]
 
     def retry(self) -> tuple[int, str]:
-        return self._session(*self.api("POST", f"{self.id}/retry"))
+        return self._open(f"{self.id}/retry")
 
     def cancel(self) -> tuple[int, str]:
         """Status, and the payment's or the error code."""
-        status, answer = self.api("POST", f"{self.id}/cancel")
+        status, answer = self._asked(f"{self.id}/cancel")
         return status, answer.get("error_code") or answer["status"]
 
     def cancel_meanwhile(self) -> None:

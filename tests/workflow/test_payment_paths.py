@@ -675,6 +675,16 @@ def cancelled_by_the_platform_on_the_way_to_another_attempt(guest: Guest) -> Non
 
 
 @path(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"))
+def cancelled_by_the_platform_while_the_session_is_closed(guest: Guest) -> None:
+    """D-04: the price changes, and then there is nothing to pay any more."""
+    assert guest.pay_now() == (201, "1")
+    guest.platform(total_amount=50_000)
+    guest.before("expire_checkout_sessions", lambda: guest.platform(status="cancelled"))
+    assert guest.come_back() == (200, "pending")
+    assert guest.ended() == "SUCCEEDED"
+
+
+@path(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"))
 def cancelled_by_the_platform_while_it_is_released(guest: Guest) -> None:
     """D-33/34: the dates are free once, whoever asks first."""
     assert guest.pay_now() == (201, "1")
