@@ -269,9 +269,8 @@ def _session(  # noqa: C901 - one loop over what the item says, a case each
         if payment is None:
             if urls is None:
                 raise _not_found()
-            if acted_at is None:
-                _start(reservation, urls, now)
-                acted_at = 0
+            _start(reservation, urls, now)
+            acted_at = 0
         elif payment.awaiting == "retry" and payment.task_token:
             sequence = payment.token_sequence or 0
             if acted_at is not None and sequence > acted_at:
@@ -281,10 +280,10 @@ def _session(  # noqa: C901 - one loop over what the item says, a case each
                 _check_retryable(payment, now)
                 if workflow.signal(payment.task_token, "retry"):
                     acted_at = sequence
-        elif acted_at is None and payment.task_token and _repriced(reservation, payment):
+        elif payment.task_token and _repriced(reservation, payment):
             # Its session is at the old price: the workflow closes it, and the guest's next call opens another.
             workflow.signal(payment.task_token, "look")
-            acted_at = payment.token_sequence
+            return _under_way(reservation_id, reservation, payment)
         if not _next_wait(domain.payment_id_of(reservation_id), payment, until):
             return _under_way(reservation_id, reservation, payment)
         first = False
@@ -451,7 +450,11 @@ def _status(reservation: Reservation, payment: Payment | None, now: datetime) ->
         payment_attempts=sum(attempt.counted for attempt in known.attempts.values()),
         attempts_left=left,
         hold_expires_at=iso(known.hold_expires_at),
-        can_retry=payable and not open_now and left > 0 and not domain.hold_ending(known.hold_expires_at, window, now),
+        # Before the first attempt or between two; while a session is open or looked at there is nothing to retry.
+        can_retry=payable
+        and (payment is None or payment.awaiting == "retry")
+        and left > 0
+        and not domain.hold_ending(known.hold_expires_at, window, now),
         checkout_url=known.current.checkout_url if open_now and known.current else None,
         stripe_payment_intent_id=known.stripe_payment_intent_id,
         completed_at=_moment(known.completed_at),

@@ -147,6 +147,7 @@ FORGED = [
     ("an empty signature", lambda _: ""),
     ("garbage", lambda _: "t=1,v1=zz,,=,"),
     ("another body's signature", lambda body: signature(body + b" ")),
+    # D-40: an endpoint of the other mode (live or test) signs with another secret, and so does everybody else's.
     ("another secret", lambda body: signature(body, "whsec_other")),
     ("a placeholder as secret", lambda body: signature(body, "placeholder")),
     ("old", lambda body: signature(body, stamp=NOW.timestamp() - 301)),
