@@ -10,7 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Secret, Strin
 from pydantic.alias_generators import to_camel
 
 _ORIGIN = re.compile(r"https://[a-z0-9.-]+(:\d+)?|http://(localhost|127\.0\.0\.1)(:\d+)?")
-_PLACEHOLDER_SECRET = "whsec_to_be_set_by_make_stripe_webhook"  # noqa: S105  no secret: what stands there before it
+# Without the prefix of a signing secret, so that the webhook takes it for none: what stands in a repository must sign
+# nothing.
+_PLACEHOLDER_SECRET = "to be set by make stripe-webhook"  # noqa: S105
 _RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 
 type Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]

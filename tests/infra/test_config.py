@@ -1,5 +1,8 @@
 import contextvars
+import hmac
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
 
 import pulumi
 import pytest
@@ -7,6 +10,7 @@ from pulumi.runtime import set_all_config
 from pulumi.runtime.settings import SETTINGS
 
 from infra.config import Config
+from shared.signature import verified
 
 GOOD = {
     "frontendUrl": "https://booking.example.com",
@@ -40,6 +44,20 @@ def test_only_the_front_end_and_the_stripe_keys_have_to_be_given() -> None:
     assert config.manage_api_gateway_account
     assert config.cognito_user_pool_arn is config.operator_email is None
     assert config.reservations_table is config.availability_table is None
+
+
+def test_nothing_can_be_signed_with_what_stands_in_place_of_the_webhook_secret() -> None:
+    placeholder = load().stripe_webhook_secret.get_secret_value()
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    stamp = str(int(now.timestamp()))
+    forged = hmac.new(placeholder.encode(), f"{stamp}.{{}}".encode(), sha256).hexdigest()
+    assert not verified(b"{}", f"t={stamp},v1={forged}", [placeholder], now)
+    assert verified(
+        b"{}",
+        f"t={stamp},v1={hmac.new(b'whsec_a', f'{stamp}.{{}}'.encode(), sha256).hexdigest()}",
+        ["whsec_a"],
+        now,
+    )
 
 
 def test_values_are_text_as_pulumi_gives_them() -> None:
