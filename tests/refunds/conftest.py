@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -98,14 +99,18 @@ class World:
         until(lambda: booking.execution().status == "SUCCEEDED", "the payment to be confirmed")
         return booking
 
-    def tell(self, event_type: str, of: str) -> None:
-        """Deliver Stripe's newest event of this type about an object once more."""
+    def tell(self, event_type: str, of: str) -> str:
+        """Deliver Stripe's newest event of this type about an object once more; the event's id."""
         about = self.stripe.all("event", lambda event: bool(event["data"]["object"].get("id") == of))
-        self.stripe.resend([event["id"] for event in about if event["type"] == event_type][-1])
+        event_id = str([event["id"] for event in about if event["type"] == event_type][-1])
+        self.stripe.resend(event_id)
+        return event_id
 
-    def tell_and_wait(self, event_type: str, of: str) -> None:
-        self.tell(event_type, of)
+    def tell_and_wait(self, event_type: str, of: str) -> int | None:
+        """The same, up to the webhook's answer: its status."""
+        event_id = self.tell(event_type, of)
         self.stripe.webhooks.wait_until_idle()
+        return [sent.status for sent in self.stripe.webhooks.deliveries if sent.event_id == event_id][-1]
 
     def table(self, name: str) -> Any:
         return boto3.resource("dynamodb", region_name=engine.REGION).Table(self.stack.outputs[f"{name}Table"])
@@ -229,29 +234,41 @@ class Booking:
         ]
 
 
-@pytest.fixture(scope="module")
-def world_of_module() -> Iterator[World]:
-    with contextlib.ExitStack() as end:
-        with warnings.catch_warnings():
-            # Pulumi's provider complains of its own modules at import; Pulumi's threads leave event loops behind.
-            warnings.simplefilter("ignore")
-            stack = end.enter_context(LocalStack())
-            gc.collect()
-        # What Stripe does by itself after a while is done by the tests, when they want it.
-        stack.stand_in.refund_delay_seconds = stack.stand_in.dispute_delay_seconds = 7 * 86_400
-        world = World(stack)
-        yield world
-        world.close()
+_end = contextlib.ExitStack()  # of the stack, while it runs
+_world: list[World] = []
+
+
+def _start() -> World:
+    with warnings.catch_warnings():
+        # Pulumi's provider complains of its own modules at import; Pulumi's threads leave event loops behind.
+        warnings.simplefilter("ignore")
+        stack = _end.enter_context(LocalStack())
+        gc.collect()
+    # What Stripe does by itself after a while is done by the tests, when they want it.
+    stack.stand_in.refund_delay_seconds = stack.stand_in.dispute_delay_seconds = 7 * 86_400
+    world = World(stack)
+    _end.callback(world.close)
+    return world
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """End the stack with this folder: no scope of a fixture is a folder's, and each process has one AWS only."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        _end.close()
+        _world.clear()
 
 
 @pytest.fixture
-def world(world_of_module: World) -> Iterator[World]:
+def world() -> Iterator[World]:
     """The stack, with no faults left and its webhooks delivered once the test is over."""
-    stripe = world_of_module.stripe
-    yield world_of_module
-    stripe.faults.clear()
+    if not _world:
+        _world.append(_start())
+    (world,) = _world
+    yield world
+    world.stripe.faults.clear()
     engine.aws_faults.clear()
-    stripe.refund_status = None
-    stripe.webhooks.set_mode("deliver")
-    stripe.webhooks.release()
-    stripe.webhooks.wait_until_idle()
+    world.stripe.refund_status = None
+    world.stripe.webhooks.set_mode("deliver")
+    world.stripe.webhooks.release()
+    world.stripe.webhooks.wait_until_idle()
