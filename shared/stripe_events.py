@@ -28,6 +28,7 @@ MONEY = frozenset(
 ENDED = frozenset({"checkout.session.expired", "checkout.session.async_payment_failed"})
 DECLINED = "payment_intent.payment_failed"
 REFUND = frozenset({"refund.created", "refund.updated", "refund.failed"})
+REFUND_FAILED = "refund.failed"
 REFUNDED = "charge.refunded"
 DISPUTE = frozenset(
     {
@@ -38,7 +39,7 @@ DISPUTE = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
-DISPUTE_CLOSED = "charge.dispute.closed"
+DISPUTE_CREATED, DISPUTE_CLOSED = "charge.dispute.created", "charge.dispute.closed"
 WITHOUT_METADATA = ("refund.", "charge.refunded", "charge.dispute.")
 # Every type that does something, and that the endpoint at Stripe is subscribed to.
 HANDLED = MONEY | ENDED | {DECLINED} | REFUND | {REFUNDED} | DISPUTE
@@ -196,7 +197,11 @@ def _refund(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
     refund = StripeRefundObject.model_validate(event.object)
     refund_id = refund.metadata.get("refund_id")
     if refund_id is None:
-        return _dashboard_refund(refund, payment)
+        result = _dashboard_refund(refund, payment)
+        if event.type == REFUND_FAILED:
+            # Also where the failure was entered before: whoever did may have died before anybody was told.
+            _tell_of_failure(refund, payment)
+        return result
     entry = payment.refunds.get(refund_id)
     if entry is None:
         return "skipped", "no such refund"
@@ -253,15 +258,20 @@ def _dashboard_refund(refund: StripeRefundObject, payment: Payment) -> tuple[Res
         )
         if store.enter_dashboard_refund(payment, refund.id, entry, now=now):
             count("Refunds", outcome=f"dashboard_{refund.status}")
-            if refund.status in {"failed", "canceled"}:
-                notify_operators(
-                    "Refund needs attention",
-                    f"DashboardRefundFailed: {refund.id} of reservation {payment.reservation_id} has failed "
-                    f"({refund.failure_reason or refund.status}). Repeat it in Stripe's dashboard or by another way.",
-                )
+            if refund.status == "canceled":
+                # Stripe has no event of its own for this, as it has for a failure.
+                _tell_of_failure(refund, payment)
             return "success", "the refund is entered"
         payment = store.read_payment(payment.payment_id) or payment
     raise StoreBusy("the ledger kept changing")
+
+
+def _tell_of_failure(refund: StripeRefundObject, payment: Payment) -> None:
+    notify_operators(
+        "Refund needs attention",
+        f"DashboardRefundFailed: {refund.id} of reservation {payment.reservation_id} has failed "
+        f"({refund.failure_reason or refund.status}). Repeat it in Stripe's dashboard or by another way.",
+    )
 
 
 def _refunded(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
@@ -277,36 +287,44 @@ def _refunded(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
 
 
 def _dispute(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
-    """Enter a dispute or its outcome, and tell the operators when it opens and when it closes."""
+    """Enter a dispute or its outcome; the events of its opening and its closing tell the operators.
+
+    They do so also where the entry is there already: whoever made it may have died before anybody was told.
+    """
     dispute = StripeDisputeObject.model_validate(event.object)
     now = datetime.now(UTC)
     before = payment.disputes.get(dispute.id)
     closes = event.type == DISPUTE_CLOSED
-    if before is not None and (before.closed_at is not None or (before.status == dispute.status and not closes)):
-        return "duplicate", "the dispute is entered"
-    entry = Dispute(
-        status=dispute.status,
-        payment_intent=dispute.payment_intent,
-        amount=dispute.amount,
-        reason=dispute.reason,
-        opened_at=now if before is None else before.opened_at,
-        closed_at=now if closes else None,
-    )
-    if not store.record_dispute(payment, dispute.id, entry, now=now):
-        raise StoreBusy("another event changed the dispute")
-    if before is None or closes:
-        count("Disputes", status=dispute.status)
-        detail: dict[str, str | int] = {
-            "reservation_id": payment.reservation_id,
-            "payment_id": payment.payment_id,
-            "dispute_id": dispute.id,
-            "status": dispute.status,
-            "amount": dispute.amount,
-        }
-        announce("PaymentDisputed", detail)
-        notify_operators(
-            "Payment disputed",
-            f"PaymentDisputed: dispute {dispute.id} on reservation {payment.reservation_id} is {dispute.status}. "
-            "Refunds are blocked while it is open. Answer it in Stripe's dashboard.",
+    over = before is not None and before.closed_at is not None
+    known = before is not None and (over or (before.status == dispute.status and not closes))
+    if not known:
+        entry = Dispute(
+            status=dispute.status,
+            payment_intent=dispute.payment_intent,
+            amount=dispute.amount,
+            reason=dispute.reason,
+            opened_at=now if before is None else before.opened_at,
+            closed_at=now if closes else None,
         )
-    return "success", "the dispute is entered"
+        if not store.record_dispute(payment, dispute.id, entry, now=now):
+            raise StoreBusy("another event changed the dispute")
+    if closes or (event.type == DISPUTE_CREATED and not over):
+        _tell_of_dispute(dispute, payment)
+    return ("duplicate" if known else "success"), "the dispute is entered"
+
+
+def _tell_of_dispute(dispute: StripeDisputeObject, payment: Payment) -> None:
+    count("Disputes", status=dispute.status)
+    detail: dict[str, str | int] = {
+        "reservation_id": payment.reservation_id,
+        "payment_id": payment.payment_id,
+        "dispute_id": dispute.id,
+        "status": dispute.status,
+        "amount": dispute.amount,
+    }
+    announce("PaymentDisputed", detail)
+    notify_operators(
+        "Payment disputed",
+        f"PaymentDisputed: dispute {dispute.id} on reservation {payment.reservation_id} is {dispute.status}. "
+        "Refunds are blocked while it is open. Answer it in Stripe's dashboard.",
+    )
