@@ -150,12 +150,11 @@ settings: dict[str, pulumi.Input[str]] = {
     "OPERATOR_TOPIC_ARN": operator_topic.arn,
     "EVENT_BUS_NAME": event_bus.name,
 }
-read_booking = allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=[payments.arn, reservations.arn, availability.arn])
+read_booking = allow("dynamodb:BatchGetItem", on=[payments.arn, reservations.arn, availability.arn])
+read_payment = allow("dynamodb:GetItem", on=[payments.arn])
 update_payment = allow("dynamodb:UpdateItem", on=[payments.arn])
-# One transaction over all three tables.
-settle_booking = allow(
-    "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem", on=[payments.arn, reservations.arn, availability.arn]
-)
+# In one transaction over all three tables.
+update_booking = allow("dynamodb:UpdateItem", on=[payments.arn, reservations.arn, availability.arn])
 # No kms:Decrypt: the key is AWS's own for SSM, which decrypts for whoever may read the parameter.
 call_stripe = allow("ssm:GetParameter", on=[secret_key.arn])
 
@@ -182,9 +181,21 @@ payment_functions = {
         grants=[read_booking, update_payment, call_stripe],
     ),
     "confirm_reservation": Function(
-        runtime, "confirm_reservation", environment=settings, grants=[read_booking, settle_booking]
+        runtime,
+        "confirm_reservation",
+        environment=settings,
+        grants=[
+            read_booking,
+            allow("dynamodb:UpdateItem", on=[payments.arn, reservations.arn]),
+            allow("dynamodb:ConditionCheckItem", on=[availability.arn]),
+        ],
     ),
-    "release_hold": Function(runtime, "release_hold", environment=settings, grants=[read_booking, settle_booking]),
+    "release_hold": Function(
+        runtime,
+        "release_hold",
+        environment=settings,
+        grants=[read_booking, update_booking, allow("dynamodb:ConditionCheckItem", on=[reservations.arn])],
+    ),
 }
 
 announce = allow("events:PutEvents", on=[event_bus.arn])
@@ -196,27 +207,27 @@ refund_functions = {
         "reserve_refund",
         timeout=35,
         environment=settings,
-        grants=[read_booking, settle_booking, call_stripe, announce],
+        grants=[read_booking, update_booking, call_stripe, announce],
     ),
     "create_refund": Function(
         runtime,
         "create_refund",
         timeout=40,
         environment=settings,
-        grants=[allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=[payments.arn]), call_stripe],
+        grants=[read_payment, update_payment, call_stripe],
     ),
     "check_refund": Function(
         runtime,
         "check_refund",
         timeout=35,
         environment=settings,
-        grants=[allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=[payments.arn]), call_stripe],
+        grants=[read_payment, update_payment, call_stripe],
     ),
     "record_refund": Function(
         runtime,
         "record_refund",
         environment=settings,
-        grants=[allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=[payments.arn]), announce],
+        grants=[read_payment, update_payment, announce],
     ),
 }
 
@@ -275,8 +286,9 @@ payments_api = Function(
     memory=1024,
     environment=starter_settings,
     grants=[
-        read_booking,
-        allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]),
+        allow("dynamodb:BatchGetItem", on=[payments.arn, reservations.arn]),
+        read_payment,
+        update_payment,
         payment.may_start,
         refund.may_start,
         resume,
@@ -291,10 +303,10 @@ stripe_webhook = Function(
     environment=starter_settings,
     grants=[
         allow("ssm:GetParameter", on=[webhook_secret.arn]),
-        read_booking,
+        read_payment,
         update_payment,
         allow("dynamodb:Query", on=[pulumi.Output.concat(payments.arn, "/index/stripe_payment_intent_id-index")]),
-        allow("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=[webhook_events.arn]),
+        allow("dynamodb:GetItem", "dynamodb:PutItem", on=[webhook_events.arn]),
         refund.may_start,
         resume,
         announce,
@@ -320,8 +332,9 @@ reconcile_payments = Function(
                 pulumi.Output.concat(reservations.arn, "/index/status-index"),
             ],
         ),
-        allow("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", on=[payments.arn]),
-        allow("dynamodb:BatchGetItem", on=[reservations.arn]),
+        allow("dynamodb:BatchGetItem", on=[payments.arn, reservations.arn]),
+        read_payment,
+        update_payment,
         allow("dynamodb:GetItem", "dynamodb:PutItem", on=[webhook_events.arn]),
         payment.may_start,
         refund.may_start,

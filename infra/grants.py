@@ -28,4 +28,10 @@ def trust(service: str) -> pulumi.Output[str]:
 
 
 # X-Ray knows no resources to name.
-TRACING = allow("xray:PutTraceSegments", "xray:PutTelemetryRecords", on=["*"])
+TRACING = allow(
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    on=["*"],
+)

@@ -62,8 +62,8 @@ class Workflow(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-workflow", name=f"{full_name}-workflow", assume_role_policy=trust("states"), opts=inside
         )
-        # Every version as well: an execution under way calls the one it was started with, after a deployment too.
-        callable_ = [arn for f in functions.values() for arn in (f.arn, pulumi.Output.concat(f.arn, ":*"))]
+        # Every version: an execution under way calls the one it was started with, after a deployment too.
+        callable_ = [pulumi.Output.concat(function.arn, ":*") for function in functions.values()]
         permissions = aws.iam.RolePolicy(
             f"{name}-workflow",
             name=f"{full_name}-workflow",

@@ -28,6 +28,7 @@ _QUALIFIER = "states:StateMachineQualifier"
 class Call:
     """What IAM is asked about one request, or about one item of a transaction; `qualifier` of a state machine."""
 
+    operation: str
     action: str
     resource: str
     qualifier: str = ""
@@ -79,8 +80,14 @@ class Permissions:
                 return _refusal(operation, role, call)
         return None
 
-    def permissions(self, role: str) -> list[Permission]:
-        return sorted(_listed(json.loads(self.policies[role])), key=lambda p: (p.resource, p.action))
+    @staticmethod
+    def listed(policy: Mapping[str, Any]) -> Iterator[Permission]:
+        """A policy's statements, one action on one resource at a time."""
+        for statement in policy["Statement"]:
+            condition = json.dumps(statement["Condition"]) if "Condition" in statement else None
+            for resource in statement["Resource"]:
+                for action in statement["Action"]:
+                    yield Permission(action, resource, condition)
 
 
 def _permits(policy: str, call: Call) -> bool:
@@ -90,89 +97,73 @@ def _permits(policy: str, call: Call) -> bool:
     return permitted is PermissionResult.PERMITTED
 
 
-def _listed(policy: Json) -> Iterator[Permission]:
-    for statement in policy["Statement"]:
-        condition = json.dumps(statement["Condition"]) if "Condition" in statement else None
-        for resource in statement["Resource"]:
-            for action in statement["Action"]:
-                yield Permission(action, resource, condition)
-
-
 # From a request to what IAM is asked: the API's names are not always the actions'.
+
+type _Asked = tuple[str, str] | tuple[str, str, str]
 
 
 def asked(operation: str, request: Any) -> list[Call]:
     """Raises KeyError for an operation that nobody has looked up in AWS's list of actions."""
-    service, _, name = operation.partition(".")
-    if service == "lambda":
-        return _LAMBDA[name](unquote(request.url.partition("/functions/")[2].partition("/")[0]))
+    service = operation.partition(".")[0]
     body = request.body.decode() if isinstance(request.body, bytes) else request.body
-    if service == "sns":
-        return _SNS[name]({key: values[0] for key, values in parse_qs(body).items()} if isinstance(body, str) else body)
-    return _JSON[operation](json.loads(body))
+    if service == "lambda":
+        given: Json = {"FunctionName": unquote(request.url.partition("/functions/")[2].partition("/")[0])}
+    elif service == "sns":
+        given = body if isinstance(body, dict) else {key: values[0] for key, values in parse_qs(body).items()}
+    else:
+        given = json.loads(body)
+    return [Call(operation, *of) for of in _ACTIONS[operation](given)]
 
 
 def _table(name: str) -> str:
     return f"arn:aws:dynamodb:{_PREFIX}:table/{name}"
 
 
-def _on_table(action: str) -> Callable[[Json], list[Call]]:
-    return lambda body: [Call(f"dynamodb:{action}", _table(body["TableName"]))]
-
-
-def _query(body: Json) -> list[Call]:
-    return [Call("dynamodb:Query", f"{_table(body['TableName'])}/index/{body['IndexName']}")]
-
-
-def _batch_get(body: Json) -> list[Call]:
-    return [Call("dynamodb:BatchGetItem", _table(name)) for name in body["RequestItems"]]
+def _item(action: str) -> Callable[[Json], list[_Asked]]:
+    return lambda given: [(f"dynamodb:{action}", _table(given["TableName"]))]
 
 
 # A transaction asks for the permission of each of its items, not for one of its own.
 _TRANSACTED = {"Update": "UpdateItem", "Put": "PutItem", "ConditionCheck": "ConditionCheckItem"}
 
 
-def _transact(body: Json) -> list[Call]:
+def _transact(given: Json) -> list[_Asked]:
     return [
-        Call(f"dynamodb:{_TRANSACTED[kind]}", _table(item["TableName"]))
-        for operation in body["TransactItems"]
+        (f"dynamodb:{_TRANSACTED[kind]}", _table(item["TableName"]))
+        for operation in given["TransactItems"]
         for kind, item in operation.items()
     ]
 
 
-def _start(body: Json) -> list[Call]:
+def _start(given: Json) -> list[_Asked]:
     """A call through an alias is authorised on the machine's own ARN."""
-    parts = body["stateMachineArn"].split(":")
-    return [Call("states:StartExecution", ":".join(parts[:7]), "".join(parts[7:]))]
+    parts = given["stateMachineArn"].split(":")
+    return [("states:StartExecution", ":".join(parts[:7]), "".join(parts[7:]))]
 
 
-def _resume(body: Json) -> list[Call]:
+def _resume(given: Json) -> list[_Asked]:
     # A token that never was one is refused for that.
-    machine = engine.machine_of_token(body["taskToken"])
-    return [] if machine is None else [Call("states:SendTaskSuccess", machine)]
+    machine = engine.machine_of_token(given["taskToken"])
+    return [] if machine is None else [("states:SendTaskSuccess", machine)]
 
 
-_JSON: Mapping[str, Callable[[Json], list[Call]]] = {
-    "dynamodb.GetItem": _on_table("GetItem"),
-    "dynamodb.PutItem": _on_table("PutItem"),
-    "dynamodb.UpdateItem": _on_table("UpdateItem"),
-    "dynamodb.BatchGetItem": _batch_get,
-    "dynamodb.Query": _query,
+_ACTIONS: Mapping[str, Callable[[Json], list[_Asked]]] = {
+    "dynamodb.GetItem": _item("GetItem"),
+    "dynamodb.PutItem": _item("PutItem"),
+    "dynamodb.UpdateItem": _item("UpdateItem"),
+    "dynamodb.BatchGetItem": lambda given: [("dynamodb:BatchGetItem", _table(name)) for name in given["RequestItems"]],
+    "dynamodb.Query": lambda given: [("dynamodb:Query", f"{_table(given['TableName'])}/index/{given['IndexName']}")],
     "dynamodb.TransactWriteItems": _transact,
-    "ssm.GetParameter": lambda body: [Call("ssm:GetParameter", f"arn:aws:ssm:{_PREFIX}:parameter{body['Name']}")],
+    "ssm.GetParameter": lambda given: [("ssm:GetParameter", f"arn:aws:ssm:{_PREFIX}:parameter{given['Name']}")],
     "sfn.StartExecution": _start,
     "sfn.SendTaskSuccess": _resume,
-    "sfn.DescribeExecution": lambda body: [Call("states:DescribeExecution", body["executionArn"])],
-    "eventbridge.PutEvents": lambda body: [
-        Call("events:PutEvents", f"arn:aws:events:{_PREFIX}:event-bus/{entry['EventBusName']}")
-        for entry in body["Entries"]
+    "sfn.DescribeExecution": lambda given: [("states:DescribeExecution", given["executionArn"])],
+    "eventbridge.PutEvents": lambda given: [
+        ("events:PutEvents", f"arn:aws:events:{_PREFIX}:event-bus/{entry['EventBusName']}")
+        for entry in given["Entries"]
     ],
-}
-_SNS: Mapping[str, Callable[[Json], list[Call]]] = {
-    "Publish": lambda body: [Call("sns:Publish", body["TopicArn"])],
-}
-_LAMBDA: Mapping[str, Callable[[str], list[Call]]] = {
-    "Invoke": lambda function_arn: [Call("lambda:InvokeFunction", function_arn)],
+    "sns.Publish": lambda given: [("sns:Publish", given["TopicArn"])],
+    "lambda.Invoke": lambda given: [("lambda:InvokeFunction", given["FunctionName"])],
 }
 
 
