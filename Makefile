@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo run test check lint format bench simulate package permissions clean
+.PHONY: help demo run test check lint format bench simulate package stripe-webhook permissions clean
 
 help:
 	@echo "make demo     the stories, told by the whole system on this machine"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench    many bookings at once, with times and counts"
 	@echo "make simulate N=2000  so many random histories; SEED=n is the first"
 	@echo "make package  what Lambda is sent, into build/"
+	@echo "make stripe-webhook STACK=dev  make or mend the endpoint at Stripe; REPLACE=1 rotates its secret"
 	@echo "make permissions  what every role may do and why, into docs/permissions.md"
 	@echo "make format   format and mend what the linter can"
 
@@ -44,6 +45,9 @@ simulate: $(READY)
 
 package: $(READY)
 	$(PYTHON) -m infra.packaging
+
+stripe-webhook: $(READY)
+	$(PYTHON) -m infra.stripe_webhook $(or $(STACK),$(error give STACK=, as in pulumi stack ls)) $(if $(REPLACE),--replace)
 
 permissions: $(READY)
 	WRITE_REPORT=1 $(PYTHON) -m pytest tests/permissions
