@@ -179,7 +179,9 @@ def _executions(seen: Seen) -> Iterator[str]:
                 yield f"9: {name} still runs"
         elif status != "SUCCEEDED" and not any(name in text for text in seen.told):
             yield f"9: {name} is {status}, and nobody was told"
-    if seen.payment and seen.executions.get(last) != "SUCCEEDED" and not _given_up(seen):
+    # One that died once the payment was over needs no successor; that it died was told.
+    over = seen.payment.get("status", "none") != "pending"
+    if not over and seen.executions.get(last) != "SUCCEEDED" and not _given_up(seen):
         yield f"9: {last} is {seen.executions.get(last)}"
 
 

@@ -9,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 from local import settings
@@ -192,10 +191,8 @@ def main() -> int:
     failures: list[Failure] = []
     found: Counter[str] = Counter()
     done = 0
-    with ProcessPoolExecutor(given.processes, mp_context=spawn, max_tasks_per_child=8) as processes:
-        jobs = [processes.submit(_batch_of_seeds, of) for of in seeds(given.seed, given.histories)]
-        for job in as_completed(jobs):
-            of, played, took = job.result()
+    with spawn.Pool(given.processes, maxtasksperchild=8) as processes:
+        for of, played, took in processes.imap_unordered(_batch_of_seeds, seeds(given.seed, given.histories)):
             done += len(of)
             found += played.met
             _say(

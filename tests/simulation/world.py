@@ -13,7 +13,7 @@ import threading
 import time
 import types
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -72,29 +72,38 @@ RESERVATION = re.compile(r"RES-[0-9a-f]{12}")
 
 
 @dataclass
-class Call:
-    """One call that a function made to the outside."""
-
-    operation: str
-
-
-@dataclass
 class Invocation:
     """One run of a function, and what it has called so far."""
 
     function: str
     about: str
-    calls: list[Call] = field(default_factory=list)
+    run: int = 0
+    calls: list[str] = field(default_factory=list)
     died_at: str | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Crash:
-    """The function's process ends right before or after its n-th call (from 0) to the outside."""
+    """The function's process ends right before or after its n-th call (from 0) to the outside.
+
+    With `operation` only calls of that operation count. `run`: in the function's n-th run for the booking, or in any.
+    """
 
     function: str
     call: int
     moment: Moment
+    operation: str | None = None
+    run: int | None = None
+
+    def strikes(self, invocation: Invocation, number: int, moment: Moment) -> bool:
+        """Whether it is the invocation's call of this number."""
+        before = invocation.calls[:number]
+        counted = number if self.operation is None else before.count(self.operation)
+        return (
+            (self.function, self.moment, self.call) == (invocation.function, moment, counted)
+            and self.operation in {None, invocation.calls[number]}
+            and self.run in {None, invocation.run}
+        )
 
 
 @dataclass
@@ -106,6 +115,7 @@ class Levers:
     crashes: list[Crash] = field(default_factory=list)
     mail: Mail = "deliver"
     kept: list[str] = field(default_factory=list)
+    runs: Counter[str] = field(default_factory=Counter)
     disturbed: bool = False
 
     def calm(self) -> None:
@@ -173,9 +183,11 @@ class World:
             return self._travel(event, send)
 
         def invoked(function: Any, body: str | bytes) -> tuple[bytes, bool]:
-            found = RESERVATION.search(body.decode() if isinstance(body, bytes) else body or "")
+            about = self._booking_of_event(body.decode() if isinstance(body, bytes) else body or "")
             name = function.handler.split(".")[-2]
-            invocation = Invocation(name, found[0] if found else "")
+            runs = self.levers[about].runs
+            invocation = Invocation(name, about, runs[name])
+            runs[name] += 1
             if self.record is not None:
                 self.record.append(invocation)
             token = _invocation.set(invocation)
@@ -222,18 +234,22 @@ class World:
             yield
             return
         number = len(invocation.calls)
-        invocation.calls.append(Call(operation))
+        invocation.calls.append(operation)
         self._die(invocation, number, "before")
-        yield
+        try:
+            yield
+        except Exception:
+            self._die(invocation, number, "after")
+            raise
         self._die(invocation, number, "after")
 
     def _die(self, invocation: Invocation, number: int, moment: Moment) -> None:
         levers = self.levers[invocation.about]
         for crash in levers.crashes:
-            if (crash.function, crash.call, crash.moment) == (invocation.function, number, moment):
+            if crash.strikes(invocation, number, moment):
                 levers.crashes.remove(crash)
                 levers.disturbed = True
-                invocation.died_at = f"{moment} {invocation.calls[number].operation}"
+                invocation.died_at = f"{moment} {invocation.calls[number]}"
                 raise SystemExit(invocation.died_at)
 
     def _travel(self, event: Json, send: Callable[[Json], Future[None]]) -> Future[None]:
@@ -253,6 +269,15 @@ class World:
             return str(named)
         intent = self.stripe.fetch(obj.get("payment_intent") or "")
         return str(intent["metadata"].get("reservation_id", "")) if intent else ""
+
+    def _booking_of_event(self, text: str) -> str:
+        """What a function is told names the reservation, or else a PaymentIntent of it."""
+        if named := RESERVATION.search(text):
+            return named[0]
+        found = re.search(r"\bpi_\w+", text)
+        with self.stripe.lock:
+            intent = self.stripe.fetch(found[0]) if found else None
+        return self.booking_of_object(intent) if intent else ""
 
     def _booking_of(self, scope: Any) -> str:
         """The booking that a request to Stripe is about: from its idempotency key, else from the object's."""
