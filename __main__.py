@@ -8,6 +8,7 @@ from infra.alarms import Alarms
 from infra.api import Api
 from infra.config import Config
 from infra.dashboard import dashboard, log_queries
+from infra.encryption import Encryption, own_key
 from infra.events import ExecutionsDied, publishers, run_every
 from infra.function import Function, Runtime
 from infra.grants import allow
@@ -21,6 +22,9 @@ prefix = f"booking-{environment}"
 region = aws.get_region().region
 account = aws.get_caller_identity().account_id
 tag_everything({"project": pulumi.get_project(), "environment": environment})
+encryption = Encryption()
+if config.customer_managed_key:
+    encryption = own_key(prefix=prefix, region=region, account=account, protect=config.production)
 
 # ── Data ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -35,6 +39,8 @@ payments = table(
         # Sparse: an item has the attribute only while one of its refunds has not settled.
         "refunding-index": ("refunding", "updated_at"),
     },
+    encryption=encryption,
+    protect=config.production,
 )
 webhook_events = table(
     "stripe-webhook-events",
@@ -42,6 +48,8 @@ webhook_events = table(
     key="event_id",
     indexes={"event_type-index": ("event_type", "processed_at")},
     ttl="ttl",
+    encryption=encryption,
+    protect=config.production,
 )
 # The booking platform's own; a stack made without one makes them too.
 reservations: aws.dynamodb.Table | aws.dynamodb.GetTableResult
@@ -50,12 +58,19 @@ if config.reservations_table:
     reservations = aws.dynamodb.get_table(name=config.reservations_table)
 else:
     reservations = table(
-        "reservations", prefix=prefix, key="reservation_id", indexes={"status-index": ("status", "created_at")}
+        "reservations",
+        prefix=prefix,
+        key="reservation_id",
+        indexes={"status-index": ("status", "created_at")},
+        encryption=encryption,
+        protect=config.production,
     )
 if config.availability_table:
     availability = aws.dynamodb.get_table(name=config.availability_table)
 else:
-    availability = table("availability", prefix=prefix, key="date", indexes={})
+    availability = table(
+        "availability", prefix=prefix, key="date", indexes={}, encryption=encryption, protect=config.production
+    )
 
 # ── Secrets ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -66,7 +81,7 @@ def secret(name: str, value: str, *, ignore_changes: list[str] | None = None) ->
         name=f"/booking/{environment}/stripe/{name}",
         type="SecureString",
         value=pulumi.Output.secret(value),
-        opts=pulumi.ResourceOptions(ignore_changes=ignore_changes),
+        opts=pulumi.ResourceOptions(ignore_changes=ignore_changes, protect=config.production),
     )
 
 
@@ -77,7 +92,7 @@ webhook_secret = secret("webhook_secret", config.stripe_webhook_secret.get_secre
 
 # ── Operators and announcements ──────────────────────────────────────────────────────────────────────────────────────
 
-operator_topic = aws.sns.Topic("operators", name=f"{prefix}-operators")
+operator_topic = aws.sns.Topic("operators", name=f"{prefix}-operators", kms_master_key_id=encryption.key_arn)
 if config.operator_email:
     aws.sns.TopicSubscription("operators", topic=operator_topic.arn, protocol="email", endpoint=config.operator_email)
 event_bus = aws.cloudwatch.EventBus("payments", name=f"{prefix}-payments")
@@ -103,6 +118,8 @@ else:
                 "string_attribute_constraints": {"min_length": "1", "max_length": "64"},
             }
         ],
+        deletion_protection="ACTIVE" if config.production else "INACTIVE",
+        opts=pulumi.ResourceOptions(protect=config.production),
     )
     user_pool_client = aws.cognito.UserPoolClient(
         "booking-site",
@@ -132,7 +149,9 @@ if config.package:
         compatible_runtimes=["python3.13"],
     )
     layers = [dependencies.arn]
-runtime = Runtime(prefix=prefix, code=code, layers=layers, log_retention_days=config.log_retention_days)
+runtime = Runtime(
+    prefix=prefix, code=code, layers=layers, log_retention_days=config.log_retention_days, encryption=encryption
+)
 settings: dict[str, pulumi.Input[str]] = {
     "PAYMENTS_TABLE": payments.name,
     "WEBHOOK_EVENTS_TABLE": webhook_events.name,
@@ -246,6 +265,7 @@ refund = Workflow(
     },
     grants=[allow("dynamodb:UpdateItem", on=[payments.arn]), announce, notify],
     log_retention_days=config.log_retention_days,
+    encryption=encryption,
 )
 payment = Workflow(
     "payment",
@@ -267,6 +287,7 @@ payment = Workflow(
         notify,
     ],
     log_retention_days=config.log_retention_days,
+    encryption=encryption,
 )
 
 # ── Functions behind HTTP ────────────────────────────────────────────────────────────────────────────────────────────
@@ -367,6 +388,8 @@ api = Api(
     throttle_burst=config.throttle_burst,
     manage_account=config.manage_api_gateway_account,
     log_retention_days=config.log_retention_days,
+    encryption=encryption,
+    web_acl_arn=config.web_acl_arn,
 )
 
 # ── Watching ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import openapi
+from infra.encryption import Encryption
 from infra.function import Function
 from infra.grants import trust
 
@@ -29,6 +30,22 @@ _ACCESS_LOG = {
 }
 
 
+# What a route may take of the stage's limit, where that is not all of it: guests read often, pay now and then, cancel
+# once. API Gateway counts each method by itself, so that no route, the webhook above all, suffers from another.
+_SHARES = {
+    ("POST", "/payments/checkout-session"): 0.5,
+    ("POST", "/payments/{id}/retry"): 0.5,
+    ("POST", "/payments/{id}/cancel"): 0.1,
+    ("POST", "/payments/{id}/refund"): 0.1,
+    ("POST", "/payments/{id}/attempts"): 0.1,
+    ("POST", "/payments/{id}/refunds/{refund_id}/resolution"): 0.1,
+}
+
+
+def _slug(method: str, path: str) -> str:
+    return "-".join([method.lower(), *path.translate(str.maketrans("", "", "{}")).strip("/").split("/")])
+
+
 class Api(pulumi.ComponentResource):
     """`{prefix}` at the stage `api`, open to the guests of `user_pool_arn` and to Stripe."""
 
@@ -48,6 +65,8 @@ class Api(pulumi.ComponentResource):
         throttle_burst: int,
         manage_account: bool,
         log_retention_days: int,
+        encryption: Encryption,
+        web_acl_arn: str | None,
     ) -> None:
         super().__init__("booking:infra:Api", name)
         inside = pulumi.ResourceOptions(parent=self)
@@ -86,7 +105,11 @@ class Api(pulumi.ComponentResource):
             opts=inside,
         )
         logs = aws.cloudwatch.LogGroup(
-            f"{name}-access", name=f"/aws/apigateway/{prefix}", retention_in_days=log_retention_days, opts=inside
+            f"{name}-access",
+            name=f"/aws/apigateway/{prefix}",
+            retention_in_days=log_retention_days,
+            kms_key_id=encryption.key_arn,
+            opts=inside,
         )
         may_log = [self._let_api_gateway_log(prefix, inside)] if manage_account else []
         stage = aws.apigateway.Stage(
@@ -98,18 +121,24 @@ class Api(pulumi.ComponentResource):
             xray_tracing_enabled=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=may_log),
         )
-        aws.apigateway.MethodSettings(
-            name,
-            rest_api=api.id,
-            stage_name=stage.stage_name,
-            method_path="*/*",
-            settings={
-                "throttling_rate_limit": throttle_rate,
-                "throttling_burst_limit": throttle_burst,
-                "metrics_enabled": True,
-            },
-            opts=inside,
-        )
+        for label, path, share in (
+            (name, "*/*", 1.0),
+            *[(_slug(method, path), f"{path[1:]}/{method}", share) for (method, path), share in _SHARES.items()],
+        ):
+            aws.apigateway.MethodSettings(
+                label,
+                rest_api=api.id,
+                stage_name=stage.stage_name,
+                method_path=path,
+                settings={
+                    "throttling_rate_limit": max(1, int(throttle_rate * share)),
+                    "throttling_burst_limit": max(1, int(throttle_burst * share)),
+                    "metrics_enabled": True,
+                },
+                opts=inside,
+            )
+        if web_acl_arn is not None:
+            aws.wafv2.WebAclAssociation(name, resource_arn=stage.arn, web_acl_arn=web_acl_arn, opts=inside)
         self.name = prefix
         self.url = stage.invoke_url
         self.register_outputs({"url": self.url})

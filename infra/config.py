@@ -75,8 +75,18 @@ class Config(BaseModel):
     stripe_webhook_secret: Secret[Annotated[str, Field(pattern="^whsec_")]] = Secret(PLACEHOLDER_SECRET)
     """Only what the parameter starts with; the secret itself is known when Stripe has the webhook's address."""
 
+    production: bool = False
+    """Protects what cannot be made again (tables, guests, secrets, the key) against deletion."""
+    customer_managed_key: bool = False
+    """Whether tables, topic, logs and executions are encrypted with a key of this stack's own."""
+    web_acl_arn: (
+        Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:wafv2:[\w-]+:\d{12}:regional/webacl/[\w-]+/[\w-]+$")]
+        | None
+    ) = None
+    """A web ACL of AWS WAF to stand in front of the API."""
+
     throttle_rate: int = Field(default=100, ge=1, le=10_000)
-    """Requests a second, over all routes."""
+    """Requests a second to one route; to those that start or change something, a part of it (infra/api.py)."""
     throttle_burst: int = Field(default=200, ge=1, le=5_000)
     manage_api_gateway_account: bool = True
     """Whether this stack sets the role by which API Gateway logs: one setting for the whole account and region."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.encryption import Encryption
 from infra.grants import TRACING, Grant, allow, policy, trust
 
 NAMESPACE = "BookingPayments"
@@ -20,6 +21,7 @@ class Runtime:
     code: pulumi.Archive
     layers: list[pulumi.Output[str]]
     log_retention_days: int
+    encryption: Encryption
 
 
 LIVE = "live"
@@ -57,12 +59,20 @@ class Function(pulumi.ComponentResource):
         full_name = f"{runtime.prefix}-{name}"
 
         logs = aws.cloudwatch.LogGroup(
-            name, name=f"/aws/lambda/{full_name}", retention_in_days=runtime.log_retention_days, opts=inside
+            name,
+            name=f"/aws/lambda/{full_name}",
+            retention_in_days=runtime.log_retention_days,
+            kms_key_id=runtime.encryption.key_arn,
+            opts=inside,
         )
         role = aws.iam.Role(name, name=full_name, assume_role_policy=trust("lambda"), opts=inside)
         writing = allow("logs:CreateLogStream", "logs:PutLogEvents", on=[pulumi.Output.concat(logs.arn, ":*")])
         permissions = aws.iam.RolePolicy(
-            name, name=full_name, role=role.name, policy=policy([writing, TRACING, *grants]), opts=inside
+            name,
+            name=full_name,
+            role=role.name,
+            policy=policy([writing, TRACING, *grants, *runtime.encryption.grants]),
+            opts=inside,
         )
         function = aws.lambda_.Function(
             name,

@@ -2,11 +2,21 @@
 
 from collections.abc import Mapping
 
+import pulumi
 import pulumi_aws as aws
+
+from infra.encryption import Encryption
 
 
 def table(
-    name: str, *, prefix: str, key: str, indexes: Mapping[str, tuple[str, ...]], ttl: str | None = None
+    name: str,
+    *,
+    prefix: str,
+    key: str,
+    indexes: Mapping[str, tuple[str, ...]],
+    ttl: str | None = None,
+    encryption: Encryption,
+    protect: bool,
 ) -> aws.dynamodb.Table:
     """The table `{prefix}-{name}` with string keys; `indexes` by name: hash key, then range key if any.
 
@@ -34,5 +44,7 @@ def table(
         ],
         ttl={"attribute_name": ttl, "enabled": True} if ttl else None,
         point_in_time_recovery={"enabled": True},
-        server_side_encryption={"enabled": True},
+        server_side_encryption={"enabled": True, "kms_key_arn": encryption.key_arn},
+        deletion_protection_enabled=protect,
+        opts=pulumi.ResourceOptions(protect=protect),
     )

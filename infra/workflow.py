@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import pulumi
 import pulumi_aws as aws
 
+from infra.encryption import Encryption
 from infra.function import LIVE, Function
 from infra.grants import TRACING, Grant, allow, policy, trust
 from statemachines.render import render
@@ -47,6 +48,7 @@ class Workflow(pulumi.ComponentResource):
         values: Mapping[str, pulumi.Input[str | int]],
         grants: Iterable[Grant],
         log_retention_days: int,
+        encryption: Encryption,
     ) -> None:
         super().__init__("booking:infra:Workflow", name)
         inside = pulumi.ResourceOptions(parent=self)
@@ -57,6 +59,7 @@ class Workflow(pulumi.ComponentResource):
             # under this path all state machines together need one entry in the account's log resource policy
             name=f"/aws/vendedlogs/states/{full_name}",
             retention_in_days=log_retention_days,
+            kms_key_id=encryption.key_arn,
             opts=inside,
         )
         role = aws.iam.Role(
@@ -68,7 +71,9 @@ class Workflow(pulumi.ComponentResource):
             f"{name}-workflow",
             name=f"{full_name}-workflow",
             role=role.name,
-            policy=policy([allow("lambda:InvokeFunction", on=callable_), *grants, _LOG_DELIVERY, TRACING]),
+            policy=policy(
+                [allow("lambda:InvokeFunction", on=callable_), *grants, *encryption.grants, _LOG_DELIVERY, TRACING]
+            ),
             opts=inside,
         )
         placeholders = {f"{module.title().replace('_', '')}Arn": f.version_arn for module, f in functions.items()}
@@ -85,6 +90,7 @@ class Workflow(pulumi.ComponentResource):
                 "log_destination": pulumi.Output.concat(logs.arn, ":*"),
             },
             tracing_configuration={"enabled": True},
+            encryption_configuration=encryption.of_state_machines,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
         self.short_name, self.log_group = name, logs.name

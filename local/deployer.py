@@ -14,6 +14,7 @@ import os
 import re
 import runpy
 import threading
+import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -46,11 +47,15 @@ class DeployError(Exception):
 
 @dataclass(frozen=True)
 class Resource:
-    """What the program registered: Pulumi's type, its name, its inputs in camelCase with secrets unwrapped."""
+    """What the program registered: Pulumi's type, its name, its inputs in camelCase with secrets unwrapped.
+
+    `protect`: Pulumi refuses to delete it.
+    """
 
     type: str
     name: str
     inputs: Values
+    protect: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,14 +72,14 @@ class Deployment:
         return [resource for resource in self.resources if resource.type == type_]
 
 
-def deploy(config: Mapping[str, str | int], secrets: Mapping[str, str]) -> Deployment:
+def deploy(config: Mapping[str, str | int], secrets: Mapping[str, str], stack: str = STACK) -> Deployment:
     """Runs `__main__.py` against moto, which must be active, and sets the functions' environment in this process.
 
-    `config` (keys without the project's name) wins over Pulumi.local.yaml; `secrets` are secret configuration.
+    `config` (keys without the project's name) wins over Pulumi.{stack}.yaml; `secrets` are secret configuration.
     May be called again once moto was reset. Raises DeployError, or what the program itself raises.
     """
     project = {f"{PROJECT}:{key}": str(value) for key, value in {**config, **secrets}.items()}
-    stack_file = yaml.safe_load((_ROOT / "Pulumi.local.yaml").read_text(encoding="utf-8"))["config"]
+    stack_file = yaml.safe_load((_ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
     outcome: list[Deployment | BaseException] = []
 
     def run() -> None:
@@ -91,7 +96,7 @@ def deploy(config: Mapping[str, str | int], secrets: Mapping[str, str]) -> Deplo
         loops[0].set_default_executor(workers)
         try:
             pulumi.runtime.set_all_config({**stack_file, **project}, [f"{PROJECT}:{key}" for key in secrets])
-            outcome.append(_run_program())
+            outcome.append(_run_program(stack))
         except BaseException as error:  # noqa: BLE001  raised below, in the caller's thread
             outcome.append(error)
         finally:
@@ -111,15 +116,15 @@ def deploy(config: Mapping[str, str | int], secrets: Mapping[str, str]) -> Deplo
     return result
 
 
-def _run_program() -> Deployment:
+def _run_program(stack: str) -> Deployment:
     engine = _Engine()
-    mocks.set_mocks(engine, project=PROJECT, stack=STACK, preview=False)
+    mocks.set_mocks(engine, project=PROJECT, stack=stack, preview=False, monitor=_Monitor(engine))
     outputs: Values = {}
 
     def program() -> pulumi.Output[None]:
         runpy.run_path(str(_ROOT / "__main__.py"), run_name="__main__")
-        stack = cast("pulumi.runtime.stack.Stack", settings.get_root_resource())
-        return pulumi.Output.from_input(stack.outputs).apply(outputs.update)
+        root = cast("pulumi.runtime.stack.Stack", settings.get_root_resource())
+        return pulumi.Output.from_input(root.outputs).apply(outputs.update)
 
     mocks.test(program)()  # type: ignore[no-untyped-call]
     engine.refuse_missing("the stack's outputs", outputs)
@@ -137,6 +142,7 @@ class _Engine(mocks.Mocks):
 
     def __init__(self) -> None:
         self.resources: list[Resource] = []
+        self.protected: set[tuple[str, str]] = set()
         self._aws = _Aws()
         self._lock = threading.RLock()
 
@@ -153,7 +159,8 @@ class _Engine(mocks.Mocks):
                 id_, computed = make(self._aws, inputs)
             except Exception as error:
                 raise DeployError(f"{args.typ} {args.name!r}: {error}") from error
-            self.resources.append(Resource(args.typ, args.name, inputs))
+            protect = (args.typ, args.name) in self.protected
+            self.resources.append(Resource(args.typ, args.name, inputs, protect))
         return id_, {**_missing_outputs(args.typ), **inputs, **computed}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
@@ -166,6 +173,19 @@ class _Engine(mocks.Mocks):
     def refuse_missing(self, where: str, values: Values) -> None:
         if missing := _MISSING.search(json.dumps(values, default=str)):
             raise DeployError(f"{where} uses {missing[1]}, which the local stack does not give")
+
+
+class _Monitor(mocks.MockMonitor):
+    """Sees of a registration what the mocks are not told."""
+
+    def __init__(self, engine: _Engine) -> None:
+        super().__init__(engine)
+        self._engine = engine
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - Pulumi's name
+        if request.protect:
+            self._engine.protected.add((request.type, request.name))
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 # An output that the mocks do not return would be None in the program and vanish from what it is used in. It is this
@@ -215,7 +235,11 @@ def _openapi(resources: list[Resource]) -> Values:
 
 
 def _stage(resources: list[Resource]) -> Values:
-    throttling = _only(resources, "aws:apigateway/methodSettings:MethodSettings")["settings"]
+    (throttling,) = [
+        resource.inputs["settings"]
+        for resource in resources
+        if resource.type == "aws:apigateway/methodSettings:MethodSettings" and resource.inputs["methodPath"] == "*/*"
+    ]
     return {
         "name": _only(resources, "aws:apigateway/stage:Stage")["stageName"],
         "throttling": {"rate": throttling["throttlingRateLimit"], "burst": throttling["throttlingBurstLimit"]},
@@ -541,11 +565,17 @@ def _api_stage(aws: _Aws, given: Values) -> Made:
         tracingEnabled=given["xrayTracingEnabled"],
         tags=given.get("tags", {}),
     )
-    return f"ags-{api}-{name}", {"invokeUrl": f"https://{api}.execute-api.{REGION}.amazonaws.com/{name}"}
+    return f"ags-{api}-{name}", {
+        "invokeUrl": f"https://{api}.execute-api.{REGION}.amazonaws.com/{name}",
+        "arn": f"arn:aws:apigateway:{REGION}::/restapis/{api}/stages/{name}",
+    }
 
 
 def _api_method_settings(aws: _Aws, given: Values) -> Made:
     path, settings_ = given["methodPath"], given["settings"]
+    # In a patch a slash of the path itself is written ~1; the last one parts it from the method.
+    resource, _, method = path.rpartition("/")
+    patched = f"{resource.replace('/', '~1') if resource == '*' else '~1' + resource.replace('/', '~1')}/{method}"
     operations = {
         "throttling/rateLimit": settings_["throttlingRateLimit"],
         "throttling/burstLimit": settings_["throttlingBurstLimit"],
@@ -555,7 +585,8 @@ def _api_method_settings(aws: _Aws, given: Values) -> Made:
         restApiId=given["restApi"],
         stageName=given["stageName"],
         patchOperations=[
-            {"op": "replace", "path": f"/{path}/{key}", "value": json.dumps(value)} for key, value in operations.items()
+            {"op": "replace", "path": f"/{patched}/{key}", "value": json.dumps(value)}
+            for key, value in operations.items()
         ],
     )
     return f"{given['restApi']}-{given['stageName']}-{path}", {}
@@ -572,8 +603,13 @@ def _metric_alarm(_aws: _Aws, given: Values) -> Made:
     return given["name"], {"arn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{given['name']}"}
 
 
+def _key(_aws: _Aws, _given: Values) -> Made:
+    id_ = str(uuid.uuid4())
+    return id_, {"keyId": id_, "arn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{id_}"}
+
+
 def _without_effect(_aws: _Aws, given: Values) -> Made:
-    return given.get("name") or given["dashboardName"], {}
+    return next(str(given[key]) for key in ("name", "dashboardName", "resourceArn") if key in given), {}
 
 
 RESOURCES: dict[str, Callable[[_Aws, Values], Made]] = {
@@ -596,6 +632,8 @@ RESOURCES: dict[str, Callable[[_Aws, Values], Made]] = {
     "aws:iam/role:Role": _role,
     "aws:iam/rolePolicy:RolePolicy": _role_policy,
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _role_policy_attachment,
+    "aws:kms/alias:Alias": _without_effect,
+    "aws:kms/key:Key": _key,
     "aws:lambda/alias:Alias": _function_alias,
     "aws:lambda/function:Function": _function,
     "aws:lambda/layerVersion:LayerVersion": _layer,
@@ -607,6 +645,7 @@ RESOURCES: dict[str, Callable[[_Aws, Values], Made]] = {
     "aws:sns/topicPolicy:TopicPolicy": _topic_policy,
     "aws:sns/topicSubscription:TopicSubscription": _topic_subscription,
     "aws:ssm/parameter:Parameter": _parameter,
+    "aws:wafv2/webAclAssociation:WebAclAssociation": _without_effect,
 }
 
 

@@ -14,8 +14,10 @@ def deploy() -> Iterator[Deploy]:
     """Deploys a stack with the given configuration and says what came of it; raises what the program raises."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
 
-        def deploy_there(*, given_tables: tuple[str, ...] = (), **config: str | int) -> worker.Seen:
-            return process.submit(worker.deploy, config, given_tables).result()
+        def deploy_there(
+            *, given_tables: tuple[str, ...] = (), name: str = "local", **config: str | int
+        ) -> worker.Seen:
+            return process.submit(worker.deploy, config, given_tables, name).result()
 
         yield deploy_there
 

@@ -25,17 +25,17 @@ class Seen(NamedTuple):
     parameters: dict[str, str]
 
 
-def deploy(config: dict[str, str | int], given_tables: tuple[str, ...] = ()) -> Seen:
+def deploy(config: dict[str, str | int], given_tables: tuple[str, ...] = (), name: str = "local") -> Seen:
     with mock_aws(config={"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}):
         dynamodb = boto3.client("dynamodb", region_name=deployer.REGION)
-        for name in given_tables:
+        for table in given_tables:
             dynamodb.create_table(
-                TableName=name,
+                TableName=table,
                 BillingMode="PAY_PER_REQUEST",
                 KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
                 AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             )
-        return _seen(deployer.deploy(config, SECRETS), dynamodb)
+        return _seen(deployer.deploy(config, SECRETS, name), dynamodb)
 
 
 def _seen(deployment: deployer.Deployment, dynamodb: Any) -> Seen:

@@ -1,0 +1,89 @@
+"""A key of the stack's own for tables, topic, logs and executions, where the configuration asks for one."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.grants import Grant, allow
+
+
+@dataclass(frozen=True)
+class Encryption:
+    """`key_arn` is None where AWS's own keys are used; `grants` are what every role needs to work with ours."""
+
+    key_arn: pulumi.Output[str] | None = None
+    grants: list[Grant] = field(default_factory=list)
+
+    @property
+    def of_state_machines(self) -> Any:
+        if self.key_arn is None:
+            return None
+        return {
+            "type": "CUSTOMER_MANAGED_KMS_KEY",
+            "kms_key_id": self.key_arn,
+            "kms_data_key_reuse_period_seconds": 300,
+        }
+
+
+def own_key(*, prefix: str, region: str, account: str, protect: bool) -> Encryption:
+    """The key `alias/{prefix}`, rotated every year, which only this account's roles and the named services may use."""
+
+    def service(sid: str, name: str, actions: list[str], condition: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Principal": {"Service": f"{name}.amazonaws.com"},
+            "Action": actions,
+            "Resource": "*",  # in a key's policy: the key
+            "Condition": condition,
+        }
+
+    ours = {"StringEquals": {"aws:SourceAccount": account}}
+    publish = ["kms:Decrypt", "kms:GenerateDataKey"]
+    logs = f"arn:aws:logs:{region}:{account}"
+    statements = [
+        {
+            "Sid": "AccountDecidesByRoles",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+            "Action": "kms:*",
+            "Resource": "*",
+        },
+        service(
+            "Logs",
+            f"logs.{region}",
+            ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"{logs}:log-group:/aws/*/{prefix}-*"}},
+        ),
+        service(
+            "LogsOfStateMachines",
+            "delivery.logs",
+            ["kms:Decrypt"],
+            {"StringLike": {"kms:EncryptionContext:SourceArn": f"{logs}:*"}},
+        ),
+        # The topic is encrypted: who publishes to it has to use the key.
+        service("Alarms", "cloudwatch", publish, ours),
+        service("Rules", "events", publish, ours),
+    ]
+    key = aws.kms.Key(
+        "data",
+        description=f"{prefix}: tables, topic, logs, executions",
+        enable_key_rotation=True,
+        deletion_window_in_days=30,
+        policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements}),
+        opts=pulumi.ResourceOptions(protect=protect),
+    )
+    aws.kms.Alias("data", name=f"alias/{prefix}", target_key_id=key.key_id)
+    # Tables for readers and writers, the topic for publishers, state machines for those who start or resume executions.
+    through = [f"{name}.{region}.amazonaws.com" for name in ("dynamodb", "sns", "states")]
+    use = allow(
+        "kms:Encrypt",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "kms:DescribeKey",
+        on=[key.arn],
+        when={"StringEquals": {"kms:ViaService": through}},
+    )
+    return Encryption(key.arn, [use])

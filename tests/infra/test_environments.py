@@ -1,0 +1,142 @@
+"""What `dev` and `prod` are made of, from Pulumi.dev.yaml and Pulumi.prod.yaml."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.infra.conftest import Deploy
+from tests.infra.test_program import inputs
+from tests.infra.worker import Seen
+
+WEB_ACL = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/guests/0a1b2c3d"
+STATEFUL = {
+    ("Table", "payments"),
+    ("Table", "stripe-webhook-events"),
+    ("Table", "reservations"),
+    ("Table", "availability"),
+    ("UserPool", "guests"),
+    ("Parameter", "secret-key"),
+    ("Parameter", "publishable-key"),
+    ("Parameter", "webhook-secret"),
+    ("Key", "data"),
+}
+
+
+@pytest.fixture(scope="module")
+def dev(deploy: Deploy) -> Seen:
+    return deploy(name="dev", package="false", frontendUrl="https://dev.example.com")
+
+
+@pytest.fixture(scope="module")
+def prod(deploy: Deploy) -> Seen:
+    return deploy(name="prod", package="false", frontendUrl="https://booking.example.com", webAclArn=WEB_ACL)
+
+
+def types(seen: Seen) -> Counter[str]:
+    return Counter(resource.type.rpartition(":")[2] for resource in seen.deployment.resources)
+
+
+def protected(seen: Seen) -> set[tuple[str, str]]:
+    return {(r.type.rpartition(":")[2], r.name) for r in seen.deployment.resources if r.protect}
+
+
+def test_production_has_what_dev_has_and_a_key_and_a_web_acl_besides(dev: Seen, prod: Seen, stack: Seen) -> None:
+    assert types(dev) == types(stack)
+    assert types(prod) - types(dev) == {"Key": 1, "Alias": 1, "WebAclAssociation": 1}
+    assert types(dev) - types(prod) == {}
+    assert types(dev)["MetricAlarm"] == 42
+    assert {r["name"] for r in inputs(prod, "aws:dynamodb/table:Table").values()} == {
+        "booking-prod-payments",
+        "booking-prod-stripe-webhook-events",
+        "booking-prod-reservations",
+        "booking-prod-availability",
+    }
+
+
+def test_what_cannot_be_made_again_is_protected_in_production(dev: Seen, prod: Seen) -> None:
+    assert protected(prod) == STATEFUL
+    assert protected(dev) == set()
+    for seen, deletion, pool in ((prod, True, "ACTIVE"), (dev, False, "INACTIVE")):
+        tables = inputs(seen, "aws:dynamodb/table:Table").values()
+        assert {table["deletionProtectionEnabled"] for table in tables} == {deletion}
+        assert {table["pointInTimeRecovery"]["enabled"] for table in tables} == {True}
+        assert inputs(seen, "aws:cognito/userPool:UserPool")["guests"]["deletionProtection"] == pool
+
+
+def test_production_is_encrypted_with_its_own_key(dev: Seen, prod: Seen) -> None:
+    def keys(seen: Seen) -> list[Any]:
+        return [
+            *[t["serverSideEncryption"].get("kmsKeyArn") for t in inputs(seen, "aws:dynamodb/table:Table").values()],
+            *[t.get("kmsMasterKeyId") for t in inputs(seen, "aws:sns/topic:Topic").values()],
+            *[g.get("kmsKeyId") for g in inputs(seen, "aws:cloudwatch/logGroup:LogGroup").values()],
+            *[
+                machine.get("encryptionConfiguration", {}).get("kmsKeyId")
+                for machine in inputs(seen, "aws:sfn/stateMachine:StateMachine").values()
+            ],
+        ]
+
+    (key,) = set(keys(prod))
+    assert key.startswith("arn:aws:kms:eu-west-1:123456789012:key/")
+    assert len(keys(prod)) == 4 + 1 + 15 + 2
+    assert set(keys(dev)) == {None}
+    assert inputs(prod, "aws:kms/key:Key")["data"]["enableKeyRotation"] is True
+
+
+def test_the_key_may_be_used_by_the_services_that_need_it_and_by_every_role(prod: Seen) -> None:
+    policy = json.loads(inputs(prod, "aws:kms/key:Key")["data"]["policy"])
+    services = {s["Principal"]["Service"]: s for s in policy["Statement"] if "Service" in s["Principal"]}
+    assert services.keys() == {
+        "logs.eu-west-1.amazonaws.com",
+        "delivery.logs.amazonaws.com",
+        "cloudwatch.amazonaws.com",
+        "events.amazonaws.com",
+    }
+    assert all("Condition" in statement for statement in services.values())
+    for name, role in inputs(prod, "aws:iam/rolePolicy:RolePolicy").items():
+        using = [s for s in json.loads(role["policy"])["Statement"] if s["Action"][0].startswith("kms:")]
+        assert len(using) == (0 if name == "reconcile-payments-schedule" else 1)
+        for statement in using:
+            assert statement["Condition"]["StringEquals"]["kms:ViaService"] == [
+                "dynamodb.eu-west-1.amazonaws.com",
+                "sns.eu-west-1.amazonaws.com",
+                "states.eu-west-1.amazonaws.com",
+            ]
+
+
+def test_a_web_acl_stands_in_front_of_the_api_where_one_is_given(dev: Seen, prod: Seen) -> None:
+    (association,) = inputs(prod, "aws:wafv2/webAclAssociation:WebAclAssociation").values()
+    assert association["webAclArn"] == WEB_ACL
+    assert association["resourceArn"].startswith("arn:aws:apigateway:eu-west-1::/restapis/")
+    assert inputs(dev, "aws:wafv2/webAclAssociation:WebAclAssociation") == {}
+
+
+def test_each_route_has_its_limit(prod: Seen) -> None:
+    """D-19."""
+    limits = {
+        one["methodPath"]: (one["settings"]["throttlingRateLimit"], one["settings"]["throttlingBurstLimit"])
+        for one in inputs(prod, "aws:apigateway/methodSettings:MethodSettings").values()
+    }
+    assert limits == {
+        "*/*": (100, 200),
+        "payments/checkout-session/POST": (50, 100),
+        "payments/{id}/retry/POST": (50, 100),
+        "payments/{id}/cancel/POST": (10, 20),
+        "payments/{id}/refund/POST": (10, 20),
+        "payments/{id}/attempts/POST": (10, 20),
+        "payments/{id}/refunds/{refund_id}/resolution/POST": (10, 20),
+    }
+
+
+def test_only_the_front_end_may_read_answers_in_a_browser(prod: Seen) -> None:
+    for response in prod.deployment.openapi["x-amazon-apigateway-gateway-responses"].values():
+        origin = response["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"]
+        assert origin == "'https://booking.example.com'"
+    assert prod.deployment.environment["FRONTEND_URLS"] == "https://booking.example.com"
+
+
+def test_logs_are_kept_longer_in_production(dev: Seen, prod: Seen) -> None:
+    for seen, days in ((dev, 14), (prod, 90)):
+        groups = inputs(seen, "aws:cloudwatch/logGroup:LogGroup").values()
+        assert {group["retentionInDays"] for group in groups} == {days}
