@@ -71,6 +71,45 @@ def test_each_alarm_tells_the_operators_and_names_its_section_of_the_runbook(ala
     assert pages == PAGES
 
 
+def sections() -> tuple[set[str], set[str]]:
+    """Of the runbook: those of alarms, and those of what needs a person."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    alarms, _, people = text.partition("\n## Alarms\n")[2].partition("\n## Needs a person\n")
+    people = people.partition("\n## ")[0]
+    return set(re.findall(r"^### (\w+)$", alarms, re.MULTILINE)), set(re.findall(r"^### (\w+)$", people, re.MULTILINE))
+
+
+def test_every_alarm_has_its_section_of_the_runbook_and_every_section_its_alarm() -> None:
+    assert sections()[0] == PAGES.keys()
+
+
+def test_whatever_operators_are_told_begins_with_the_name_of_a_section() -> None:
+    """And each section is a name, a state that waits for a person, or an error that ends there."""
+    code = {path.name: path.read_text() for f in ("shared", "lambdas", "infra") for path in (ROOT / f).glob("*.py")}
+    machines = "".join(path.read_text() for path in (ROOT / "statemachines").glob("*.asl.json"))
+    told = set(re.findall(r'_tell\("(\w+)"', code["reconcile_payments.py"]))
+    told |= set(re.findall(r'f"(\w+): ', code["stripe_events.py"]))
+    told |= set(re.findall(r'"(\w+): <name>', code["events.py"]))
+    told |= set(re.findall(r"\{% '(\w+): refund '", machines))
+    told |= set(re.findall(r'"failure": "(\w+)"', machines))
+    alarms, people = sections()
+    assert told == {
+        "BookedElsewhere",
+        "CancelledMoneyKept",
+        "CaptureDisputed",
+        "DashboardRefundFailed",
+        "ExecutionDied",
+        "LatePayment",
+        "PaymentDisputed",
+        "PaymentGivenUp",
+        "RefundFailed",
+        "RefundGivenUp",
+        "UnknownVerdict",
+    }
+    assert told <= alarms | people
+    assert people - told == {"NeedsAttention", "AwaitOperator", "StripeRefused"}
+
+
 def test_our_metrics_are_watched_with_the_dimensions_that_they_are_sent_with(alarms: dict[str, Any]) -> None:
     known = counted()
     ours = [m for alarm in alarms.values() for m in watched(alarm) if m[0] == "BookingPayments"]
