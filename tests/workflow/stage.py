@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -163,9 +163,10 @@ class Stage:
             about = named[0] if named else ""
             token = _handled.set(text)
             try:
-                self.hooks.pop(("before", function, about), lambda: None)()
+                # What happens meanwhile is somebody else's doing: not under the function's role.
+                Context().run(self.hooks.pop(("before", function, about), lambda: None))
                 result = handler(event, context)
-                self.hooks.pop(("after", function, about), lambda: None)()
+                Context().run(self.hooks.pop(("after", function, about), lambda: None))
                 return result
             finally:
                 _handled.reset(token)
