@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from shared import domain, payments, store, workflow
 from shared.announcements import notify_operators
 from shared.contracts import StripeEvent
-from shared.errors import Transient
+from shared.errors import ApiError, Transient
 from shared.models import Payment, Refund, Reservation
 from shared.observability import bind, count, entry_point, logger
 from shared.settings import settings
@@ -263,6 +263,10 @@ def _undelivered(since: datetime, found: Found) -> None:
         except Transient as error:
             # Stripe goes on delivering it, and the next run comes across it again.
             logger.warning("not processed", stripe_event_id=event.id, error=type(error).__name__)
+            continue
+        except ApiError as error:
+            # No repeat makes it readable; those after it must not pay for that.
+            logger.error("not an event", stripe_event_id=event.id, error=error.error_code)
             continue
         if answer.processing_result == "success":
             found.note("undelivered_event", stripe_event_id=event.id)

@@ -21,7 +21,7 @@ from shared.observability import count, entry_point, logger
 from shared.secrets import refreshed, secret
 from shared.settings import settings
 from shared.signature import secrets_in, verified
-from shared.stripe_events import process
+from shared.stripe_events import process, unreadable
 
 
 @entry_point
@@ -66,7 +66,7 @@ def _body(event: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except ValueError as error:
-        raise _unreadable() from error
+        raise unreadable() from error
 
 
 def _header(event: Mapping[str, Any], name: str) -> str:
@@ -86,12 +86,8 @@ def _verify(body: bytes, header: str) -> None:
         )
 
 
-def _unreadable() -> ApiError:
-    return ApiError(400, "INVALID_PAYLOAD", "The body is not a Stripe event.", "Send the event as Stripe made it.")
-
-
 def _parsed(body: bytes) -> StripeEvent:
     try:
         return StripeEvent.model_validate(json.loads(body))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, ValidationError) as error:
-        raise _unreadable() from error
+        raise unreadable() from error

@@ -10,11 +10,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from pydantic import BaseModel, ValidationError
+
 from shared import store, workflow
 from shared.announcements import announce, notify_operators
 from shared.contracts import StripeDisputeObject, StripeEvent, StripeRefundObject, WebhookResponse
 from shared.domain import payment_id_of, refund_moves_on, unusable_refund_id
-from shared.errors import NotWaiting, StoreBusy, Transient
+from shared.errors import ApiError, NotWaiting, StoreBusy, Transient
 from shared.models import PENDING, Attempt, Dispute, Payment, Refund, iso
 from shared.observability import bind, count, logger
 
@@ -192,9 +194,24 @@ def _late(payment: Payment, pi: str) -> tuple[Result, str]:
     return "success", "the money is refunded"
 
 
+def _read[Object: BaseModel](model: type[Object], event: StripeEvent) -> Object:
+    """The event's object; what it holds stays out of the log. Raises ApiError where it is none of the kind."""
+    try:
+        return model.model_validate(event.object)
+    except ValidationError as error:
+        wrong = [".".join(map(str, entry["loc"])) for entry in error.errors(include_input=False)]
+        logger.error("unreadable event", fields=wrong)
+        raise unreadable() from None
+
+
+def unreadable() -> ApiError:
+    """What is answered to an event that is none, or whose object is not as Stripe describes it."""
+    return ApiError(400, "INVALID_PAYLOAD", "The body is not a Stripe event.", "Send the event as Stripe made it.")
+
+
 def _refund(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
     """Ours: make its execution look. Made in the dashboard: enter it."""
-    refund = StripeRefundObject.model_validate(event.object)
+    refund = _read(StripeRefundObject, event)
     refund_id = refund.metadata.get("refund_id")
     if refund_id is None:
         result = _dashboard_refund(refund, payment)
@@ -291,7 +308,7 @@ def _dispute(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
 
     They do so also where the entry is there already: whoever made it may have died before anybody was told.
     """
-    dispute = StripeDisputeObject.model_validate(event.object)
+    dispute = _read(StripeDisputeObject, event)
     now = datetime.now(UTC)
     before = payment.disputes.get(dispute.id)
     closes = event.type == DISPUTE_CLOSED
