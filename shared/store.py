@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Every other code is a defect of ours and is raised as it is.
 BUSY: frozenset[str] = frozenset(
     {
+        "InternalFailure",
         "InternalServerError",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",

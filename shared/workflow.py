@@ -23,6 +23,7 @@ type Signal = Literal["look", "retry", "cancel", "settled_elsewhere"]
 BUSY: frozenset[str] = frozenset(
     {
         "ExecutionLimitExceeded",
+        "InternalFailure",
         "InternalServerException",
         "KmsThrottlingException",
         "ServiceUnavailable",
