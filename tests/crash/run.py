@@ -50,7 +50,7 @@ class Result:
 def stage() -> Iterator[World]:
     """Long timers, nothing cached, and a reconciler at work."""
     later = (timedelta(hours=1), timedelta(days=1))
-    with world(checkoutWindowSeconds=100) as made, pytest.MonkeyPatch.context() as patch, every(2.0, made.reconcile):
+    with world(100) as made, pytest.MonkeyPatch.context() as patch, every(2.0, made.reconcile):
         patch.setattr("shared.secrets.MAX_AGE", 0)
         patch.setattr("lambdas.reconcile_payments.LOOK_AGAIN_AFTER", later)
         patch.setattr("shared.domain.OPENING_REPEATABLE", timedelta(minutes=4))

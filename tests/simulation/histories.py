@@ -6,7 +6,7 @@ seed that failed may need a few runs to fail again.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -17,7 +17,7 @@ import requests
 from local.stripe_standin import payments
 from local.stripe_standin.errors import StripeError
 from shared.workflow import generation_name
-from tests.simulation.world import WINDOW, Crash, Json, Mail, Moment, World
+from tests.simulation.world import Crash, Json, Mail, Moment, World, until
 
 VISA, CHALLENGED = "4242424242424242", "4000002500003155"
 DECLINED, NO_FUNDS = "4000000000000002", "4000000000009995"
@@ -69,6 +69,11 @@ AWS_OPERATIONS = (
     "events.PutEvents",
     "sns.Publish",
 )
+# Who makes these; anybody may make the others.
+CALLERS: Mapping[str, tuple[str | None, ...]] = {
+    "dynamodb.TransactWriteItems": ("confirm_reservation", "release_hold", "reserve_refund", None),
+    "lambda.Invoke": ("states",),
+}
 CONFLICTING = {"dynamodb.UpdateItem", "dynamodb.TransactWriteItems", "dynamodb.PutItem"}
 
 MAX_STOPS = 3  # as many successors as an execution gets
@@ -89,8 +94,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class History:
+    """`hold`: how long the dates are held, in checkout windows."""
+
     seed: int
-    hold_left: float
+    hold: float
     mail: Mail
     steps: tuple[Step, ...]
     answers: tuple[str, ...]
@@ -99,7 +106,7 @@ class History:
 
     def __str__(self) -> str:
         steps = "; ".join(map(str, self.steps))
-        return f"seed {self.seed}: hold {self.hold_left} s, webhooks {self.mail}, operators {self.answers}: {steps}"
+        return f"seed {self.seed}: hold {self.hold} windows, webhooks {self.mail}, operators {self.answers}: {steps}"
 
     def shorter(self) -> list["History"]:
         """Every history with one step less, and the same without its troubled mail."""
@@ -108,29 +115,27 @@ class History:
 
 
 def draw(seed: int) -> History:
+    """A story that leads somewhere, or none, with anything else in between."""
     rng = Random(seed)  # noqa: S311 - repeatable, not secret
     mail: Mail = rng.choices(("deliver", "late", "never", "duplicate", "reverse"), (5, 2, 2, 1, 1))[0]
-    steps: list[Step] = []
+    story = rng.choice(_STORIES)
+    steps = [_step(name, rng, meanwhile=meanwhile) for name, meanwhile in story(rng)]
     calm = rng.random() < 0.2
-    if not calm and rng.random() < 0.5:
-        steps += _trouble(rng)
-    if rng.random() < 0.95:
-        steps.append(Step(rng.choices(("pay_now", "double_click"), (5, 1))[0]))
-    stops = 0
-    for _ in range(rng.randint(1, 8)):
+    for _ in range(rng.randint(0, 5) if steps else rng.randint(2, 8)):
+        at = rng.randint(0, len(steps))
         name = rng.choices(tuple(_STEPS), tuple(_STEPS.values()))[0]
-        if name == "stop":
-            stops += 1
-            if stops > MAX_STOPS:
-                continue
-        if name == "trouble":
-            steps += [] if calm else _trouble(rng)
-            continue
-        pause = rng.choice((0.0, 0.0, 0.0, 0.1, 0.3))
-        steps.append(Step(name, _given(name, rng), rng.random() < 0.3, pause))
+        if name in _TROUBLES:
+            steps[at:at] = [] if calm else [_step(name, rng)]
+        else:
+            steps.insert(at, _step(name, rng, meanwhile=rng.random() < 0.3))
+    stops = [step for step in steps if step.name == "stop"]
+    for step in stops[MAX_STOPS:]:
+        steps.remove(step)
+    if "pay_now" not in {step.name for step in steps} and rng.random() < 0.9:
+        steps.insert(0, _step("pay_now", rng))
     return History(
         seed=seed,
-        hold_left=rng.choice((1.0, 3.5, 5.0, 6.5, 8.0)),
+        hold=rng.choice((2.2, 3.2)) if story in _LONG else rng.choices((0.5, 1.5, 2.2, 3.2), (1, 3, 3, 3))[0],
         mail=mail,
         steps=tuple(steps),
         answers=rng.choice(((), ("retry",), ("retry", "settled_elsewhere"), ("settled_elsewhere",))),
@@ -139,6 +144,60 @@ def draw(seed: int) -> History:
     )
 
 
+def _step(name: str, rng: Random, *, meanwhile: bool = False) -> Step:
+    return Step(name, _given(name, rng), meanwhile, rng.choice((0.0, 0.0, 0.0, 0.1, 0.3)))
+
+
+type Story = Callable[[Random], list[tuple[str, bool]]]
+
+
+def _anything(_: Random) -> list[tuple[str, bool]]:
+    return []
+
+
+def _refunded(rng: Random) -> list[tuple[str, bool]]:
+    """Paid, and then money is asked back, in several ways at once."""
+    ways = rng.choices(("refund", "goodwill", "dashboard_refund", "stop"), (4, 3, 1, 2), k=rng.randint(1, 4))
+    return [("pay_now", False), ("pay", False), ("rest", False), *((way, rng.random() < 0.6) for way in ways)]
+
+
+def _twice_paid(rng: Random) -> list[tuple[str, bool]]:
+    """A second session, and money in both."""
+    paying = [("pay", rng.random() < 0.5), ("old_tab", rng.random() < 0.5)]
+    rng.shuffle(paying)
+    ends = rng.choice(("expire_at_stripe", "window_passes"))
+    return [("pay_now", False), (ends, False), ("rest", False), ("retry", False), *paying]
+
+
+def _cancelled_while_paying(rng: Random) -> list[tuple[str, bool]]:
+    at_once = [("pay", True), (rng.choice(("cancel", "platform_cancels", "reprice", "lose_night")), True)]
+    rng.shuffle(at_once)
+    return [("pay_now", False), *at_once]
+
+
+def _paid_at_the_end(rng: Random) -> list[tuple[str, bool]]:
+    """While the window or the hold ends, or after it."""
+    first, last = rng.choice((("window_passes", "pay"), ("hold_passes", "pay"), ("hold_passes", "old_tab")))
+    return [("pay_now", False), (first, rng.random() < 0.5), (last, False)]
+
+
+def _used_up(rng: Random) -> list[tuple[str, bool]]:
+    again = [("expire_at_stripe", False), ("rest", False), (rng.choice(("retry", "pay_now")), False)]
+    return [("pay_now", False), *again, *again, *again, ("grant", False), ("retry", False), ("pay", False)]
+
+
+_STORIES: tuple[Story, ...] = (
+    _anything,
+    _anything,
+    _refunded,
+    _refunded,
+    _twice_paid,
+    _cancelled_while_paying,
+    _paid_at_the_end,
+    _used_up,
+)
+_LONG = {_twice_paid, _used_up}
+_TROUBLES = {"stripe_fails", "aws_fails", "crashes", "write_delayed"}
 _STEPS = {
     "pay": 14,
     "pay_now": 4,
@@ -161,7 +220,10 @@ _STEPS = {
     "grant": 1,
     "stranger": 1,
     "release_mail": 1,
-    "trouble": 8,
+    "stripe_fails": 5,
+    "aws_fails": 6,
+    "crashes": 6,
+    "write_delayed": 3,
 }
 
 
@@ -176,24 +238,18 @@ def _given(name: str, rng: Random) -> tuple[Any, ...]:
         case "goodwill" | "dashboard_refund":
             return (rng.choice((PRICE, PRICE // 2, 1_000)), rng.randrange(3))
         case "stop":
-            return (rng.choice(("payment", "payment", "refund")), rng.choice((0.0, 0.05, 0.2)))
+            return (rng.choice(("payment", "refund")), rng.choice((0.0, 0.05, 0.2)))
+        case "stripe_fails":
+            return (rng.choice(STRIPE_OPERATIONS), rng.choice(STRIPE_FAULTS), rng.choice((1, 2, 5)))
+        case "aws_fails":
+            operation = rng.choice(AWS_OPERATIONS)
+            faults = ["throttled", "internal_error", "unanswered"] + ["conflict"] * (2 * (operation in CONFLICTING))
+            caller = rng.choice(CALLERS.get(operation, ("states", *FUNCTIONS, None, None, None)))
+            return (operation, rng.choice(faults), rng.choice((1, 1, 3)), caller)
+        case "crashes":
+            return (rng.choice(FUNCTIONS), rng.randrange(5), rng.choice(("before", "after", "after")))
         case _:
             return ()
-
-
-def _trouble(rng: Random) -> list[Step]:
-    kind = rng.randrange(3)
-    if kind == 0:
-        return [Step("stripe_fails", (rng.choice(STRIPE_OPERATIONS), rng.choice(STRIPE_FAULTS), rng.choice((1, 2, 5))))]
-    if kind == 1:
-        operation = rng.choice(AWS_OPERATIONS)
-        faults = ["throttled", "internal_error", "unanswered"] + ["conflict"] * (2 * (operation in CONFLICTING))
-        caller = rng.choice(("states", *FUNCTIONS, None, None, None))
-        if operation == "lambda.Invoke":
-            caller = "states"
-        return [Step("aws_fails", (operation, rng.choice(faults), rng.choice((1, 1, 3)), caller))]
-    moment = rng.choice(("before", "after", "after"))
-    return [Step("crashes", (rng.choice(FUNCTIONS), rng.randrange(5), moment))]
 
 
 @dataclass
@@ -229,8 +285,9 @@ class Player:
 
     def play(self, pool: ThreadPoolExecutor) -> Played:
         played, history = self.played, self.played.history
-        made = self.world.reserve(history.hold_left)
-        played.hold_ends = time.time() + history.hold_left
+        hold = history.hold * self.world.window
+        made = self.world.reserve(hold)
+        played.hold_ends = time.time() + hold
         played.id, played.token, played.day = made["reservation_id"], made["guest_token"], made["check_in"]
         self.levers.mail = history.mail
         for step in history.steps:
@@ -388,8 +445,16 @@ class Player:
 
     # Time.
 
+    def rest(self) -> None:
+        """A moment in which the workflow may get to where it is going."""
+        until(self._arrived, self.world.window / 2)
+
+    def _arrived(self) -> bool:
+        payment = self.world.control.payment(self.played.id)
+        return payment["status"] != "pending" or payment.get("awaiting") == "retry"
+
     def window_passes(self) -> None:
-        time.sleep(WINDOW + 0.3)
+        time.sleep(self.world.window + 0.3)
 
     def hold_passes(self) -> None:
         time.sleep(max(0.0, self.played.hold_ends + 0.3 - time.time()))
@@ -444,6 +509,9 @@ class Player:
 
     def aws_fails(self, operation: str, kind: str, times: int, caller: str | None) -> None:
         self.levers.aws.add(operation, kind, times, caller)
+
+    def write_delayed(self) -> None:
+        self.levers.delayed += 1
 
     def crashes(self, function: str, call: int, moment: Moment) -> None:
         self.levers.crashes.append(Crash(function, call, moment))

@@ -133,6 +133,10 @@ def _ledger(seen: Seen) -> Iterator[str]:
             yield f"5: {counted} of {capture['amount']} refunded"
 
 
+def _lives(refund: Json) -> bool:
+    return refund["status"] in BACK
+
+
 def _refunds(seen: Seen) -> Iterator[str]:
     at_stripe = {refund["id"]: refund for refund in seen.refunds}
     for refund in seen.refunds:
@@ -145,6 +149,9 @@ def _refunds(seen: Seen) -> Iterator[str]:
         if newest and entry["status"] not in {refund["status"], "settled_elsewhere"}:
             yield f"10: {refund_id} is {entry['status']} here and {refund['status']} at Stripe"
     for refund_id, entry in seen.entries.items():
+        living = [one["id"] for one in seen.refunds if one["metadata"].get("refund_id") == refund_id and _lives(one)]
+        if len(living) > 1 or (living and entry["status"] == "failed"):
+            yield f"5: {refund_id} is {entry['status']}, and {living} live at Stripe"
         if entry["status"] == "succeeded" and at_stripe.get(entry["stripe_refund_id"], {}).get("status") != "succeeded":
             yield f"10: {refund_id} is shown as done, and is not"
         if entry["status"] in {"failed", "canceled"} and not seen.with_a_person(refund_id):

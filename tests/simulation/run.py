@@ -18,8 +18,8 @@ from tests.simulation.invariants import Look, Seen, broken, met
 from tests.simulation.world import World, every, world
 
 BATCH = 50  # histories on one stack
-AT_ONCE = 14  # of them at the same time
-DRAIN = 60.0  # seconds; only a batch in which something hangs waits so long
+AT_ONCE = 12  # of them at the same time
+DRAIN = 90.0  # seconds; only a batch in which something hangs waits so long
 LOOKS_AGAIN = 4.5  # seconds after its release a booking is looked at for the last time
 SHRINKING_ROUNDS = 4
 
@@ -49,14 +49,14 @@ class Batch:
     met: Counter[str]
 
 
-def batch(histories: Sequence[History], breaks: Breaks | None = None, at_once: int = AT_ONCE) -> Batch:
+def batch(histories: Sequence[History], breaks: Breaks | None = None) -> Batch:
     """Play them on a stack of their own; those after which an invariant did not hold, and what was met with."""
     with world() as stage:
         if breaks is not None:
             breaks(stage)
         # The schedule is every 15 minutes; two at the same time now and then.
         with every(1.5, stage.reconcile), every(2.3, stage.reconcile):
-            players = play(stage, histories, at_once)
+            players = play(stage, histories, AT_ONCE)
             for player in players:
                 player.calm()
             drained = _drain(stage, players)

@@ -29,9 +29,10 @@ import moto.stepfunctions.parser.asl.component.common.timeouts.timeout as timeou
 import moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function as waits
 import pytest
 import stripe
-from moto.core.botocore_stubber import BotocoreStubber
+from botocore.awsrequest import AWSResponse
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
-from local import engine
+from local import engine, faults
 from local.faults import AwsFaults
 from local.faults import Kind as AwsKind
 from local.stack import LocalStack
@@ -42,21 +43,21 @@ type Json = dict[str, Any]
 type Moment = Literal["before", "after"]
 type Mail = Literal["deliver", "late", "never", "duplicate", "reverse"]
 
-WINDOW = 2  # seconds that a session is offered
+WINDOW = 4  # seconds that a session is offered: enough for a busy machine to have it paid in time
 HOLD = 600  # seconds; each booking's is cut short by when its reservation was made
 CONFIG: Mapping[str, str | int] = {
-    "checkoutWindowSeconds": WINDOW,
     "holdSeconds": HOLD,
     "stripeRetrySeconds": 1,
     "throttleRate": 5000,
     "throttleBurst": 5000,
 }
+DELAY = 0.5  # seconds until a delayed write arrives
 PAUSES = 0.1  # what is left of the pauses between retries and of the waits for Stripe
 # A refund's settlement is looked at after a day, operators are told again after three: here after seconds.
 LONG_WAITS = {86_400: 4.0, 259_200: 12.0}
 
 SHORTENED: Mapping[str, Mapping[str, object]] = {
-    "lambdas.payments_api": {"PATIENCE": 2.5, "PAUSE": 0.15, "LOOK_PAUSE": 0.2},
+    "lambdas.payments_api": {"PATIENCE": 4.0, "PAUSE": 0.15, "LOOK_PAUSE": 0.2},
     "shared.stripe_events": {"PATIENCE": 1.0},
     "shared.store": {"LOOK_INTERVAL": timedelta(seconds=0.3)},
     "shared.domain": {"CHALLENGE_GRACE": timedelta(seconds=3), "OPENING_REPEATABLE": timedelta(seconds=2)},
@@ -108,7 +109,7 @@ class Crash:
 
 @dataclass
 class Levers:
-    """What goes wrong for one booking."""
+    """What goes wrong for one booking. `delayed`: so many writes of a task token get no answer and arrive too late."""
 
     aws: AwsFaults = field(default_factory=AwsFaults)
     stripe: Faults = field(default_factory=Faults)
@@ -116,9 +117,11 @@ class Levers:
     mail: Mail = "deliver"
     kept: list[str] = field(default_factory=list)
     runs: Counter[str] = field(default_factory=Counter)
+    delayed: int = 0
     disturbed: bool = False
 
     def calm(self) -> None:
+        self.delayed = 0
         self.aws.clear()
         self.stripe.clear()
         self.crashes.clear()
@@ -156,9 +159,11 @@ class _BookedAwsFaults(AwsFaults):
 class World:
     """The running stack; `violations` are invariants seen broken at the very moment, by booking."""
 
-    def __init__(self, stack: LocalStack, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, stack: LocalStack, patch: pytest.MonkeyPatch, window: int) -> None:
+        self.window = window
         self.stack, self.control, self.stripe = stack, stack.control, stack.stand_in
         self.levers: defaultdict[str, Levers] = defaultdict(Levers)
+        self.sequences: defaultdict[str, int] = defaultdict(int)
         self.published: defaultdict[str, set[str]] = defaultdict(set)
         self.violations: defaultdict[str, list[str]] = defaultdict(list)
         self.record: list[Invocation] | None = None
@@ -204,6 +209,8 @@ class World:
             about = found[0] if found else invocation.about if invocation else ""
             token = _requested_about.set(about)
             try:
+                if '":token"' in text and self.levers[about].delayed:
+                    return self._delay(about, text, lambda: call_aws(stubber, event_name, request, **kwargs))
                 with self._outside(operation):
                     self._watch_before(operation, about)
                     result = call_aws(stubber, event_name, request, **kwargs)
@@ -225,6 +232,22 @@ class World:
         patch.setattr(BotocoreStubber, "__call__", called_aws)
         patch.setattr(payments, "_ask", asked_stripe)
         patch.setattr(api, "app", remembered)
+
+    def _delay(self, about: str, text: str, call: Callable[[], Any]) -> Any:
+        """No answer to the caller, and the write is done when its repeat may have been."""
+        self.levers[about].delayed -= 1
+        self.levers[about].disturbed = True
+        machine = engine._task.machine
+
+        def arrive() -> None:
+            engine._task.machine = machine
+            self._watch_after("dynamodb.UpdateItem", about, text, call())
+
+        timer = threading.Timer(DELAY, arrive)
+        timer.daemon = True
+        timer.start()
+        status, headers, body = faults.answer("dynamodb.UpdateItem", "internal_error")
+        return AWSResponse("", status, headers, MockRawResponse(body))  # type: ignore[arg-type]
 
     @contextmanager
     def _outside(self, operation: str) -> Iterator[None]:
@@ -305,7 +328,15 @@ class World:
                 self.violations[about].append(f"3: released while {sorted(payable)} can be paid")
 
     def _watch_after(self, operation: str, about: str, text: str, result: Any) -> None:
-        if operation != "dynamodb.UpdateItem" or '":url"' not in text or result is None or result.status_code != 200:
+        if operation != "dynamodb.UpdateItem" or result is None or result.status_code != 200:
+            return
+        written = re.search(r'":sequence": *\{"N": *"(\d+)"', text)
+        if written is not None:
+            wait = f"{about} {re.findall(r'"#id": *"([^"]+)"', text)}"
+            if int(written[1]) < self.sequences[wait]:
+                self.violations[about].append("8: an older task token took the place of a newer one")
+            self.sequences[wait] = max(int(written[1]), self.sequences[wait])
+        if '":url"' not in text:
             return
         published = re.search(r'":session": *\{"S": *"(\w+)"', text)
         if published is None:
@@ -391,16 +422,16 @@ def _hasten(patch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def world(**config: str | int) -> Iterator[World]:
+def world(window: int = WINDOW) -> Iterator[World]:
     """A stack of its own, from here to the end of the block."""
     with ExitStack() as running:
         patch = running.enter_context(pytest.MonkeyPatch.context())
         with warnings.catch_warnings():
             # pulumi_aws complains of its own modules when they are first imported.
             warnings.simplefilter("ignore")
-            stack = running.enter_context(LocalStack(config={**CONFIG, **config}))
+            stack = running.enter_context(LocalStack(config={**CONFIG, "checkoutWindowSeconds": window}))
         _hasten(patch)
-        yield World(stack, patch)
+        yield World(stack, patch, window)
 
 
 @contextmanager
