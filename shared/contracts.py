@@ -9,7 +9,13 @@ from shared.models import Payment, RefundPolicy, RefundStatus, iso
 
 RESERVATION_ID = re.compile(r"[0-9A-Za-z_-]{1,60}")
 
+# Stripe's ids are shorter; ours are made of them (an execution's name is 80 characters at most).
+STRIPE_ID = re.compile(r"[0-9A-Za-z_]{1,64}")
+
 ReservationId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,60}$")]
+
+
+StripeId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_]{1,64}$")]
 
 
 class Contract(BaseModel):
@@ -305,13 +311,13 @@ class StripeEvent(BaseModel):
 
     @property
     def payment_intent(self) -> str | None:
-        """The PaymentIntent's id, whether the object is one or refers to one."""
+        """The PaymentIntent's id, whether the object is one or refers to one; None for what cannot be one."""
         of = (
             self.object.get("id")
             if self.object.get("object") == "payment_intent"
             else self.object.get("payment_intent")
         )
-        return of if isinstance(of, str) else None
+        return of if isinstance(of, str) and STRIPE_ID.fullmatch(of) else None
 
     @property
     def checkout_session(self) -> str | None:
@@ -319,15 +325,35 @@ class StripeEvent(BaseModel):
         return of if isinstance(of, str) else None
 
 
+class StripeDecline(BaseModel):
+    """Why a card was declined."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    decline_code: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class StripeDeclinedObject(BaseModel):
+    """The PaymentIntent in a `payment_intent.payment_failed` event."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    id: StripeId
+    latest_charge: StripeId | None = None
+    last_payment_error: StripeDecline | None = None
+
+
 class StripeRefundObject(BaseModel):
     """The Refund in a `refund.*` event; `amount` in cents."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    id: str
+    id: StripeId
     status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
     amount: int
-    payment_intent: str
+    payment_intent: StripeId
     failure_reason: str | None = None
     metadata: dict[str, str]
 
@@ -337,8 +363,8 @@ class StripeDisputeObject(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    id: str
+    id: StripeId
     status: str
     amount: int
-    payment_intent: str
+    payment_intent: StripeId
     reason: str | None = None

@@ -14,7 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from shared import store, workflow
 from shared.announcements import announce, notify_operators
-from shared.contracts import StripeDisputeObject, StripeEvent, StripeRefundObject, WebhookResponse
+from shared.contracts import (
+    StripeDecline,
+    StripeDeclinedObject,
+    StripeDisputeObject,
+    StripeEvent,
+    StripeRefundObject,
+    WebhookResponse,
+)
 from shared.domain import payment_id_of, refund_moves_on, unusable_refund_id
 from shared.errors import ApiError, NotWaiting, StoreBusy, Transient
 from shared.models import PENDING, Attempt, Dispute, Payment, Refund, iso
@@ -163,11 +170,11 @@ def _ended(payment: Payment, attempt: Attempt | None) -> tuple[Result, str]:
 
 def _declined(event: StripeEvent, payment: Payment, key: str) -> tuple[Result, str]:
     """Note the declined charge; the session stays open and the guest may go on trying."""
-    error = event.object.get("last_payment_error") or {}
-    code = str(error.get("decline_code") or error.get("code") or "declined")
-    message = str(error.get("message") or "The card was declined.")
-    charge = str(event.object.get("latest_charge") or event.object["id"])
-    store.record_decline(payment.payment_id, key, charge, code, message)
+    intent = _read(StripeDeclinedObject, event)
+    error = intent.last_payment_error or StripeDecline()
+    code = error.decline_code or error.code or "declined"
+    message = error.message or "The card was declined."
+    store.record_decline(payment.payment_id, key, intent.latest_charge or intent.id, code, message)
     count("Declines")
     return "success", "the decline is recorded"
 
