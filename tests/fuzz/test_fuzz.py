@@ -206,7 +206,7 @@ def test_spoilt_events_do_no_harm(target: Target, data: st.DataObject) -> None:
         assert answer.status in {400, 413}, (answer, answer.request)
 
 
-BAD: tuple[Any, ...] = (None, [], ["x"], {"a": 1}, "a.b", "\x00", 3, "", float("inf"), "pi_" + "x" * 300)
+BAD: tuple[Any, ...] = (None, ["x"], "a.b", "\x00", 3, "pi_" + "x" * 300)
 
 
 @pytest.mark.usefixtures("no_money_moves")
