@@ -537,9 +537,14 @@ def _serialize_items(self: Any, _: Any) -> Any:
     return 200, headers, dynamo_json_dump(result)
 
 
+_start_lock = threading.Lock()
+
+
 def _serialize_history(self: Any) -> str:
-    # The same for the events of an execution.
-    return json.dumps(self.stepfunction_backend.get_execution_history(self._get_param("executionArn")))
+    # The same for the events of an execution; asked for between its being listed and its start, moto fails.
+    with _start_lock:
+        history = self.stepfunction_backend.get_execution_history(self._get_param("executionArn"))
+    return json.dumps(history)
 
 
 # -------------------------------------------------------------------------------------- gap 7: aliases and versions
@@ -548,9 +553,6 @@ def _serialize_history(self: Any) -> str:
 def _machine(arn: str) -> str:
     """The state machine's own ARN, of that of a version or alias: `…:stateMachine:name[:qualifier]`."""
     return ":".join(arn.split(":")[:7])
-
-
-_start_lock = threading.Lock()
 
 
 def _start_execution(
