@@ -3,12 +3,13 @@
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo run test check lint format bench simulate package stripe-webhook permissions clean
+.PHONY: help demo run test test-real check lint format bench simulate package stripe-webhook permissions clean
 
 help:
 	@echo "make demo     the stories, told by the whole system on this machine"
 	@echo "make run      serve the system on http://127.0.0.1:8400"
 	@echo "make test     all tests"
+	@echo "make test-real  what needs parts of other registries: Stripe's, AWS's and JSONata's own; says what it could not get"
 	@echo "make check    format, lint, types, tests"
 	@echo "make bench    many bookings at once, with times and counts"
 	@echo "make simulate N=2000  so many random histories; SEED=n is the first"
@@ -25,6 +26,9 @@ run: $(READY)
 
 test: $(READY)
 	$(PYTHON) -m pytest
+
+test-real: $(READY)
+	$(PYTHON) -m pytest tests/real
 
 check: lint test
 
