@@ -9,7 +9,7 @@ conditional writes, a signal only causes a look.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -87,14 +87,38 @@ def _everything(found: Found) -> None:
 
 def _execution_died(detail: dict[str, Any], found: Found) -> None:
     """Start the successor at once. Without the input in the event (it was too large), the schedule does it."""
-    payment_id = json.loads(detail.get("input") or "{}").get("payment_id")
-    if not isinstance(payment_id, str):
-        return
-    found.each([payment_id], lambda of: _pending(of, found))
-    found.each([payment_id], lambda of: _refunding(of, found))
+    given = json.loads(detail.get("input") or "{}")
+    if isinstance(given.get("payment_id"), str):
+        found.each([given], lambda of: (_refund_died if "refund_id" in of else _payment_died)(of, found))
 
 
 # Payments.
+
+
+def _payment_died(given: dict[str, Any], found: Found) -> None:
+    """Also where nothing was written yet, or nothing was left but to announce how it ended."""
+    payment_id = given["payment_id"]
+    payment = store.read_payment(payment_id)
+    if payment is None:
+        reservation = store.read_reservation(given["reservation_id"])
+        if reservation is None:
+            return
+        urls = {name: given[name] for name in ("success_url", "cancel_url")}
+        hold = timedelta(seconds=settings().hold_seconds)
+        store.create_payment(domain.new_payment(reservation, hold=hold, now=datetime.now(UTC), **urls))
+        _pending(payment_id, found)
+    elif payment.status == "pending":
+        _pending(payment_id, found)
+    else:
+        bind(payment_id=payment_id, reservation_id=payment.reservation_id)
+        execution = _execution_of(payment)
+        if not execution.runs and execution.status not in {"MISSING", "SUCCEEDED"}:
+            _succeed(payment, execution.status, found)
+
+
+def _execution_of(payment: Payment) -> workflow.Execution:
+    """The booking's newest execution."""
+    return workflow.payment_execution(workflow.generation_name(payment.reservation_id, payment.execution_generation))
 
 
 def _pending(payment_id: str, found: Found) -> None:
@@ -102,9 +126,7 @@ def _pending(payment_id: str, found: Found) -> None:
     if payment is None or payment.status != "pending":
         return
     bind(payment_id=payment_id, reservation_id=payment.reservation_id)
-    execution = workflow.payment_execution(
-        workflow.generation_name(payment.reservation_id, payment.execution_generation)
-    )
+    execution = _execution_of(payment)
     if execution.runs:
         if _overdue(payment, datetime.now(UTC)) and payment.task_token:
             workflow.signal(payment.task_token, "look")
@@ -220,26 +242,44 @@ def _refunding(payment_id: str, found: Found) -> None:
             _unsettled(payment, refund_id, entry, found)
 
 
+def _refund_died(given: dict[str, Any], found: Found) -> None:
+    """Also where nothing was entered yet, or nothing was left but to announce that the money is back."""
+    payment = store.read_payment(given["payment_id"])
+    if payment is None:
+        return
+    bind(payment_id=payment.payment_id, reservation_id=payment.reservation_id)
+    refund_id = given["refund_id"]
+    entry = payment.refunds.get(refund_id)
+    taken_back = entry is not None and entry.status == "succeeded" and "failed_stripe_refund_id" in given
+    if entry is None or (taken_back and given["failed_stripe_refund_id"] == entry.stripe_refund_id):
+        _next_execution(payment, refund_id, given, found)
+    else:
+        _unsettled(payment, refund_id, entry, found)
+
+
 def _unsettled(payment: Payment, refund_id: str, entry: Refund, found: Found) -> None:
     """A refund that has not settled has an execution that runs; else it gets the next one."""
-    if workflow.refund_execution(f"failed-{entry.stripe_refund_id}").runs:
-        return
+    order = _order(payment, refund_id, entry.kind, entry.payment_intent, entry.requested_by or "workflow")
+    order |= {"amount": entry.amount} | ({} if entry.policy is None else {"policy": entry.policy})
+    if entry.status == "failed":
+        order = {
+            "refund_id": refund_id,
+            "reservation_id": payment.reservation_id,
+            "payment_id": payment.payment_id,
+            "failed_stripe_refund_id": entry.stripe_refund_id or "",
+            "failure_reason": entry.failure_reason or "unknown",
+        }
+    if not workflow.refund_execution(f"failed-{entry.stripe_refund_id}").runs:
+        _next_execution(payment, refund_id, order, found)
+
+
+def _next_execution(payment: Payment, refund_id: str, order: Mapping[str, str | int], found: Found) -> None:
     for generation in range(MAX_GENERATIONS + 1):
         name = workflow.generation_name(refund_id, generation)
         execution = workflow.refund_execution(name)
         if execution.runs:
             return
         if execution == workflow.MISSING:
-            order = _order(payment, refund_id, entry.kind, entry.payment_intent, entry.requested_by or "workflow")
-            order |= {"amount": entry.amount} | ({} if entry.policy is None else {"policy": entry.policy})
-            if entry.status == "failed":
-                order = {
-                    "refund_id": refund_id,
-                    "reservation_id": payment.reservation_id,
-                    "payment_id": payment.payment_id,
-                    "failed_stripe_refund_id": entry.stripe_refund_id or "",
-                    "failure_reason": entry.failure_reason or "unknown",
-                }
             workflow.start_refund(name, order)
             found.note("refund_successor", payment_id=payment.payment_id, refund_id=refund_id)
             return

@@ -26,13 +26,17 @@ import boto3
 import botocore.retries.standard as botocore_retries
 import moto.stepfunctions.parser.asl.component.common.retry.retrier_decl as retrier
 import moto.stepfunctions.parser.asl.component.common.timeouts.timeout as timeouts
+import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service as tasks
+import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback as callbacks
 import moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function as waits
 import pytest
 import stripe
 from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 
 from local import engine, faults
+from local.control import Workflow
 from local.faults import AwsFaults
 from local.faults import Kind as AwsKind
 from local.stack import LocalStack
@@ -81,6 +85,9 @@ class Invocation:
     run: int = 0
     calls: list[str] = field(default_factory=list)
     died_at: str | None = None
+    # Of one that is about many bookings, what it does about each; and which it has called about last.
+    parts: dict[str, "Invocation"] = field(default_factory=dict)
+    lately: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,22 @@ class Crash:
         )
 
 
+@dataclass(frozen=True)
+class Stop:
+    """A booking's execution is stopped in a state, the first time that it gets there.
+
+    `entered`: before the state does anything. `asking`: what the state asks for is done after the stop, beside the
+    successor. `waiting`: with the task token stored. `answered`: the state's work is done, and nobody hears of it.
+    """
+
+    workflow: Workflow
+    state: str
+    moment: Literal["entered", "asking", "waiting", "answered"]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} stopped in {self.state}, {self.moment}"
+
+
 @dataclass
 class Levers:
     """What goes wrong for one booking. `delayed`: so many writes of a task token get no answer and arrive too late."""
@@ -114,6 +137,7 @@ class Levers:
     aws: AwsFaults = field(default_factory=AwsFaults)
     stripe: Faults = field(default_factory=Faults)
     crashes: list[Crash] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
     mail: Mail = "deliver"
     kept: list[str] = field(default_factory=list)
     runs: Counter[str] = field(default_factory=Counter)
@@ -130,6 +154,8 @@ class Levers:
 _asked_about: ContextVar[str] = ContextVar("_asked_about", default="")
 _requested_about: ContextVar[str] = ContextVar("_requested_about", default="")
 _invocation: ContextVar[Invocation | None] = ContextVar("_invocation", default=None)
+# What the interpreter knows of the execution whose task this thread runs.
+_running_task: ContextVar[Json | None] = ContextVar("_running_task", default=None)
 
 
 class _BookedStripeFaults(Faults):
@@ -171,12 +197,13 @@ class World:
         self.states = boto3.client("stepfunctions", region_name=engine.REGION)
         self.stripe.refund_delay_seconds = 0.4
         self._patch = patch
+        patch.setattr(self.stripe, "faults", _BookedStripeFaults(self.levers))
+        patch.setattr(engine, "aws_faults", _BookedAwsFaults(self.levers))
         self._put_in()
+        self._watch_states()
 
     def _put_in(self) -> None:
         patch = self._patch
-        patch.setattr(self.stripe, "faults", _BookedStripeFaults(self.levers))
-        patch.setattr(engine, "aws_faults", _BookedAwsFaults(self.levers))
         send: Callable[[Json], Future[None]] = self.stripe.webhooks.send
         run, call_aws = engine._run_handler, BotocoreStubber.__call__
         payments = importlib.import_module("shared.payments")
@@ -207,6 +234,8 @@ class World:
             found = RESERVATION.search(text)
             invocation = _invocation.get()
             about = found[0] if found else invocation.about if invocation else ""
+            if invocation is None:
+                self._stop(_running_task.get(), "asking")
             token = _requested_about.set(about)
             try:
                 if '":token"' in text and self.levers[about].delayed:
@@ -233,6 +262,48 @@ class World:
         patch.setattr(payments, "_ask", asked_stripe)
         patch.setattr(api, "app", remembered)
 
+    def _watch_states(self) -> None:
+        enter = CommonStateField._eval_state_input
+        run_task = tasks.StateTaskService._eval_execution
+        wait = callbacks.StateTaskServiceCallback._wait_for_task_token_timeout
+
+        def entered(state: Any, env: Any) -> None:
+            self._stop(env.states.context_object.context_object_data, "entered")
+            enter(state, env)
+
+        def ran_task(task: Any, env: Any) -> None:
+            context = env.states.context_object.context_object_data
+            token = _running_task.set(context)
+            try:
+                run_task(task, env)
+            finally:
+                _running_task.reset(token)
+            self._stop(context, "answered")
+
+        def waited(task: Any, timeout_seconds: int, callback_endpoint: Any) -> Any:
+            self._stop(_running_task.get(), "waiting")
+            return wait(task, timeout_seconds, callback_endpoint)
+
+        self._patch.setattr(CommonStateField, "_eval_state_input", entered)
+        self._patch.setattr(tasks.StateTaskService, "_eval_execution", ran_task)
+        self._patch.setattr(callbacks.StateTaskServiceCallback, "_wait_for_task_token_timeout", waited)
+
+    def _stop(self, context: Json | None, moment: str) -> None:
+        """Stop the execution if that is to happen in this state at this moment."""
+        if context is None:
+            return
+        execution = context["Execution"]
+        stops = self.levers[execution["Input"]["reservation_id"]].stops
+        workflow = "refund" if "refund_id" in execution["Input"] else "payment"
+        for stop in stops:
+            if (stop.workflow, stop.state, stop.moment) == (workflow, context["State"]["Name"], moment):
+                stops.remove(stop)
+                token = _running_task.set(None)
+                try:
+                    self.states.stop_execution(executionArn=execution["Id"])
+                finally:
+                    _running_task.reset(token)
+
     def _delay(self, about: str, text: str, call: Callable[[], Any]) -> Any:
         """No answer to the caller, and the write is done when its repeat may have been."""
         self.levers[about].delayed -= 1
@@ -252,7 +323,8 @@ class World:
     @contextmanager
     def _outside(self, operation: str) -> Iterator[None]:
         """A call of the running function to the outside: here its process may die."""
-        invocation = _invocation.get()
+        whole = _invocation.get()
+        invocation = None if whole is None else self._part(whole)
         if invocation is None or invocation.died_at is not None:
             yield
             return
@@ -265,6 +337,19 @@ class World:
             self._die(invocation, number, "after")
             raise
         self._die(invocation, number, "after")
+
+    def _part(self, whole: Invocation) -> Invocation:
+        """The run of a function for one booking, of one that goes through many."""
+        whole.lately = _requested_about.get() or whole.lately
+        if whole.about or not whole.lately:
+            return whole
+        if whole.lately not in whole.parts:
+            runs = self.levers[whole.lately].runs
+            part = whole.parts[whole.lately] = Invocation(whole.function, whole.lately, runs[whole.function])
+            runs[whole.function] += 1
+            if self.record is not None:
+                self.record.append(part)
+        return whole.parts[whole.lately]
 
     def _die(self, invocation: Invocation, number: int, moment: Moment) -> None:
         levers = self.levers[invocation.about]
