@@ -1,6 +1,5 @@
 """Executions that died, holds nobody paid, webhooks that never come: the reconciler over HTTP."""
 
-import time
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -26,10 +25,10 @@ def test_a_stopped_execution_has_a_successor_in_which_the_same_session_is_paid(c
     session = booking.session()
     assert client.local("POST", f"executions/{booking.id}/stop") == {"status": "ABORTED"}
     successor = f"{booking.id}-r1"
-    until(lambda: waits_in(booking, successor, "AwaitPayment"), lambda: "the successor", 5)
+    until(lambda: waits_in(booking, successor, "AwaitPayment"), lambda: "the successor")
     assert booking.session_again()["checkout_url"] == session["checkout_url"]
     assert booking.pay(session, VISA) == 303
-    until(lambda: booking.reservation["status"] == "confirmed", lambda: "a confirmed booking", 5)
+    until(lambda: booking.reservation["status"] == "confirmed", lambda: "a confirmed booking")
     shown = booking.execution
     assert shown["status"] == "ABORTED"
     assert shown["successor"]["name"] == successor
@@ -53,7 +52,7 @@ def test_a_hold_whose_guest_never_pressed_pay_now_is_released_by_the_reconciler(
         ExpressionAttributeValues={":then": {"S": (datetime.now(UTC) - timedelta(minutes=1)).isoformat()}},
     )
     assert client.local("POST", "reconcile")["hold_without_payment"] == 1
-    until(lambda: booking.reservation["status"] == "expired", lambda: "the release", 5)
+    until(lambda: booking.reservation["status"] == "expired", lambda: "the release")
     assert booking.dates == {"available"}
     assert client.local("POST", "reconcile").get("hold_without_payment", 0) == 0
 
@@ -61,7 +60,5 @@ def test_a_hold_whose_guest_never_pressed_pay_now_is_released_by_the_reconciler(
 def test_with_webhooks_dropped_for_good_a_paid_booking_is_confirmed_all_the_same(client: Client) -> None:
     client.local("POST", "stripe/webhooks", mode="drop")
     booking = client.booking()
-    began = time.monotonic()
     assert booking.pay(booking.session()) == 303
-    until(lambda: booking.reservation["status"] == "confirmed", lambda: "a confirmed booking", 10)
-    assert time.monotonic() - began < 10
+    until(lambda: booking.reservation["status"] == "confirmed", lambda: "a confirmed booking")

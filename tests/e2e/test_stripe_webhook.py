@@ -37,7 +37,7 @@ def endpoints(client: Client) -> list[dict[str, Any]]:
 def pays(client: Client) -> None:
     booking = client.booking()
     assert booking.pay(booking.session()) == 303
-    until(lambda: booking.reservation["status"] == "confirmed", lambda: "a confirmed booking", 10)
+    until(lambda: booking.reservation["status"] == "confirmed", lambda: "a confirmed booking")
 
 
 def test_an_endpoint_that_is_right_stays_and_one_with_other_events_is_mended(

