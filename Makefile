@@ -3,7 +3,8 @@
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo run test test-real check lint format bench simulate package stripe-webhook permissions clean
+.PHONY: help demo run test test-real check lint format bench simulate package import-times stripe-webhook permissions docs \
+	clean
 
 help:
 	@echo "make demo     the stories, told by the whole system on this machine"
@@ -14,8 +15,10 @@ help:
 	@echo "make bench    many bookings at once, with times and counts"
 	@echo "make simulate N=2000  so many random histories; SEED=n is the first"
 	@echo "make package  what Lambda is sent, into build/"
+	@echo "make import-times  what a cold start of each function imports, in ms and MB"
 	@echo "make stripe-webhook STACK=dev  make or mend the endpoint at Stripe; REPLACE=1 rotates its secret"
 	@echo "make permissions  what every role may do and why, into docs/permissions.md"
+	@echo "make docs     the diagrams and the OpenAPI document, from the code"
 	@echo "make format   format and mend what the linter can"
 
 demo: $(READY)
@@ -50,11 +53,18 @@ simulate: $(READY)
 package: $(READY)
 	$(PYTHON) -m infra.packaging
 
+import-times: $(READY)
+	$(PYTHON) -m infra.import_times
+
 stripe-webhook: $(READY)
 	$(PYTHON) -m infra.stripe_webhook $(or $(STACK),$(error give STACK=, as in pulumi stack ls)) $(if $(REPLACE),--replace)
 
 permissions: $(READY)
 	WRITE_REPORT=1 $(PYTHON) -m pytest tests/permissions
+
+docs: $(READY)
+	$(PYTHON) -m statemachines.diagrams
+	$(PYTHON) -m infra.openapi
 
 clean:
 	rm -rf .venv .uv build

@@ -17,9 +17,8 @@ import pulumi
 
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
 
-# The only part of botocore's 20 MB of service models that is shipped: what shared/ calls, and xray, which the tracer
-# asks for its sampling rules.
-AWS_SERVICES = {"dynamodb", "events", "sns", "ssm", "stepfunctions", "xray"}
+# The only part of botocore's 20 MB of service models that is shipped: what shared/ calls.
+AWS_SERVICES = {"dynamodb", "events", "sns", "ssm", "stepfunctions"}
 
 _ROOT = Path(__file__).parent.parent
 _BUILD = _ROOT / "build"

@@ -253,8 +253,6 @@ def _environment(resources: list[Resource]) -> dict[str, str]:
         "AWS_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
-        "POWERTOOLS_TRACE_DISABLED": "1",
-        "AWS_XRAY_SDK_ENABLED": "false",
     }
     for resource in resources:
         if resource.type == "aws:lambda/function:Function":

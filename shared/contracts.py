@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.models import Payment, RefundPolicy, RefundStatus, iso
+from shared.models import AttemptStatus, Payment, PaymentStatus, RefundKind, RefundPolicy, RefundStatus, iso
 
 RESERVATION_ID = re.compile(r"[0-9A-Za-z_-]{1,60}")
 
@@ -204,7 +204,7 @@ class CheckoutSessionResponse(Contract):
 
 class AttemptStatusResponse(Contract):
     number: int
-    status: str
+    status: AttemptStatus
     opened_at: str
     closed_at: str | None = None
     declines: int
@@ -214,8 +214,8 @@ class AttemptStatusResponse(Contract):
 
 class RefundStatusResponse(Contract):
     refund_id: str
-    kind: str
-    status: str
+    kind: RefundKind
+    status: RefundStatus
     amount: int
     reason: str | None = None
     created_at: str
@@ -227,7 +227,7 @@ class PaymentStatusResponse(Contract):
 
     reservation_id: str
     payment_id: str
-    status: str
+    status: PaymentStatus
     amount: int
     currency: Literal["EUR"]
     has_completed_payment: bool
@@ -251,7 +251,7 @@ class RefundResponse(Contract):
     refund_id: str
     stripe_refund_id: str | None = None
     amount: int
-    status: str
+    status: RefundStatus
     refund_policy: RefundPolicy
     original_amount: int
     refunded_at: str | None = None

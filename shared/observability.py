@@ -1,25 +1,24 @@
-"""Logs, metrics and traces, the same for every function.
+"""Logs and metrics, the same for every function.
 
-Keys are bound per invocation and per thread: on the local stack many invocations share a process.
+Keys are bound per invocation and per thread: on the local stack many invocations share a process. Traces are made
+by API Gateway, Lambda and Step Functions themselves (docs/decisions.md).
 """
 
 import functools
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer, single_metric
+from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger(use_rfc3339=True, utc=True)
-# Responses and exceptions stay out of the traces: they may hold what only the owner of a booking may read.
-tracer = Tracer(auto_patch=False)
 
 type Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
 
 def entry_point(handler: Handler) -> Handler:
-    """Bind the invocation's ids to every log line, trace it, and log a failure once with its class.
+    """Bind the invocation's ids to every log line, and log a failure once with its class.
 
     State handlers get the ids in their input (`reservation_id`, `execution`), HTTP handlers the gateway's request id,
     which is the correlation id.
@@ -44,8 +43,7 @@ def entry_point(handler: Handler) -> Handler:
         finally:
             logger.thread_safe_clear_keys()
 
-    traced: Handler = tracer.capture_lambda_handler(observed, capture_response=False, capture_error=False)
-    return traced
+    return observed
 
 
 def bind(**keys: object) -> None:

@@ -42,7 +42,7 @@ def mermaid(definition: dict[str, Any]) -> str:
 
 def page() -> str:
     """The whole page: for each workflow the diagram and what its states are for."""
-    parts = ["# Diagrams", "Drawn from `statemachines/*.asl.json` by `python -m statemachines.diagrams`."]
+    parts = ["# Diagrams", "Drawn from `statemachines/*.asl.json` by `make docs`."]
     for name in ("payment", "refund"):
         definition = json.loads((HERE / f"{name}.asl.json").read_text())
         rows = "\n".join(f"| {state} | {of['Comment']} |" for state, of in definition["States"].items())

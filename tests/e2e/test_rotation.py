@@ -1,0 +1,130 @@
+"""The signing secret and the API key are rolled while guests pay: nothing restarts, and no event is lost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.stripe_webhook import set_up
+from local import settings
+from shared import secrets
+from tests.e2e.conftest import Booking, Client, until
+
+EVENTS = 100
+
+
+@pytest.fixture(autouse=True)
+def warm(client: Client) -> None:
+    """Functions that have read both secrets some time ago."""
+    paid(client)
+    secrets._refreshed.clear()
+
+
+def paid(client: Client) -> Booking:
+    booking = client.booking()
+    assert booking.pay(booking.session()) == 303
+    confirmed(booking)
+    return booking
+
+
+def confirmed(booking: Booking) -> None:
+    until(lambda: booking.reservation["status"] == "confirmed", lambda: f"confirmation; {booking.execution}", 30)
+
+
+def store(client: Client, output: str, value: str) -> None:
+    boto3.client("ssm", region_name="eu-west-1").put_parameter(
+        Name=client.stack.outputs[output], Value=value, Type="SecureString", Overwrite=True
+    )
+
+
+def by_overlap(client: Client) -> dict[int, Callable[[], None]]:
+    """The steps of docs/operations.md, each after so many events."""
+    old, new = settings.WEBHOOK_SECRET, "whsec_rolled"
+    webhooks = client.stack.stand_in.webhooks
+
+    def signed_with(*secrets: str) -> None:
+        client.stack.stand_in.webhook_secrets = list(secrets)
+
+    def stored_alone() -> None:
+        assert webhooks.wait_until_idle(60)  # the overlap is over, and what was signed before has long arrived
+        store(client, "webhookSecretParameter", new)
+
+    return {
+        20: lambda: signed_with(new, old),
+        40: lambda: store(client, "webhookSecretParameter", f"{new},{old}"),
+        60: lambda: signed_with(new),
+        80: stored_alone,
+    }
+
+
+def by_command(client: Client) -> dict[int, Callable[[], None]]:
+    """`make stripe-webhook REPLACE=1`; what the old endpoint had not delivered is the reconciler's."""
+
+    def replace() -> None:
+        outputs = {**client.stack.outputs, "webhookUrl": f"{client.url}/api/webhooks/stripe"}
+        set_up(outputs, replace=True, api_base=f"{client.url}/stripe")
+
+    def reconcile() -> None:
+        assert client.stack.stand_in.webhooks.wait_until_idle(60)
+        client.local("POST", "reconcile")
+
+    return {50: replace, EVENTS: reconcile}
+
+
+@pytest.mark.parametrize("roll", [by_overlap, by_command])
+def test_of_100_events_during_the_roll_of_the_signing_secret_none_is_lost(
+    client: Client, roll: Callable[[Client], dict[int, Callable[[], None]]]
+) -> None:
+    """D-27."""
+    booking = client.booking()
+    booking.session()
+    stand_in, steps = client.stack.stand_in, roll(client)
+    charges = {f"ch_{number}" for number in range(EVENTS)}
+    for number in range(EVENTS + 1):
+        if number in steps:
+            steps[number]()
+        if number < EVENTS:
+            with stand_in.current():
+                stand_in.emit("payment_intent.payment_failed", declined(booking, f"ch_{number}"))
+
+    def noted() -> set[str]:
+        return set(booking.payment["attempts"]["1"]["declines"])
+
+    until(lambda: noted() == charges, lambda: f"{charges - noted()}", 60)
+
+
+def declined(booking: Booking, charge: str) -> dict[str, Any]:
+    return {
+        "object": "payment_intent",
+        "id": "pi_declined",
+        "latest_charge": charge,
+        "last_payment_error": {"decline_code": "generic_decline"},
+        "metadata": {"reservation_id": booking.id, "payment_id": f"PAY-{booking.id}", "attempt": "1"},
+    }
+
+
+def test_the_api_key_is_rolled_without_a_restart(client: Client) -> None:
+    """D-27: a guest is on the pay page when the old key expires; the next one and a refund know only the new key."""
+    old, new = settings.STRIPE_API_KEY, "sk_test_rolled"
+    stand_in = client.stack.stand_in
+    meanwhile = client.booking()
+    session = meanwhile.session()
+    stand_in.api_keys = {old, new}
+    store(client, "secretKeyParameter", new)
+    assert meanwhile.pay(session) == 303
+    confirmed(meanwhile)
+    waiting = client.booking()
+    session = waiting.session()
+    stand_in.api_keys = {new}
+    assert waiting.pay(session) == 303
+    confirmed(waiting)
+    refund = client.api("POST", f"payments/{paid(client).id}/refund", None, headers=operator(client))
+    assert refund.status_code in {200, 202}, refund.text
+    refused = [request for request in stand_in.requests if request.status == 401]
+    assert refused
+
+
+def operator(client: Client) -> dict[str, str]:
+    token = client.local("POST", "tokens", customer_id="CUST-operator", groups=["operators"])["token"]
+    return {"Authorization": f"Bearer {token}"}
