@@ -3,8 +3,8 @@
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo run test test-real check lint format bench simulate package import-times stripe-webhook permissions docs \
-	clean
+.PHONY: help demo run test test-real check lint format bench simulate fuzz crashes package import-times \
+	stripe-webhook permissions docs clean
 
 help:
 	@echo "make demo     the stories, told by the whole system on this machine"
@@ -14,6 +14,8 @@ help:
 	@echo "make check    format, lint, types, tests"
 	@echo "make bench    many bookings at once, with times and counts"
 	@echo "make simulate N=2000  so many random histories; SEED=n is the first"
+	@echo "make fuzz N=5000  so many requests that nobody should send"
+	@echo "make crashes  every function dies at each call, every execution is stopped in each state; docs/crashes.md"
 	@echo "make package  what Lambda is sent, into build/"
 	@echo "make import-times  what a cold start of each function imports, in ms and MB"
 	@echo "make stripe-webhook STACK=dev  make or mend the endpoint at Stripe; REPLACE=1 rotates its secret"
@@ -46,6 +48,13 @@ format: $(READY)
 
 bench: $(READY)
 	$(PYTHON) -m local.bench
+
+fuzz: $(READY)
+	FUZZ_EXAMPLES=$(or $(N),5000) $(PYTHON) -m pytest -s tests/fuzz
+
+crashes: $(READY)
+	$(PYTHON) -W ignore -m tests.crash.run --write
+	$(PYTHON) -W ignore -m tests.crash.stops
 
 simulate: $(READY)
 	$(PYTHON) -W ignore -m tests.simulation.run --histories $(or $(N),2000) --seed $(or $(SEED),1)

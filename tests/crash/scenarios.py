@@ -77,7 +77,7 @@ class Actor(Player):
 
     def pays(self, card: str = VISA) -> None:
         self.opens()
-        self.pay(card, passes=True)
+        self.pay(card)
 
     def changes(self, table: str, key: str, value: str, name: str, ago: timedelta) -> None:
         """Put a time of the item back to so long ago."""
@@ -164,7 +164,7 @@ def paid(actor: Actor) -> None:
 def declined_then_paid(actor: Actor) -> None:
     actor.pays("4000000000000002")
     actor.waits(lambda: any(attempt["declines"] for attempt in actor.item["attempts"].values()), "the decline")
-    actor.pay(VISA, passes=True)
+    actor.pay(VISA)
     actor.is_("completed")
 
 
@@ -173,7 +173,7 @@ def expired_then_retried_then_paid(actor: Actor) -> None:
     actor.expire_at_stripe()
     actor.awaits("retry")
     actor.opens(actor.retry, sessions=2)
-    actor.pay(VISA, passes=True)
+    actor.pay(VISA)
     actor.is_("completed")
 
 
@@ -202,7 +202,7 @@ def key_used_up_then_paid(actor: Actor) -> None:
 def cancel_beats_the_payment(actor: Actor) -> None:
     actor.opens()
     actor.levers.mail = "never"
-    actor.pay(VISA, passes=True)
+    actor.pay(VISA)
     actor.cancel()
     actor.is_("expired")
     actor.refunded("succeeded")
@@ -288,7 +288,7 @@ def execution_stopped(actor: Actor) -> None:
     actor.waits(
         lambda: actor.world.control.execution(f"{actor.played.id}-r1").waiting_in == "AwaitPayment", "it to wait"
     )
-    actor.pay(VISA, passes=True)
+    actor.pay(VISA)
     actor.is_("completed")
 
 
@@ -298,14 +298,14 @@ def granted_and_priced_out(actor: Actor) -> None:
     actor.grant()
     actor.reprice(PRICE + 100)
     actor.opens(sessions=2)
-    actor.pay(VISA, passes=True)
+    actor.pay(VISA)
     actor.is_("completed")
 
 
 def stripe_silent_then_paid(actor: Actor) -> None:
     actor.opens()
     actor.stripe_fails("checkout.sessions.retrieve", "rate_limit", 1_000)
-    actor.pay(VISA, passes=True)
+    actor.pay(VISA)
     actor.waits(lambda: "AwaitStripe" in actor.visited(), "Stripe to be waited for")
     actor.levers.stripe.clear()
     actor.is_("completed")

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.crash.scenarios import (
     paid,
     stay_cancelled,
 )
+from tests.fuzz.requests import answered
 from tests.simulation.world import Json, World, world
 
 
@@ -87,3 +89,5 @@ class Target:
 def target() -> Iterator[Target]:
     with world(200) as made:
         yield Target(made)
+    by_status = ", ".join(f"{times} answered {status}" for status, times in sorted(answered.items()))
+    sys.stdout.write(f"\n{answered.total()} requests: {by_status}\n")

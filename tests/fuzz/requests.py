@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,6 +115,10 @@ class Answer:
         return told
 
 
+# How often which status was answered.
+answered: Counter[int] = Counter()
+
+
 def send(url: str, request: Request) -> Answer:
     """As it is, without a client's corrections."""
     parts = urlsplit(url)
@@ -125,6 +130,7 @@ def send(url: str, request: Request) -> Answer:
         connection.putheader("Content-Length", str(len(request.body)))
         connection.endheaders(request.body)
         response = connection.getresponse()
+        answered[response.status] += 1
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, headers, response.read(), request)
     finally:

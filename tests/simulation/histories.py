@@ -6,11 +6,12 @@ seed that failed may need a few runs to fail again.
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import requests
 
@@ -44,7 +45,7 @@ STATES = (
     "check_refund",
     "record_refund",
 )
-FUNCTIONS = (*STATES, "stripe_webhook", "payments_api")
+FUNCTIONS = (*STATES, "stripe_webhook", "payments_api", "reconcile_payments")
 STRIPE_FAULTS = ("rate_limit", "server_error", "server_error_after", "timeout_before", "timeout_after", "reset")
 STRIPE_OPERATIONS = (
     "checkout.sessions.create",
@@ -52,6 +53,8 @@ STRIPE_OPERATIONS = (
     "checkout.sessions.expire",
     "refunds.create",
     "refunds.list",
+    "*",
+    "*",
     "*",
 )
 AWS_OPERATIONS = (
@@ -75,6 +78,24 @@ CALLERS: Mapping[str, tuple[str | None, ...]] = {
     "lambda.Invoke": ("states",),
 }
 CONFLICTING = {"dynamodb.UpdateItem", "dynamodb.TransactWriteItems", "dynamodb.PutItem"}
+
+# What histories have to come across, many of them together.
+KINDS = frozenset(
+    {
+        *(f"webhooks: {mail}" for mail in ("deliver", "late", "never", "duplicate", "reverse")),
+        *(f"Stripe: {kind}" for kind in STRIPE_FAULTS),
+        *(f"dynamodb: {kind}" for kind in ("throttled", "internal_error", "conflict", "unanswered", "delayed")),
+        *(f"a function dies {moment} a call" for moment in ("before", "after")),
+        *(f"3-D Secure {outcome}" for outcome in ("passed", "failed", "abandoned")),
+        *(f"card {outcome}" for outcome in ("paid", "declined")),
+        *(f"{workflow} execution stopped" for workflow in ("payment", "refund")),
+        *("retry", "cancel", "double click", "old tab paid", "attempt granted", "a stranger"),
+        *("refund by the guest", "refund by operators", "goodwill by operators", "refund in the dashboard"),
+        *("cancelled by the platform", "repriced by the platform", "night lost", "window passed", "hold passed"),
+        *("reservation confirmed", "reservation expired", "reservation cancelled", "2 times paid"),
+        *("unusable money refunded", "a failed refund", "a successor"),
+    }
+)
 
 MAX_STOPS = 3  # as many successors as an execution gets
 
@@ -122,12 +143,12 @@ def draw(seed: int) -> History:
     steps = [_step(name, rng, meanwhile=meanwhile) for name, meanwhile in story(rng)]
     calm = rng.random() < 0.2
     for _ in range(rng.randint(0, 5) if steps else rng.randint(2, 8)):
-        at = rng.randint(0, len(steps))
         name = rng.choices(tuple(_STEPS), tuple(_STEPS.values()))[0]
-        if name in _TROUBLES:
-            steps[at:at] = [] if calm else [_step(name, rng)]
-        else:
-            steps.insert(at, _step(name, rng, meanwhile=rng.random() < 0.3))
+        if name not in _TROUBLES:
+            steps.insert(rng.randint(0, len(steps)), _step(name, rng, meanwhile=rng.random() < 0.3))
+        elif not calm:
+            # Before something happens: after the last step nothing is left to go wrong.
+            steps.insert(rng.randint(0, max(0, len(steps) - 1)), _step(name, rng))
     stops = [step for step in steps if step.name == "stop"]
     for step in stops[MAX_STOPS:]:
         steps.remove(step)
@@ -148,6 +169,7 @@ def _step(name: str, rng: Random, *, meanwhile: bool = False) -> Step:
     return Step(name, _given(name, rng), meanwhile, rng.choice((0.0, 0.0, 0.0, 0.1, 0.3)))
 
 
+type Challenge = Literal["passed", "failed", "abandoned"]
 type Story = Callable[[Random], list[tuple[str, bool]]]
 
 
@@ -157,7 +179,9 @@ def _anything(_: Random) -> list[tuple[str, bool]]:
 
 def _refunded(rng: Random) -> list[tuple[str, bool]]:
     """Paid, and then money is asked back, in several ways at once."""
-    ways = rng.choices(("refund", "goodwill", "dashboard_refund", "stop"), (4, 3, 1, 2), k=rng.randint(1, 4))
+    ways = rng.choices(
+        ("refund", "operator_refund", "goodwill", "dashboard_refund", "stop"), (4, 1, 3, 1, 2), k=rng.randint(1, 4)
+    )
     return [("pay_now", False), ("pay", False), ("rest", False), *((way, rng.random() < 0.6) for way in ways)]
 
 
@@ -215,14 +239,15 @@ _STEPS = {
     "reprice": 2,
     "lose_night": 1,
     "refund": 3,
+    "operator_refund": 1,
     "goodwill": 2,
     "dashboard_refund": 1,
     "grant": 1,
     "stranger": 1,
     "release_mail": 1,
-    "stripe_fails": 5,
-    "aws_fails": 6,
-    "crashes": 6,
+    "stripe_fails": 7,
+    "aws_fails": 8,
+    "crashes": 8,
     "write_delayed": 3,
 }
 
@@ -230,11 +255,14 @@ _STEPS = {
 def _given(name: str, rng: Random) -> tuple[Any, ...]:
     match name:
         case "pay":
-            return (rng.choices(tuple(CARDS), tuple(CARDS.values()))[0], rng.random() < 0.7)
+            card = rng.choices(tuple(CARDS), tuple(CARDS.values()))[0]
+            return (card, rng.choices(("passed", "failed", "abandoned"), (6, 2, 2))[0])
         case "old_tab":
             return (rng.randrange(4),)
         case "reprice":
             return (rng.choice((PRICE + 5_000, PRICE - 5_000, PRICE)),)
+        case "operator_refund":
+            return (rng.choice((PRICE, 1_000)),)
         case "goodwill" | "dashboard_refund":
             return (rng.choice((PRICE, PRICE // 2, 1_000)), rng.randrange(3))
         case "stop":
@@ -247,7 +275,7 @@ def _given(name: str, rng: Random) -> tuple[Any, ...]:
             caller = rng.choice(CALLERS.get(operation, ("states", *FUNCTIONS, None, None, None)))
             return (operation, rng.choice(faults), rng.choice((1, 1, 3)), caller)
         case "crashes":
-            return (rng.choice(FUNCTIONS), rng.randrange(5), rng.choice(("before", "after", "after")))
+            return (rng.choice(FUNCTIONS), rng.randrange(6), rng.choice(("before", "after", "after")))
         case _:
             return ()
 
@@ -269,6 +297,7 @@ class Played:
     asked_back: set[str] = field(default_factory=set)
     surprises: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    did: Counter[str] = field(default_factory=Counter)
 
     @property
     def payment_id(self) -> str:
@@ -290,6 +319,7 @@ class Player:
         played.hold_ends = time.time() + hold
         played.id, played.token, played.day = made["reservation_id"], made["guest_token"], made["check_in"]
         self.levers.mail = history.mail
+        self._did(f"webhooks: {history.mail}")
         for step in history.steps:
             time.sleep(step.pause)
             act: Callable[..., None] = getattr(self, step.name)
@@ -304,6 +334,9 @@ class Player:
     @property
     def levers(self) -> Any:
         return self.world.levers[self.played.id]
+
+    def _did(self, what: str) -> None:
+        self.played.did[what] += 1
 
     # Over HTTP.
 
@@ -331,11 +364,15 @@ class Player:
         self._offered(*self._api("POST", "checkout-session", {"reservation_id": self.played.id}))
 
     def double_click(self) -> None:
+        self._did("double click")
         with ThreadPoolExecutor(2) as two:
             list(two.map(lambda _: self.pay_now(), range(2)))
 
     def retry(self) -> None:
-        self._offered(*self._api("POST", f"{self.played.id}/retry"))
+        status, told = self._api("POST", f"{self.played.id}/retry")
+        self._offered(status, told)
+        if status == 201:
+            self._did("retry")
 
     def come_back(self) -> None:
         query = f"?session_id={self.played.sessions[-1]}" if self.played.sessions else ""
@@ -343,45 +380,73 @@ class Player:
 
     def cancel(self) -> None:
         self.played.gone = True
-        self._api("POST", f"{self.played.id}/cancel")
+        if self._api("POST", f"{self.played.id}/cancel")[0] in {200, 202}:
+            self._did("cancel")
 
     def refund(self) -> None:
         self.played.asked_back.add("cancellation")
-        self._api("POST", f"{self.played.id}/refund", {"reason": "changed plans"})
+        if self._api("POST", f"{self.played.id}/refund", {"reason": "changed plans"})[0] in {200, 202}:
+            self._did("refund by the guest")
+
+    def operator_refund(self, amount: int) -> None:
+        """The stay is cancelled, and as much given back as the operators think right."""
+        self.played.asked_back.add("cancellation")
+        status, _ = self._api("POST", f"{self.played.id}/refund", {"amount": amount}, token=self._operator())
+        if status in {200, 202}:
+            self._did("refund by operators")
 
     def goodwill(self, amount: int, number: int) -> None:
         self.played.asked_back.add("goodwill")
         body = {"kind": "goodwill", "amount": amount}
-        self._api("POST", f"{self.played.id}/refund", body, token=self._operator(), key=f"goodwill {number}")
+        path, key = f"{self.played.id}/refund", f"goodwill {number}"
+        if self._api("POST", path, body, token=self._operator(), key=key)[0] in {200, 202}:
+            self._did("goodwill by operators")
 
     def grant(self) -> None:
         if self._api("POST", f"{self.played.id}/attempts", token=self._operator())[0] != 400:
             self.played.granted += 1
+            self._did("attempt granted")
 
     def _operator(self) -> str:
         return str(self.world.control.token("CUST-operator", groups=["operators"])["token"])
 
     def stranger(self) -> None:
+        """Who is not the guest gets nothing, and the guest nothing that is the operators'."""
         token = self.world.control.token("CUST-stranger")["token"]
-        for method, path in (
-            ("GET", f"{self.played.id}/status"),
-            ("POST", f"{self.played.id}/cancel"),
-            ("POST", f"{self.played.id}/refund"),
-            ("POST", f"{self.played.id}/attempts"),
-        ):
-            status, _ = self._api(method, path, token=token)
+        about = self.played.id
+        answer: Json = {"answer": "settled_elsewhere", "note": "mine"}
+        tried: list[tuple[str, str, Json | None, str]] = [
+            ("POST", "checkout-session", {"reservation_id": about}, token),
+            ("GET", f"{about}/status", None, token),
+            ("POST", f"{about}/retry", None, token),
+            ("POST", f"{about}/cancel", None, token),
+            ("POST", f"{about}/refund", None, token),
+            ("POST", f"{about}/attempts", None, token),
+            ("POST", f"{about}/refunds/{self.played.payment_id}-cancellation/resolution", answer, token),
+            ("POST", f"{about}/attempts", None, self.played.token),
+            ("POST", f"{about}/refund", {"amount": 100}, self.played.token),
+            ("POST", f"{about}/refunds/{self.played.payment_id}-cancellation/resolution", answer, self.played.token),
+        ]
+        self._did("a stranger")
+        for method, path, body, by in tried:
+            status, _ = self._api(method, path, body, token=by)
             if status not in {403, 404} and not (status >= 500 and self.levers.disturbed):
-                self.played.surprises.append(f"12: {method} {path} answered a stranger {status}")
+                self.played.surprises.append(f"12: {method} {path} was answered {status}")
 
     # At Stripe.
 
-    def pay(self, card: str, passes: bool) -> None:  # noqa: FBT001 - drawn
+    def pay(self, card: str, challenge: Challenge = "passed") -> None:
+        """`challenge`: what becomes of the bank's question (3-D Secure), if there is one."""
         if not self.played.sessions:
             return
         session = self.played.sessions[-1]
         told: str = self.world.stripe.pay(session, card).kind
         if told == "challenge":
-            told = self._answer_challenge(session, passes=passes)
+            self._did(f"3-D Secure {challenge}")
+            if challenge == "abandoned":
+                return
+            told = self._answer_challenge(session, passes=challenge == "passed")
+        self._did(f"card {told}")
         self.played.log.append(f"pay {session[-6:]}: {told}")
         if told == "paid":
             self._honest(session)
@@ -404,6 +469,7 @@ class Player:
             self.world.stripe.force_payment(session)
         except ValueError:
             return
+        self._did("old tab paid")
         self.played.log.append(f"old tab {session[-6:]} paid")
 
     def processing(self) -> None:
@@ -431,6 +497,7 @@ class Player:
             self.played.asked_back.add("dashboard")
             try:
                 self.world.stripe.dashboard_refund(pi, amount)
+                self._did("refund in the dashboard")
             except StripeError as refused:
                 self.played.log.append(f"dashboard refund: {refused}")
 
@@ -454,24 +521,29 @@ class Player:
         return payment["status"] != "pending" or payment.get("awaiting") == "retry"
 
     def window_passes(self) -> None:
+        self._did("window passed")
         time.sleep(self.world.window + 0.3)
 
     def hold_passes(self) -> None:
+        self._did("hold passed")
         time.sleep(max(0.0, self.played.hold_ends + 0.3 - time.time()))
 
     # The platform, behind our back.
 
     def platform_cancels(self) -> None:
+        self._did("cancelled by the platform")
         self.played.gone = True
         self.world.control.change_reservation(self.played.id, status="cancelled", total_amount=None)
 
     def reprice(self, price: int) -> None:
+        self._did("repriced by the platform")
         self.played.gone |= price != self.played.price
         changed = self.world.control.change_reservation(self.played.id, status=None, total_amount=price)
         if changed["status"] == "pending":
             self.played.price = price
 
     def lose_night(self) -> None:
+        self._did("night lost")
         self.played.gone = True
         self.world.dynamodb.update_item(
             TableName=self.world.stack.outputs["availabilityTable"],
@@ -495,7 +567,7 @@ class Player:
                     )
                     + f":{name}"
                 )
-                self.levers.disturbed = True
+                self.levers.disturb(f"{of} execution stopped")
                 self.played.log.append(f"stopped {name}")
                 return
 

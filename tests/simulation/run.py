@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 
 from local import settings
 from local.stripe_standin.cards import CARDS
-from tests.simulation.histories import History, Played, Player, draw, play
+from tests.simulation.histories import KINDS, History, Played, Player, draw, play
 from tests.simulation.invariants import Look, Seen, broken, met
-from tests.simulation.world import World, every, world
+from tests.simulation.world import WINDOW, World, every, world
 
 BATCH = 50  # histories on one stack
 AT_ONCE = 12  # of them at the same time
-DRAIN = 90.0  # seconds; only a batch in which something hangs waits so long
+DRAIN = 240.0  # seconds; only a batch in which something hangs waits so long
 LOOKS_AGAIN = 4.5  # seconds after its release a booking is looked at for the last time
 SHRINKING_ROUNDS = 4
 
@@ -45,13 +45,20 @@ class Failure:
 
 @dataclass(frozen=True)
 class Batch:
+    """`ends`: how each seed's reservation ended; `paid`: whether its guest was told that a card was taken."""
+
     failures: list[Failure]
     met: Counter[str]
+    ends: dict[int, str]
+    paid: dict[int, bool]
 
 
-def batch(histories: Sequence[History], breaks: Breaks | None = None) -> Batch:
-    """Play them on a stack of their own; those after which an invariant did not hold, and what was met with."""
-    with world() as stage:
+def batch(histories: Sequence[History], breaks: Breaks | None = None, *, window: int = WINDOW) -> Batch:
+    """Play them on a stack of their own; those after which an invariant did not hold, and what was met with.
+
+    `window`: seconds that a session can be paid; holds last as many of them as each history says.
+    """
+    with world(window) as stage:
         if breaks is not None:
             breaks(stage)
         # The schedule is every 15 minutes; two at the same time now and then.
@@ -65,10 +72,12 @@ def batch(histories: Sequence[History], breaks: Breaks | None = None) -> Batch:
         look = Look(stage)
         failures = []
         found: Counter[str] = Counter()
+        ends: dict[int, str] = {}
         for player in players:
             seen = look.at(player.played)
+            ends[player.played.history.seed] = seen.reservation["status"]
             found.update(met(seen))
-            found["disturbed"] += stage.levers[player.played.id].disturbed
+            found.update(set(player.played.did) | set(stage.levers[player.played.id].met))
             problems = stage.violations[player.played.id] + broken(seen)
             if problems:
                 visited = _visited(stage, seen)
@@ -77,7 +86,8 @@ def batch(histories: Sequence[History], breaks: Breaks | None = None) -> Batch:
         if leaks or not drained or failed:
             problems = [*leaks, *([] if drained else ["9: something still moves"]), *([failed] if failed else [])]
             failures = failures or [Failure(histories[0], problems, [f"{len(histories)} histories in the batch"])]
-        return Batch(failures, found)
+        paid = {player.played.history.seed: bool(player.played.did["card paid"]) for player in players}
+        return Batch(failures, found, ends, paid)
 
 
 def _drain(stage: World, players: Sequence[Player]) -> bool:
@@ -95,7 +105,7 @@ def _drain(stage: World, players: Sequence[Player]) -> bool:
 
 
 def _settle(stage: World) -> None:
-    end = time.monotonic() + DRAIN / 4
+    end = time.monotonic() + DRAIN / 8
     while time.monotonic() < end and not _at_rest(stage, []):
         time.sleep(0.3)
 
@@ -142,8 +152,10 @@ def _visited(stage: World, seen: Seen) -> dict[str, list[str]]:
 
 
 def _leaks(stage: World, played: Sequence[Played]) -> Iterator[str]:
-    """11: what must not be in a log line."""
-    text = stage.stack.log.read_text(encoding="utf-8")
+    """11: what must not be in a log line, an event, a notification, or what an execution was given or answered."""
+    log = stage.stack.log.read_text(encoding="utf-8")
+    told = json.dumps([*stage.control.events(), *stage.control.notifications()])
+    places = (("the log", log), ("what was told", told), ("an execution", _executions(stage)))
     secrets = {
         "a secret": [settings.STRIPE_API_KEY, settings.WEBHOOK_SECRET],
         "a guest's token": [one.token for one in played],
@@ -151,10 +163,23 @@ def _leaks(stage: World, played: Sequence[Played]) -> Iterator[str]:
         "an e-mail address": ["@example.com"],
     }
     for what, values in secrets.items():
-        if any(value in text for value in values):
-            yield f"11: {what} is in the log"
-    for line in re.findall(r'.*"message": ?"unhandled".*', text)[:3]:
+        for where, text in places:
+            if any(value in text for value in values):
+                yield f"11: {what} is in {where}"
+    for line in re.findall(r'.*"message": ?"unhandled".*', log)[:3]:
         yield f"unhandled: {line[:600]}"
+
+
+def _executions(stage: World) -> str:
+    """What every execution was given, and what it answered."""
+    texts = []
+    for workflow in ("payment", "refund"):
+        machine = stage.stack.outputs[f"{workflow}StateMachineArn"]
+        pages = stage.states.get_paginator("list_executions").paginate(stateMachineArn=machine)
+        for one in (execution for page in pages for execution in page["executions"]):
+            described = stage.states.describe_execution(executionArn=one["executionArn"])
+            texts += [described["input"], described.get("output", "")]
+    return "\n".join(texts)
 
 
 def shortest(failure: Failure, breaks: Breaks | None = None) -> Failure:
@@ -205,6 +230,7 @@ def main() -> int:
         _say(f"shortest: {shortest(failure)}")
     for what, times in sorted(found.items()):
         _say(f"{times:6} {what}")
+    _say(f"never met: {sorted(KINDS - found.keys())}")
     _say(json.dumps({"histories": done, "failed": sorted({failure.history.seed for failure in failures})}))
     return 1 if failures else 0
 

@@ -143,6 +143,12 @@ class Levers:
     runs: Counter[str] = field(default_factory=Counter)
     delayed: int = 0
     disturbed: bool = False
+    met: Counter[str] = field(default_factory=Counter)
+
+    def disturb(self, how: str) -> None:
+        """Something went wrong, in this way."""
+        self.disturbed = True
+        self.met[how] += 1
 
     def calm(self) -> None:
         self.delayed = 0
@@ -166,7 +172,7 @@ class _BookedStripeFaults(Faults):
     def take(self, operation: str) -> StripeKind | None:
         kind = self._levers[_asked_about.get()].stripe.take(operation)
         if kind is not None:
-            self._levers[_asked_about.get()].disturbed = True
+            self._levers[_asked_about.get()].disturb(f"Stripe: {kind}")
         return kind
 
 
@@ -178,7 +184,7 @@ class _BookedAwsFaults(AwsFaults):
     def take(self, operation: str, caller: str | None) -> AwsKind | None:
         kind = self._levers[_requested_about.get()].aws.take(operation, caller)
         if kind is not None:
-            self._levers[_requested_about.get()].disturbed = True
+            self._levers[_requested_about.get()].disturb(f"{operation.partition('.')[0]}: {kind}")
         return kind
 
 
@@ -196,14 +202,14 @@ class World:
         self.dynamodb = boto3.client("dynamodb", region_name=engine.REGION)
         self.states = boto3.client("stepfunctions", region_name=engine.REGION)
         self.stripe.refund_delay_seconds = 0.4
-        self._patch = patch
+        self.patch = patch
         patch.setattr(self.stripe, "faults", _BookedStripeFaults(self.levers))
         patch.setattr(engine, "aws_faults", _BookedAwsFaults(self.levers))
         self._put_in()
         self._watch_states()
 
     def _put_in(self) -> None:
-        patch = self._patch
+        patch = self.patch
         send: Callable[[Json], Future[None]] = self.stripe.webhooks.send
         run, call_aws = engine._run_handler, BotocoreStubber.__call__
         payments = importlib.import_module("shared.payments")
@@ -284,9 +290,9 @@ class World:
             self._stop(_running_task.get(), "waiting")
             return wait(task, timeout_seconds, callback_endpoint)
 
-        self._patch.setattr(CommonStateField, "_eval_state_input", entered)
-        self._patch.setattr(tasks.StateTaskService, "_eval_execution", ran_task)
-        self._patch.setattr(callbacks.StateTaskServiceCallback, "_wait_for_task_token_timeout", waited)
+        self.patch.setattr(CommonStateField, "_eval_state_input", entered)
+        self.patch.setattr(tasks.StateTaskService, "_eval_execution", ran_task)
+        self.patch.setattr(callbacks.StateTaskServiceCallback, "_wait_for_task_token_timeout", waited)
 
     def _stop(self, context: Json | None, moment: str) -> None:
         """Stop the execution if that is to happen in this state at this moment."""
@@ -307,7 +313,7 @@ class World:
     def _delay(self, about: str, text: str, call: Callable[[], Any]) -> Any:
         """No answer to the caller, and the write is done when its repeat may have been."""
         self.levers[about].delayed -= 1
-        self.levers[about].disturbed = True
+        self.levers[about].disturb("dynamodb: delayed")
         machine = engine._task.machine
 
         def arrive() -> None:
@@ -356,7 +362,7 @@ class World:
         for crash in levers.crashes:
             if crash.strikes(invocation, number, moment):
                 levers.crashes.remove(crash)
-                levers.disturbed = True
+                levers.disturb(f"a function dies {moment} a call")
                 invocation.died_at = f"{moment} {invocation.calls[number]}"
                 raise SystemExit(invocation.died_at)
 
