@@ -74,6 +74,7 @@ permissions: $(READY)
 docs: $(READY)
 	$(PYTHON) -m statemachines.diagrams
 	$(PYTHON) -m infra.openapi
+	$(PYTHON) -m tests.defects
 
 clean:
 	rm -rf .venv .uv build
