@@ -29,7 +29,7 @@ def paid(client: Client) -> Booking:
 
 
 def confirmed(booking: Booking) -> None:
-    until(lambda: booking.reservation["status"] == "confirmed", lambda: f"confirmation; {booking.execution}", 30)
+    until(lambda: booking.reservation["status"] == "confirmed", lambda: f"confirmation; {booking.execution}")
 
 
 def store(client: Client, output: str, value: str) -> None:
@@ -91,7 +91,7 @@ def test_of_100_events_during_the_roll_of_the_signing_secret_none_is_lost(
     def noted() -> set[str]:
         return set(booking.payment["attempts"]["1"]["declines"])
 
-    until(lambda: noted() == charges, lambda: f"{charges - noted()}", 60)
+    until(lambda: noted() == charges, lambda: f"{charges - noted()}")
 
 
 def declined(booking: Booking, charge: str) -> dict[str, Any]:
