@@ -1,7 +1,4 @@
-"""AWS's own DynamoDB engine on this machine, in the place of moto's: `python -m local --dynamodb local`.
-
-Every client goes where the SDK's own variable, `ENDPOINT`, says; it is set before the first of them is made.
-"""
+"""AWS's own DynamoDB engine on this machine, in the place of moto's: `python -m local --dynamodb local`."""
 
 import hashlib
 import shutil
@@ -14,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local.parts import CannotBeHadError, bring
-
-ENDPOINT = "AWS_ENDPOINT_URL_DYNAMODB"
 
 _BRING = ["mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
 _MAIN = "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"

@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -45,9 +47,10 @@ import moto.stepfunctions.parser.models as interpreter
 import moto.stepfunctions.parser.utils as interpreter_utils
 import moto.stepfunctions.responses as machine_responses
 from aws_lambda_powertools.event_handler import api_gateway
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.httpsession import URLLib3Session
 from jsonata.utils import Utils as JsonataUtils
 from moto import backend_index, mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
@@ -80,6 +83,7 @@ from local.faults import STATES, AwsFaults
 
 REGION = "eu-west-1"
 ACCOUNT = core_models.DEFAULT_ACCOUNT_ID
+DYNAMODB_ENDPOINT = "LOCAL_DYNAMODB_ENDPOINT"
 SERVICES = ("dynamodb", "stepfunctions", "lambda", "events", "ssm", "sns")
 CONFIG: DefaultConfig = {
     "lambda": {"use_docker": False},
@@ -751,14 +755,33 @@ def _aws_call(self: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
             return AWSResponse(request.url, status, headers, MockRawResponse(body))  # type: ignore[arg-type]
     kind = aws_faults.take(operation, caller)
     if kind is None:
-        return _original["BotocoreStubber.__call__"](self, event_name, request, **kwargs)
+        return _served(self, event_name, request, **kwargs)
     if kind == "unanswered":
-        _original["BotocoreStubber.__call__"](self, event_name, request, **kwargs)
+        _served(self, event_name, request, **kwargs)
         if caller != STATES:
             raise ReadTimeoutError(endpoint_url=request.url)
     items = len(json.loads(request.body).get("TransactItems", [])) if kind == "conflict" else 0
     status, headers, body = faults.answer(operation, kind, items=items)
     return AWSResponse(request.url, status, headers, MockRawResponse(body))  # type: ignore[arg-type]
+
+
+# Another engine for DynamoDB, if one was asked for: it keeps the items; what else there is to a table (its ARN, its
+# tags, its backups), which DynamoDB Local does not know or calls otherwise, stays with moto.
+_dynamodb: str | None = None
+_ITEMS = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "BatchWriteItem", "Query", "Scan"}
+_ITEMS |= {"TransactGetItems", "TransactWriteItems"}
+_TABLES = {"CreateTable", "UpdateTable", "DeleteTable", "UpdateTimeToLive"}
+_to_dynamodb = URLLib3Session(max_pool_connections=1000)
+
+
+def _served(self: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
+    operation = event_name.removeprefix("before-send.dynamodb.")
+    if _dynamodb is not None and operation in _ITEMS | _TABLES:
+        elsewhere = AWSPreparedRequest(request.method, _dynamodb, request.headers, request.body, stream_output=False)
+        answer = _to_dynamodb.send(elsewhere)
+        if operation in _ITEMS or answer.status_code != HTTPStatus.OK:
+            return answer
+    return _original["BotocoreStubber.__call__"](self, event_name, request, **kwargs)
 
 
 def _text(value: str | bytes) -> str:
@@ -859,8 +882,12 @@ def install() -> None:
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
 
 
-def start() -> mock_aws:
-    """An empty AWS in this process, until it is given to `stop`. Raises RuntimeError where there is one already."""
+def start(dynamodb: str | None = None) -> mock_aws:
+    """An empty AWS in this process, until it is given to `stop`. Raises RuntimeError where there is one already.
+
+    `dynamodb`: the address of another engine for the items of its tables, else of the environment's.
+    """
+    global _dynamodb  # noqa: PLW0603 - as there is one AWS, there is one of these
     install()
     if core_models.botocore_stubber.enabled:
         raise RuntimeError("there is an in-process AWS already, and all share one")
@@ -868,6 +895,7 @@ def start() -> mock_aws:
     aws.start()
     # AWS is reached through botocore alone; this would look at each request to Stripe as well, at length.
     core_models.responses_mock.stop()
+    _dynamodb = dynamodb or os.environ.get(DYNAMODB_ENDPOINT)
     _tokens.clear()
     counts.clear()
     aws_faults.clear()
@@ -888,5 +916,9 @@ def stop(aws: mock_aws) -> None:
     for thread in interpreter_utils.TMP_THREADS:
         thread.join(max(0, deadline - time.monotonic()))
     interpreter_utils.TMP_THREADS.clear()
+    if _dynamodb is not None:
+        client = boto3.client("dynamodb", region_name=REGION)
+        for table in client.list_tables()["TableNames"]:
+            client.delete_table(TableName=table)
     aws.stop()
     _output.release()

@@ -39,6 +39,7 @@ class LocalStack:
 
     One at a time in a process; after it another can start, with another configuration. `config` takes every key that
     `pulumi config set` takes. `sandbox` are the secrets of a Stripe sandbox to be used in place of the stand-in.
+    `dynamodb` is the address of a DynamoDB that keeps the items in place of moto's; its tables go with the stack.
     Raises PortBusyError, or what the deployment raises.
     """
 
@@ -54,10 +55,12 @@ class LocalStack:
         port: int = 0,
         config: Mapping[str, str | int] | None = None,
         sandbox: Mapping[str, str] | None = None,
+        dynamodb: str | None = None,
     ) -> None:
         self._port = port
         self._config = dict(config or {})
         self._sandbox = sandbox
+        self._dynamodb = dynamodb
         self._stop: list[Callable[[], None]] = []
 
     @property
@@ -80,7 +83,7 @@ class LocalStack:
         self.url = f"http://{HOST}:{listener.getsockname()[1]}"
         self.log = LOGS / f"functions-{listener.getsockname()[1]}.log"
         _forget_environment()
-        aws = engine.start()
+        aws = engine.start(self._dynamodb)
         self._stop.append(functools.partial(engine.stop, aws))
         engine.log_functions_to(self.log)
         config: dict[str, str | int] = {"stripeApiBase": f"{self.url}/stripe", **self._config}
