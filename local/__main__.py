@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 PORT = 8400
 
@@ -23,21 +24,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=_assignment,
         help="a Pulumi config key of the project, e.g. checkoutWindowSeconds=20",
     )
+    parser.add_argument(
+        "--dynamodb",
+        metavar="local|URL",
+        help="keep the items in AWS's DynamoDB Local, which Maven brings, or in the one that runs there",
+    )
     given = parser.parse_args(arguments)
     # After the arguments: a wrong one is told at once, and not after the seconds that these imports take.
     from pulumi import RunError
 
     from local import demo
     from local.deployer import DeployError
+    from local.dynamodb_local import dynamodb_local
+    from local.parts import CannotBeHadError
     from local.stack import LocalStack, PortBusyError
 
+    config = dict(given.config)
     try:
-        if given.command == "demo":
-            return demo.run(port=given.port or 0, config=dict(given.config))
-        with LocalStack(port=given.port or PORT, config=dict(given.config), sandbox=_sandbox()) as stack:
-            print(f"ready {stack.url}", flush=True)
-            _wait_for_the_end()
-    except (PortBusyError, DeployError, RunError) as error:
+        with dynamodb_local() if given.dynamodb == "local" else nullcontext(given.dynamodb) as dynamodb:
+            if given.command == "demo":
+                return demo.run(port=given.port or 0, config=config, dynamodb=dynamodb)
+            with LocalStack(port=given.port or PORT, config=config, sandbox=_sandbox(), dynamodb=dynamodb) as stack:
+                print(f"ready {stack.url}", flush=True)
+                _wait_for_the_end()
+    except (CannotBeHadError, PortBusyError, DeployError, RunError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -78,12 +78,11 @@ from moto.stepfunctions.parser.asl.component.state.exec import execute_state
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.parse import asl_parser
 
-from local import faults
+from local import faults, settings
 from local.faults import STATES, AwsFaults
 
 REGION = "eu-west-1"
 ACCOUNT = core_models.DEFAULT_ACCOUNT_ID
-DYNAMODB_ENDPOINT = "LOCAL_DYNAMODB_ENDPOINT"
 SERVICES = ("dynamodb", "stepfunctions", "lambda", "events", "ssm", "sns")
 CONFIG: DefaultConfig = {
     "lambda": {"use_docker": False},
@@ -895,7 +894,7 @@ def start(dynamodb: str | None = None) -> mock_aws:
     aws.start()
     # AWS is reached through botocore alone; this would look at each request to Stripe as well, at length.
     core_models.responses_mock.stop()
-    _dynamodb = dynamodb or os.environ.get(DYNAMODB_ENDPOINT)
+    _dynamodb = dynamodb or os.environ.get(settings.DYNAMODB_ENDPOINT)
     _tokens.clear()
     counts.clear()
     aws_faults.clear()

@@ -4,9 +4,11 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
+from local.dynamodb_local import dynamodb_local as running
 from local.parts import CannotBeHadError, bring
 
 MISSING: set[str] = set()
@@ -41,3 +43,10 @@ def stripe_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield f"http://{address[1]}"
         finally:
             server.terminate()
+
+
+@pytest.fixture
+def dynamodb_local() -> Iterator[str]:
+    """The address of an empty DynamoDB Local, AWS's own engine."""
+    with ExitStack() as end:
+        yield part_or_skip(lambda: end.enter_context(running()))

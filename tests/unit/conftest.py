@@ -1,4 +1,5 @@
 import io
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDE
 from moto import mock_aws
 
 from lambdas import payments_api
+from local.settings import DYNAMODB_ENDPOINT
 from local.stripe_standin.stand_in import StripeStandIn
 from shared import announcements, observability, payments, secrets, store, workflow
 from shared.settings import settings, starter_settings
@@ -43,6 +45,13 @@ def environment() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def aws(environment: None) -> Iterator[Stored]:
     """One AWS with its tables: making them and their clients is what takes time."""
+    if DYNAMODB_ENDPOINT in os.environ:  # tests/real
+        from local import engine  # noqa: PLC0415 - a second that no other run needs
+
+        running = engine.start()
+        yield Stored()
+        engine.stop(running)
+        return
     with mock_aws():
         yield Stored()
 

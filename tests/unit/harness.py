@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import os
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from requests.structures import CaseInsensitiveDict
 
+from local import settings
 from local.stripe_standin.stand_in import StripeStandIn
 from shared.models import Payment, plain
 from tests.unit.builders import NOW, TOTAL
@@ -108,8 +110,11 @@ class Stored:
 
     def clear(self) -> None:
         """Empty tables, first secrets. In moto's own memory: by requests it would take longer than most tests do."""
-        for table in TABLES:
+        for table, key in TABLES.items():
             dynamodb_backends[DEFAULT_ACCOUNT_ID]["eu-west-1"].tables[table].items.clear()
+            if settings.DYNAMODB_ENDPOINT in os.environ:
+                for item in self.all(table):
+                    self.delete(table, item[key])
         for name, value in SECRETS.items():
             if self._secrets.get(name) != value:
                 self.parameter(name, value)
