@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .PHONY: help demo run test test-real check lint format bench simulate fuzz crashes package import-times \
-	stripe-webhook permissions docs clean
+	stripe-webhook permissions docs pulumi-cli clean
 
 help:
 	@echo "make demo     the stories, told by the whole system on this machine"
@@ -21,6 +21,7 @@ help:
 	@echo "make stripe-webhook STACK=dev  make or mend the endpoint at Stripe; REPLACE=1 rotates its secret"
 	@echo "make permissions  what every role may do and why, into docs/permissions.md"
 	@echo "make docs     the diagrams and the OpenAPI document, from the code"
+	@echo "make pulumi-cli  the Pulumi CLI: the one on the PATH, else built by Go; says where it is"
 	@echo "make format   format and mend what the linter can"
 
 demo: $(READY)
@@ -67,6 +68,9 @@ import-times: $(READY)
 
 stripe-webhook: $(READY)
 	$(PYTHON) -m infra.stripe_webhook $(or $(STACK),$(error give STACK=, as in pulumi stack ls)) $(if $(REPLACE),--replace)
+
+pulumi-cli: $(READY)
+	$(PYTHON) -m local.automation
 
 permissions: $(READY)
 	WRITE_REPORT=1 $(PYTHON) -m pytest tests/permissions

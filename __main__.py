@@ -12,6 +12,7 @@ from infra.encryption import Encryption, own_key
 from infra.events import ExecutionsDied, publishers, run_every
 from infra.function import Function, Runtime
 from infra.grants import allow
+from infra.stripe_keys import PLACEHOLDER
 from infra.table import table
 from infra.tags import tag_everything
 from infra.workflow import Workflow
@@ -75,20 +76,21 @@ else:
 # ── Secrets ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def secret(name: str, value: str, *, ignore_changes: list[str] | None = None) -> aws.ssm.Parameter:
+def key_of_stripe(name: str) -> aws.ssm.Parameter:
+    """Its parameter. The key itself comes by `make stripe-webhook`, so that it is never in Pulumi's state."""
     return aws.ssm.Parameter(
         name.replace("_", "-"),
         name=f"/booking/{environment}/stripe/{name}",
         type="SecureString",
-        value=pulumi.Output.secret(value),
-        opts=pulumi.ResourceOptions(ignore_changes=ignore_changes, protect=config.production),
+        value_wo=PLACEHOLDER,
+        value_wo_version=1,
+        opts=pulumi.ResourceOptions(protect=config.production),
     )
 
 
-secret_key = secret("secret_key", config.stripe_secret_key.get_secret_value())
-secret("publishable_key", config.stripe_publishable_key.get_secret_value())
-# Stripe gives it out when it is told the address, which is known only after the first `pulumi up`; rotated there too.
-webhook_secret = secret("webhook_secret", config.stripe_webhook_secret.get_secret_value(), ignore_changes=["value"])
+secret_key = key_of_stripe("secret_key")
+publishable_key = key_of_stripe("publishable_key")
+webhook_secret = key_of_stripe("webhook_secret")
 
 # ── Operators and announcements ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -448,4 +450,5 @@ pulumi.export("operatorTopicArn", operator_topic.arn)
 pulumi.export("eventBusName", event_bus.name)
 pulumi.export("consoleUrl", console_url)
 pulumi.export("secretKeyParameter", secret_key.name)
+pulumi.export("publishableKeyParameter", publishable_key.name)
 pulumi.export("webhookSecretParameter", webhook_secret.name)

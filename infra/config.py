@@ -6,13 +6,10 @@ from zoneinfo import available_timezones
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Secret, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 _ORIGIN = re.compile(r"https://[a-z0-9.-]+(:\d+)?|http://(localhost|127\.0\.0\.1)(:\d+)?")
-# Without the prefix of a signing secret, so that the webhook takes it for none: what stands in a repository must sign
-# nothing.
-PLACEHOLDER_SECRET = "to be set by make stripe-webhook"  # noqa: S105
 _RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 
 type Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
@@ -69,11 +66,6 @@ class Config(BaseModel):
     reservations_table: Name | None = None
     availability_table: Name | None = None
     """The booking platform's tables; without them the stack makes its own."""
-
-    stripe_secret_key: Secret[Annotated[str, Field(pattern="^[sr]k_")]]
-    stripe_publishable_key: Secret[Annotated[str, Field(pattern="^pk_")]]
-    stripe_webhook_secret: Secret[Annotated[str, Field(pattern="^whsec_")]] = Secret(PLACEHOLDER_SECRET)
-    """Only what the parameter starts with; the secret itself is known when Stripe has the webhook's address."""
 
     production: bool = False
     """Protects what cannot be made again (tables, guests, secrets, the key) against deletion."""

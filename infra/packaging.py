@@ -26,8 +26,17 @@ _CODE = ("lambdas", "shared")
 
 
 def sources() -> pulumi.Archive:
-    """The functions as they are in the working tree: enough where they run from there."""
-    return pulumi.AssetArchive({name: pulumi.FileArchive(str(_ROOT / name)) for name in _CODE})
+    """The functions as they are in the working tree: enough where they run on this machine.
+
+    File by file: a folder would be another one as soon as Python leaves its bytecode there.
+    """
+    return pulumi.AssetArchive(
+        {
+            str(source.relative_to(_ROOT)): pulumi.FileAsset(str(source))
+            for name in _CODE
+            for source in sorted((_ROOT / name).glob("*.py"))
+        }
+    )
 
 
 def code() -> Path:

@@ -1,4 +1,6 @@
-"""The webhook endpoint at Stripe of a deployed stack: `make stripe-webhook STACK=dev`.
+"""The Stripe keys and the webhook endpoint of a deployed stack: `make stripe-webhook STACK=dev`.
+
+A key that the environment has (STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY) goes into its parameter first.
 
 The endpoint has the API version that the code is pinned to and exactly the events that it handles; its signing secret,
 which Stripe tells once, goes into the stack's parameter. May be run again at any time: what is right stays. An endpoint
@@ -7,6 +9,7 @@ stored beside the old one before the old endpoint is switched off.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,7 +18,7 @@ from typing import Any
 import boto3
 import stripe
 
-from infra.config import PLACEHOLDER_SECRET
+from infra.stripe_keys import PLACEHOLDER, store_keys
 from shared.payments import API_VERSION
 from shared.stripe_events import HANDLED
 
@@ -29,7 +32,7 @@ def set_up(outputs: Mapping[str, Any], *, replace: bool = False, api_base: str =
     """
     ssm = boto3.client("ssm", region_name=outputs["operatorTopicArn"].split(":")[3])
     key = _parameter(ssm, outputs["secretKeyParameter"])
-    known = [one for one in _parameter(ssm, outputs["webhookSecretParameter"]).split(",") if one != PLACEHOLDER_SECRET]
+    known = [one for one in _parameter(ssm, outputs["webhookSecretParameter"]).split(",") if one != PLACEHOLDER]
     endpoints = stripe.StripeClient(
         key, stripe_version=API_VERSION, base_addresses={"api": api_base}
     ).v1.webhook_endpoints
@@ -69,6 +72,8 @@ def main(stack: str, *options: str) -> None:
     outputs = subprocess.run(
         ["pulumi", "stack", "output", "--json", "--stack", stack], check=True, capture_output=True, text=True
     ).stdout
+    given = {name: os.environ.get(f"STRIPE_{name.upper()}") for name in ("secret_key", "publishable_key")}
+    store_keys(json.loads(outputs), **{name: key for name, key in given.items() if key})
     sys.stdout.write(set_up(json.loads(outputs), replace="--replace" in options) + "\n")
 
 

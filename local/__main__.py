@@ -29,22 +29,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="local|URL",
         help="keep the items in AWS's DynamoDB Local, which Maven brings, or in the one that runs there",
     )
+    parser.add_argument("--pulumi", action="store_true", help="let the Pulumi engine deploy (make pulumi-cli)")
     given = parser.parse_args(arguments)
     # After the arguments: a wrong one is told at once, and not after the seconds that these imports take.
     from pulumi import RunError
 
     from local import demo
-    from local.deployer import DeployError
     from local.dynamodb_local import dynamodb_local
     from local.parts import CannotBeHadError
+    from local.resources import DeployError
     from local.stack import LocalStack, PortBusyError
 
     config = dict(given.config)
     try:
         with dynamodb_local() if given.dynamodb == "local" else nullcontext(given.dynamodb) as dynamodb:
             if given.command == "demo":
-                return demo.run(port=given.port or 0, config=config, dynamodb=dynamodb)
-            with LocalStack(port=given.port or PORT, config=config, sandbox=_sandbox(), dynamodb=dynamodb) as stack:
+                return demo.run(port=given.port or 0, config=config, dynamodb=dynamodb, pulumi=given.pulumi)
+            with LocalStack(
+                port=given.port or PORT, config=config, sandbox=_sandbox(), dynamodb=dynamodb, pulumi=given.pulumi
+            ) as stack:
+                if given.pulumi:
+                    print(stack.engine.told, flush=True)
                 print(f"ready {stack.url}", flush=True)
                 _wait_for_the_end()
     except (CannotBeHadError, PortBusyError, DeployError, RunError) as error:
@@ -66,9 +71,9 @@ def _sandbox() -> dict[str, str] | None:
     if not key.startswith("sk_test_"):
         return None
     return {
-        "stripeSecretKey": key,
-        "stripePublishableKey": os.environ.get("STRIPE_PUBLISHABLE_KEY", "pk_test_not_given"),
-        "stripeWebhookSecret": os.environ["STRIPE_WEBHOOK_SECRET"],
+        "secret_key": key,
+        "publishable_key": os.environ.get("STRIPE_PUBLISHABLE_KEY", "pk_test_not_given"),
+        "webhook_secret": os.environ["STRIPE_WEBHOOK_SECRET"],
     }
 
 

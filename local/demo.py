@@ -432,10 +432,16 @@ def _reservation(play: Callable[[Story], None]) -> Json:
     return {"total_amount": PRICE, "check_in": check_in.isoformat()}
 
 
-def run(*, port: int = 0, config: Mapping[str, str | int] | None = None, dynamodb: str | None = None) -> int:
+def run(
+    *,
+    port: int = 0,
+    config: Mapping[str, str | int] | None = None,
+    dynamodb: str | None = None,
+    pulumi: bool = False,
+) -> int:
     """Every story, one after the other: 0 if each ended as it should."""
     failed = []
-    with LocalStack(port=port, config={**CONFIG, **(config or {})}, dynamodb=dynamodb) as stack:
+    with LocalStack(port=port, config={**CONFIG, **(config or {})}, dynamodb=dynamodb, pulumi=pulumi) as stack:
         print(f"the system runs at {stack.url}, its functions log to {stack.log}\n")
         for number, (title, play) in enumerate(STORIES.items(), 1):
             print(f"{number}. {title}")

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TextIO
 
 import boto3
@@ -32,6 +33,7 @@ import moto.core.models as core_models
 import moto.dynamodb.models as dynamodb_models
 import moto.dynamodb.responses as dynamodb_responses
 import moto.events.models as events_models
+import moto.stepfunctions.models as machine_models
 import moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl as error_equals
 import moto.stepfunctions.parser.asl.component.common.timeouts.timeout as timeouts
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource as resources
@@ -78,7 +80,7 @@ from moto.stepfunctions.parser.asl.component.state.exec import execute_state
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.parse import asl_parser
 
-from local import faults, settings
+from local import archives, faults, settings
 from local.faults import STATES, AwsFaults
 
 REGION = "eu-west-1"
@@ -440,6 +442,13 @@ def _error(error_type: str, message: str, trace: list[str] | None = None) -> tup
     return json.dumps(body).encode(), True
 
 
+def _module_of(function: Any, name: str) -> ModuleType:
+    """Of the archive that this version was published with, or of the working tree where it was sent for that."""
+    if function.code_bytes == archives.WORKING_TREE:
+        return importlib.import_module(name)
+    return archives.module(function.code_bytes, function.environment_vars, name)
+
+
 def _run_handler(function: Any, body: str | bytes) -> tuple[bytes, bool]:
     """The answer's bytes, and whether it is an error, as Lambda gives them."""
     module_name, _, handler_name = function.handler.rpartition(".")
@@ -448,11 +457,11 @@ def _run_handler(function: Any, body: str | bytes) -> tuple[bytes, bool]:
     began = time.perf_counter()
     try:
         try:
-            module = importlib.import_module(module_name)
+            module = _module_of(function, module_name)
             handler = getattr(module, handler_name)
         except (ImportError, AttributeError) as error:
             return _error("Runtime.ImportModuleError", str(error))
-        _output.attach(module_name)
+        _output.attach(module.__name__)
         context = LambdaContext(function)
         try:
             answer = handler(json.loads(body or "{}"), context)
@@ -572,8 +581,26 @@ def _start_execution(
         )
 
 
+def _publish(self: Any, description: str | None) -> None:
+    # moto publishes what it has published already once more.
+    if (last := self.latest_version) and (last.definition, last.roleArn) == (self.definition, self.roleArn):
+        return
+    _original["StateMachine.publish"](self, description)
+
+
 def _describe_machine(self: Any, arn: str) -> Any:
-    return _original["StepFunctionsParserBackend.describe_state_machine"](self, _machine(arn))
+    # moto knows a version only as an ARN, and an alias not at all: both are the machine, as that version was published.
+    machine = _original["StepFunctionsParserBackend.describe_state_machine"](self, _machine(arn))
+    qualifier = arn.removeprefix(machine.arn).removeprefix(":")
+    if qualifier in machine.aliases:
+        route = machine.aliases[qualifier].routing_configuration[0]
+        qualifier = route["stateMachineVersionArn"].rpartition(":")[2]
+    if not qualifier.isdigit():
+        return machine
+    published = copy.copy(machine)
+    version = machine.versions[int(qualifier)]
+    published.definition, published.roleArn = version.definition, version.roleArn
+    return published
 
 
 # ---------------------------------------------------------------- executions that end otherwise than by themselves
@@ -855,6 +882,7 @@ def install() -> None:
     _replace(dynamodb_models, "copy", _CopyButTables)
     _replace(backend, "start_execution", _start_execution)
     _replace(backend, "describe_state_machine", _describe_machine)
+    _replace(machine_models.StateMachine, "publish", _publish)
     _replace(executions.Execution, "stop", _stop)
     _replace(machine_responses.StepFunctionResponse, "stop_execution", _stop_request)
     _replace(executions.Execution, "status", property(_status))
@@ -920,4 +948,5 @@ def stop(aws: mock_aws) -> None:
         for table in client.list_tables()["TableNames"]:
             client.delete_table(TableName=table)
     aws.stop()
+    archives.forget()
     _output.release()

@@ -127,14 +127,18 @@ class Gateway:
 
     def __init__(self, document: Json, *, stage: str, limits: Mapping[str, tuple[float, float]]) -> None:
         self._stage = stage
+        self.follow(document, limits)
+        self._keys = {key["kid"]: jwt.PyJWK(key) for key in _jwks()}
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="gateway")
+
+    def follow(self, document: Json, limits: Mapping[str, tuple[float, float]]) -> None:
+        """Another deployment of the same stage."""
         self._limits = limits
         self._responses: Json = document.get("x-amazon-apigateway-gateway-responses", {})
         self._binary: list[str] = document.get("x-amazon-apigateway-binary-media-types", [])
         # A path without variables goes before one with.
         self._routes = sorted(_routes(document), key=lambda route: route.template.count("{"))
         self._buckets: dict[str, TokenBucket] = {}
-        self._keys = {key["kid"]: jwt.PyJWK(key) for key in _jwks()}
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="gateway")
 
     def close(self) -> None:
         self._workers.shutdown(wait=False, cancel_futures=True)

@@ -53,19 +53,26 @@ class Permissions:
     """The roles of a deployment, by name, and the calls made under each."""
 
     def __init__(self, deployment: Deployment) -> None:
+        self.calls: dict[str, set[Call]] = {}
+        self._lock = threading.Lock()
+        self.follow(deployment)
+
+    def follow(self, deployment: Deployment) -> None:
+        """The roles as another deployment has them."""
         self.policies = {
             resource.inputs["role"]: resource.inputs["policy"]
             for resource in deployment.of_type("aws:iam/rolePolicy:RolePolicy")
         }
-        self._roles: dict[str, str] = {}
+        roles: dict[str, str] = {}
         for function in deployment.of_type("aws:lambda/function:Function"):
             module = function.inputs["handler"].split(".")[1]
-            self._roles[module] = function.inputs["role"].rpartition("/")[2]
+            roles[module] = function.inputs["role"].rpartition("/")[2]
         for machine in deployment.of_type("aws:sfn/stateMachine:StateMachine"):
-            self._roles[machine.inputs["name"]] = machine.inputs["roleArn"].rpartition("/")[2]
-        self.calls: dict[str, set[Call]] = {role: set() for role in self.policies}
-        self._answers: dict[tuple[str, Call], bool] = {}
-        self._lock = threading.Lock()
+            roles[machine.inputs["name"]] = machine.inputs["roleArn"].rpartition("/")[2]
+        self._roles = roles
+        with self._lock:
+            self.calls |= {role: set() for role in self.policies.keys() - self.calls.keys()}
+            self._answers: dict[tuple[str, Call], bool] = {}
 
     def check(self, caller: str, operation: str, request: Any) -> Refusal | None:
         """How AWS would refuse the request (`dynamodb.UpdateItem`) of a function's module or of a state machine."""

@@ -1,13 +1,14 @@
 """The whole system in this process: AWS, the program deployed to it, API Gateway, the Stripe stand-in, `/local`."""
 
 import functools
+import shutil
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,14 +16,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 
+from infra.stripe_keys import store_keys
 from local import engine, settings
 from local.control import Control, create_app
-from local.deployer import Deployment, deploy
+from local.deployer import STACK, Deployment, deploy
 from local.eventbridge import EventBridge
 from local.gateway import Gateway
 from local.permissions import Permissions
+from local.resources import Aws
 from local.stripe_standin.stand_in import StripeStandIn
 from shared.stripe_events import HANDLED
+
+if TYPE_CHECKING:
+    from local.automation import Engine
+    from local.provider import Provider
 
 HOST = "127.0.0.1"
 LOGS = Path(__file__).parent.parent / "build" / "local"
@@ -40,7 +47,8 @@ class LocalStack:
     One at a time in a process; after it another can start, with another configuration. `config` takes every key that
     `pulumi config set` takes. `sandbox` are the secrets of a Stripe sandbox to be used in place of the stand-in.
     `dynamodb` is the address of a DynamoDB that keeps the items in place of moto's; its tables go with the stack.
-    Raises PortBusyError, or what the deployment raises.
+    With `pulumi` the Pulumi engine deploys, and whoever deploys again with `stack.engine` or in its environment changes
+    what is served. Raises PortBusyError, or what the deployment raises.
     """
 
     url: str
@@ -48,6 +56,8 @@ class LocalStack:
     stand_in: StripeStandIn
     control: Control
     permissions: Permissions
+    engine: "Engine"
+    _provider: "Provider"
 
     def __init__(
         self,
@@ -56,8 +66,9 @@ class LocalStack:
         config: Mapping[str, str | int] | None = None,
         sandbox: Mapping[str, str] | None = None,
         dynamodb: str | None = None,
+        pulumi: bool = False,
     ) -> None:
-        self._port = port
+        self._port, self._pulumi = port, pulumi
         self._config = dict(config or {})
         self._sandbox = sandbox
         self._dynamodb = dynamodb
@@ -89,12 +100,16 @@ class LocalStack:
         config: dict[str, str | int] = {"stripeApiBase": f"{self.url}/stripe", **self._config}
         if self._sandbox:
             config = self._config
-        secrets = self._sandbox or {
-            "stripeSecretKey": settings.STRIPE_API_KEY,
-            "stripePublishableKey": settings.PUBLISHABLE_KEY,
-            "stripeWebhookSecret": settings.WEBHOOK_SECRET,
-        }
-        self.deployment = deploy(config, secrets)
+        self.deployment = self._deploy_by_pulumi(config) if self._pulumi else deploy(config)
+        store_keys(
+            self.outputs,
+            **self._sandbox
+            or {
+                "secret_key": settings.STRIPE_API_KEY,
+                "publishable_key": settings.PUBLISHABLE_KEY,
+                "webhook_secret": settings.WEBHOOK_SECRET,
+            },
+        )
         stage = self.deployment.stage["name"]
         self.stand_in = StripeStandIn(
             base_url=f"{self.url}/stripe",
@@ -108,6 +123,8 @@ class LocalStack:
         self.control = Control(self.deployment, self.stand_in, config=config, log=self.log)
         gateway = Gateway(self.deployment.openapi, stage=stage, limits=_limits(self.deployment))
         self._stop.append(gateway.close)
+        if self._pulumi:
+            self._provider.on_change = functools.partial(self._follow, gateway)
         app = Starlette(
             routes=[
                 Mount(f"/{stage}", app=gateway),
@@ -117,6 +134,32 @@ class LocalStack:
             exception_handlers={404: _nothing_here},
         )
         self._serve(app, listener)
+
+    def _deploy_by_pulumi(self, config: Mapping[str, str | int]) -> Deployment:
+        # The engine's language: seconds to import, which nobody else should wait for.
+        from local.automation import Engine
+        from local.provider import Provider
+
+        self._provider = Provider(Aws())
+        self._stop.append(self._provider.close)
+        folder = LOGS / f"pulumi-{self.url.rpartition(':')[2]}"
+        shutil.rmtree(folder, ignore_errors=True)
+        self.engine = Engine(folder, self._provider.port, config)
+        self.engine.up()
+        deployment = Deployment.of(self.engine.outputs(), self._provider.of_stack(STACK))
+        deployment.enter()
+        return deployment
+
+    def _follow(self, gateway: Gateway) -> None:
+        """The engine has changed something: what is served is what is deployed now."""
+        try:
+            deployment = Deployment.of(self.outputs, self._provider.of_stack(STACK))
+        except ValueError:
+            return  # between the old and the new one of something there is only one of
+        self.deployment = deployment
+        deployment.enter()
+        self.permissions.follow(deployment)
+        gateway.follow(deployment.openapi, _limits(deployment))
 
     def _listen(self) -> socket.socket:
         """Before anything else: the address is part of the configuration."""

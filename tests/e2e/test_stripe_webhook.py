@@ -5,7 +5,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.config import PLACEHOLDER_SECRET
+from infra.stripe_keys import PLACEHOLDER
 from infra.stripe_webhook import EVENTS, set_up
 from shared import secrets
 from shared.payments import API_VERSION
@@ -66,7 +66,7 @@ def test_replacing_it_rotates_the_secret_and_bookings_are_confirmed_all_the_whil
 
 
 def test_a_stack_whose_secret_was_never_set_gets_its_endpoint(client: Client, outputs: dict[str, Any]) -> None:
-    parameter(outputs, PLACEHOLDER_SECRET)
+    parameter(outputs, PLACEHOLDER)
     assert "made" in run(client, outputs)
     new = [endpoint for endpoint in endpoints(client) if endpoint["status"] == "enabled"]
     assert len(new) == 1

@@ -23,7 +23,7 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from local import engine
+from local import archives, engine
 
 ROLE = "arn:aws:iam::123456789012:role/test"
 
@@ -67,7 +67,7 @@ def deploy_function(handler: Callable[[Any, Any], Any], name: str = "echo", time
         Role=f"arn:aws:iam::123456789012:role/test-{name}",
         Handler=f"lambdas.{name}.handler",
         Runtime="python3.13",
-        Code={"ZipFile": b"none"},
+        Code={"ZipFile": archives.WORKING_TREE},
         Timeout=timeout,
         Publish=True,
     )

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from moto.cognitoidp.models import cognitoidp_backends
 
-from local import engine, gateway
+from local import archives, engine, gateway
 from local.gateway import Gateway, TokenBucket, flatten
 
 type Handler = Callable[[Any, Any], Any]
@@ -35,7 +35,7 @@ class Stage:
             Role="arn:aws:iam::123456789012:role/test",
             Handler="lambdas.gateway_test.handler",
             Runtime="python3.13",
-            Code={"ZipFile": b"none"},
+            Code={"ZipFile": archives.WORKING_TREE},
         )["FunctionArn"]
         cognito = boto3.client("cognito-idp")
         pool_id = cognito.create_user_pool(PoolName="guests")["UserPool"]["Id"]

@@ -10,12 +10,11 @@ from pulumi.runtime import set_all_config
 from pulumi.runtime.settings import SETTINGS
 
 from infra.config import Config
+from infra.stripe_keys import PLACEHOLDER
 from shared.signature import verified
 
 GOOD = {
     "frontendUrl": "https://booking.example.com",
-    "stripeSecretKey": "sk_test_secret",
-    "stripePublishableKey": "pk_test_publishable",
 }
 
 
@@ -47,11 +46,10 @@ def test_only_the_front_end_and_the_stripe_keys_have_to_be_given() -> None:
 
 
 def test_nothing_can_be_signed_with_what_stands_in_place_of_the_webhook_secret() -> None:
-    placeholder = load().stripe_webhook_secret.get_secret_value()
     now = datetime(2026, 11, 24, tzinfo=UTC)
     stamp = str(int(now.timestamp()))
-    forged = hmac.new(placeholder.encode(), f"{stamp}.{{}}".encode(), sha256).hexdigest()
-    assert not verified(b"{}", f"t={stamp},v1={forged}", [placeholder], now)
+    forged = hmac.new(PLACEHOLDER.encode(), f"{stamp}.{{}}".encode(), sha256).hexdigest()
+    assert not verified(b"{}", f"t={stamp},v1={forged}", [PLACEHOLDER], now)
     assert verified(
         b"{}",
         f"t={stamp},v1={hmac.new(b'whsec_a', f'{stamp}.{{}}'.encode(), sha256).hexdigest()}",
@@ -101,10 +99,7 @@ def test_values_are_text_as_pulumi_gives_them() -> None:
         ("operatorEmail", "operators"),
         ("reservationsTable", "arn:aws:dynamodb:eu-west-1:123456789012:table/reservations"),
         ("availabilityTable", ""),
-        ("stripeSecretKey", None),
-        ("stripeSecretKey", "pk_test_publishable"),
-        ("stripePublishableKey", "sk_test_secret"),
-        ("stripeWebhookSecret", "secret"),
+        ("stripeSecretKey", "sk_test_secret"),
         ("production", "perhaps"),
         ("customerManagedKey", "maybe"),
         ("webAclArn", "arn:aws:wafv2:us-east-1:123456789012:global/webacl/guests/0a1b2c3d"),
@@ -127,14 +122,10 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         load({"maxAttempts": "0", "package": "x"})
 
 
-def test_a_wrong_secret_is_not_shown() -> None:
+def test_a_secret_that_does_not_belong_there_is_not_shown() -> None:
     with pytest.raises(pulumi.RunError) as stopped:
         load({"stripeSecretKey": "rather_secret"})
     assert "rather_secret" not in str(stopped.value)
-
-
-def test_secrets_are_not_shown_with_the_rest() -> None:
-    assert "sk_test_secret" not in repr(load())
 
 
 def test_a_stack_whose_name_cannot_be_part_of_every_name_is_refused() -> None:

@@ -4,7 +4,8 @@ import pulumi
 import pytest
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs
 
-from local.deployer import DeployError, Resource, _Aws, _Engine, _environment, _missing_outputs, _plain, _rest_api
+from local.deployer import _Engine, _environment
+from local.resources import Aws, DeployError, Resource, known, missing_outputs, plain
 from tests.infra.conftest import Deploy
 from tests.infra.worker import Seen
 
@@ -31,19 +32,19 @@ def test_what_fails_is_named() -> None:
 
 
 def test_an_output_that_is_not_given_is_an_error_where_it_is_used() -> None:
-    owner = _missing_outputs("aws:sns/topic:Topic")["owner"]
+    owner = missing_outputs("aws:sns/topic:Topic")["owner"]
     with pytest.raises(DeployError, match=r"'thing' uses aws:sns/topic:Topic\.owner, which the local stack does not"):
         register("aws:ssm/parameter:Parameter", name="/p", value=f"of {owner}")
 
 
 def test_secrets_are_unwrapped_and_whole_numbers_are_integers() -> None:
-    assert _plain({"a": [SECRET, 30.0, 0.5, True, None]}) == {"a": ["sk_test_secret", 30, 0.5, True, None]}
+    assert plain({"a": [SECRET, 30.0, 0.5, True, None]}) == {"a": ["sk_test_secret", 30, 0.5, True, None]}
 
 
 def test_sibling_path_variables_of_different_names_are_refused_as_api_gateway_does() -> None:
     document = '{"paths": {"/payments/{id}/status": {}, "/payments/{payment_id}/retry": {}}}'
     with pytest.raises(DeployError, match=r"\{id\} and \{payment_id\} in /payments/\{payment_id\}/retry"):
-        _rest_api(_Aws(), {"name": "api", "body": document, "putRestApiMode": "overwrite"})
+        known("aws:apigateway/restApi:RestApi").check(Aws(), {"name": "api", "body": document})
 
 
 def test_functions_that_disagree_about_a_variable_are_refused() -> None:

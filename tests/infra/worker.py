@@ -5,13 +5,7 @@ from typing import Any, NamedTuple
 import boto3
 from moto import mock_aws
 
-from local import deployer
-
-SECRETS = {
-    "stripeSecretKey": "sk_test_secret",
-    "stripePublishableKey": "pk_test_publishable",
-    "stripeWebhookSecret": "whsec_first",
-}
+from local import deployer, resources
 
 
 class Seen(NamedTuple):
@@ -27,7 +21,7 @@ class Seen(NamedTuple):
 
 def deploy(config: dict[str, str | int], given_tables: tuple[str, ...] = (), name: str = "local") -> Seen:
     with mock_aws(config={"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}):
-        dynamodb = boto3.client("dynamodb", region_name=deployer.REGION)
+        dynamodb = boto3.client("dynamodb", region_name=resources.REGION)
         for table in given_tables:
             dynamodb.create_table(
                 TableName=table,
@@ -35,13 +29,13 @@ def deploy(config: dict[str, str | int], given_tables: tuple[str, ...] = (), nam
                 KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
                 AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             )
-        return _seen(deployer.deploy(config, SECRETS, name), dynamodb)
+        return _seen(deployer.deploy(config, name), dynamodb)
 
 
 def _seen(deployment: deployer.Deployment, dynamodb: Any) -> Seen:
-    functions = boto3.client("lambda", region_name=deployer.REGION)
-    ssm = boto3.client("ssm", region_name=deployer.REGION)
-    workflows = boto3.client("stepfunctions", region_name=deployer.REGION)
+    functions = boto3.client("lambda", region_name=resources.REGION)
+    ssm = boto3.client("ssm", region_name=resources.REGION)
+    workflows = boto3.client("stepfunctions", region_name=resources.REGION)
     tables = dynamodb.list_tables()["TableNames"]
     names = [parameter["Name"] for parameter in ssm.describe_parameters()["Parameters"]]
     return Seen(

@@ -1,0 +1,338 @@
+"""The Pulumi engine itself deploys `__main__.py`: previews, changes, failures on the way, what its state holds."""
+
+import gc
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws
+import pytest
+from pulumi.automation import CommandError
+
+from infra import function, openapi, packaging
+from infra.grants import trust
+from local import automation, settings
+from local import engine as aws_engine
+from local.automation import Engine
+from local.provider import Provider
+from local.resources import RESOURCES, Aws
+from statemachines.render import render
+from tests.real.conftest import part_or_skip
+
+pytestmark = [
+    pytest.mark.pulumi,
+    # Pulumi complains of its own modules, and leaves event loops and pipes open.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+CONFIG = {"frontendUrl": "https://booking.example.com", "package": "false"}
+WEB_ACL = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/guests/0a1b2c3d"
+
+type Json = dict[str, Any]
+
+
+class Cloud:
+    """An empty AWS with a provider in front."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.aws = Aws()
+        self.provider = Provider(self.aws)
+        self.changes = 0
+        self.provider.on_change = self._count
+
+    def _count(self) -> None:
+        self.changes += 1
+
+    def engine(self, stack: str, **config: str) -> Engine:
+        return Engine(self._folder / stack, self.provider.port, {**CONFIG, **config}, stack)
+
+    def there(self) -> dict[str, list[str]]:
+        """What the AWS holds, by kind, as the AWS itself says."""
+        aws, found = self.aws, {}
+        found["tables"] = aws("dynamodb").list_tables()["TableNames"]
+        found["parameters"] = [one["Name"] for one in aws("ssm").describe_parameters(MaxResults=50)["Parameters"]]
+        found["topics"] = [one["TopicArn"] for one in aws("sns").list_topics()["Topics"]]
+        found["buses"] = [
+            one["Name"] for one in aws("events").list_event_buses()["EventBuses"] if one["Name"] != "default"
+        ]
+        found["rules"] = [one["Name"] for one in aws("events").list_rules()["Rules"]]
+        found["schedules"] = [one["Name"] for one in aws("scheduler").list_schedules()["Schedules"]]
+        found["roles"] = [one["RoleName"] for one in aws("iam").list_roles(MaxItems=1000)["Roles"]]
+        found["log groups"] = [one["logGroupName"] for one in aws("logs").describe_log_groups(limit=50)["logGroups"]]
+        functions = [one["FunctionName"] for one in aws("lambda").list_functions(MaxItems=1000)["Functions"]]
+        found["functions"] = functions
+        found["versions"] = [
+            f"{name}:{one['Version']}"
+            for name in functions
+            for one in aws("lambda").list_versions_by_function(FunctionName=name)["Versions"]
+        ]
+        found["machines"] = [one["name"] for one in aws("stepfunctions").list_state_machines()["stateMachines"]]
+        pools = aws("cognito-idp").list_user_pools(MaxResults=60)["UserPools"]
+        found["pools"] = [pool["Name"] for pool in pools]
+        found["clients"] = [
+            one["ClientName"]
+            for pool in pools
+            for one in aws("cognito-idp").list_user_pool_clients(UserPoolId=pool["Id"], MaxResults=60)[
+                "UserPoolClients"
+            ]
+        ]
+        apis = aws("apigateway").get_rest_apis(limit=500)["items"]
+        found["apis"] = [api["name"] for api in apis]
+        found["deployments"] = [
+            one["description"]
+            for api in apis
+            for one in aws("apigateway").get_deployments(restApiId=api["id"])["items"]
+        ]
+        found["stages"] = [
+            one["stageName"] for api in apis for one in aws("apigateway").get_stages(restApiId=api["id"])["item"]
+        ]
+        return {kind: sorted(names) for kind, names in found.items()}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cli() -> None:
+    part_or_skip(automation.cli)
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    moto = aws_engine.start()
+    cloud = Cloud(tmp_path)
+    yield cloud
+    cloud.provider.close()
+    aws_engine.stop(moto)
+    gc.collect()  # while the marks above say what to make of what was left open
+
+
+def of_the_program(engine: Engine) -> int:
+    return len(json.loads(engine.secrets_shown())["resources"]) - 1  # but for the provider's own
+
+
+def test_dev_is_previewed_made_kept_and_taken_away(cloud: Cloud) -> None:
+    engine = cloud.engine("dev")
+    previewed = engine.preview()
+    assert cloud.changes == 0
+    assert engine.up() == previewed
+    assert previewed == {"create": of_the_program(engine)}
+    assert {one.type for one in cloud.provider.resources.values()} == RESOURCES.keys() - {
+        "aws:kms/alias:Alias",
+        "aws:kms/key:Key",
+        "aws:lambda/layerVersion:LayerVersion",
+        "aws:sns/topicSubscription:TopicSubscription",
+        "aws:wafv2/webAclAssociation:WebAclAssociation",
+    }
+    same = {"same": previewed["create"]}
+    changes, there = cloud.changes, cloud.there()
+    assert engine.up() == same
+    assert engine.refresh() == same
+    assert engine.up() == same
+    assert (cloud.changes, cloud.there()) == (changes, there)
+    assert engine.destroy() == {"delete": previewed["create"]}
+    assert {kind: names for kind, names in cloud.there().items() if names} == {}
+
+
+def test_prod_is_previewed_made_kept_and_not_taken_away(cloud: Cloud) -> None:
+    engine = cloud.engine("prod", webAclArn=WEB_ACL, operatorEmail="operators@example.com")
+    previewed = engine.preview()
+    assert engine.up() == previewed == {"create": of_the_program(engine)}
+    same = {"same": previewed["create"]}
+    assert engine.up() == same
+    assert engine.refresh() == same
+    changes, there = cloud.changes, cloud.there()
+    with pytest.raises(CommandError) as refused:
+        engine.destroy()
+    for name in ("payments", "guests", "secret-key", "data"):
+        assert f"::{name}" in str(refused.value)
+    assert "protect" in str(refused.value)
+    assert (cloud.changes, cloud.there()) == (changes, there)
+
+
+def test_somebody_elses_change_is_seen_by_a_refresh_and_put_right_by_the_next_up(cloud: Cloud) -> None:
+    engine = cloud.engine("dev")
+    engine.up()
+    cloud.aws("lambda").update_function_configuration(FunctionName="booking-dev-release-hold", Timeout=3)
+    cloud.aws("iam").delete_role_policy(RoleName="booking-dev-release-hold", PolicyName="booking-dev-release-hold")
+    refreshed = engine.refresh()
+    assert (refreshed["update"], refreshed["delete"]) == (1, 1)
+    engine.up()
+    there = cloud.aws("lambda").get_function(FunctionName="booking-dev-release-hold")["Configuration"]
+    assert there["Timeout"] == 30
+    assert cloud.aws("iam").list_role_policies(RoleName="booking-dev-release-hold")["PolicyNames"] == [
+        "booking-dev-release-hold"
+    ]
+
+
+# What must be refused.
+
+
+def _invalid_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(name: str, values: Json) -> str:
+        definition = json.loads(render(name, values))
+        definition["States"]["AwaitStripe" if name == "payment" else "CheckRefund"]["Next"] = "Nowhere"
+        return json.dumps(definition)
+
+    monkeypatch.setattr("infra.workflow.render", wrong)
+
+
+def _role_without_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(function, "trust", lambda _: trust("ec2"))
+
+
+def _no_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packaging, "sources", lambda: None)
+
+
+def _two_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    routes = {**openapi.PAYMENTS_ROUTES, ("GET", "/payments/{payment_id}/receipt"): "The receipt"}
+    monkeypatch.setattr(openapi, "PAYMENTS_ROUTES", routes)
+
+
+WRONG: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
+    "definition": (_invalid_definition, "leads to a state 'Nowhere' that it does not have"),
+    "trust": (_role_without_trust, "does not trust lambda.amazonaws.com"),
+    "archive": (_no_archive, "a function needs its archive"),
+    "paths": (_two_variables, "sibling path variables of different names: {id} and {payment_id}"),
+}
+
+
+def test_wrong_changes_are_refused_before_anything_is_touched(cloud: Cloud) -> None:
+    engine = cloud.engine("dev")
+    engine.up()
+    changes, there = cloud.changes, cloud.there()
+    for name, (spoil, reason) in WRONG.items():
+        with pytest.MonkeyPatch.context() as spoilt:
+            spoil(spoilt)
+            with pytest.raises(CommandError) as refused:
+                engine.up()
+        assert reason in str(refused.value), name
+        assert (cloud.changes, cloud.there()) == (changes, there), name
+    assert engine.up().keys() == {"same"}
+
+
+def test_two_resources_of_one_name_are_refused(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def program() -> None:
+        for name in ("one", "two"):
+            pulumi_aws.sns.Topic(name, name="operators")
+
+    monkeypatch.setattr(automation, "_program", program)
+    with pytest.raises(CommandError, match="two: one is operators already"):
+        cloud.engine("dev").up()
+    assert cloud.changes == 0
+
+
+def test_what_cannot_be_done_is_said_with_the_resources_name(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def program() -> None:
+        pulumi_aws.ssm.Parameter("too-much", name="/too/much", type="Enormous", value="x")
+
+    monkeypatch.setattr(automation, "_program", program)
+    with pytest.raises(CommandError, match=r"too-much: An error occurred \(ValidationException\)"):
+        cloud.engine("dev").up()
+
+
+# Secrets.
+
+
+def test_a_secret_is_a_secret_in_the_state_and_to_the_provider_itself(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def program() -> None:
+        value = pulumi.Output.secret("the combination of the safe")
+        made = pulumi_aws.ssm.Parameter("safe", name="/safe", type="SecureString", value=value)
+        pulumi.export("combination", made.value)
+
+    monkeypatch.setattr(automation, "_program", program)
+    engine = cloud.engine("dev")
+    for step in (engine.up, engine.refresh, engine.up):
+        step()
+        assert cloud.aws("ssm").get_parameter(Name="/safe")["Parameter"]["Value"] == "the combination of the safe"
+        assert "the combination of the safe" not in _files(engine.state)
+    assert engine.outputs()["combination"] == "the combination of the safe"
+    cloud.aws("ssm").put_parameter(Name="/safe", Value="another combination", Type="SecureString", Overwrite=True)
+    engine.refresh()
+    assert "another combination" in engine.secrets_shown()
+    assert "another combination" not in _files(engine.state)
+
+
+def test_the_stripe_keys_never_enter_the_state(cloud: Cloud) -> None:
+    engine = cloud.engine("dev")
+    engine.up()
+    keys = [settings.STRIPE_API_KEY, settings.PUBLISHABLE_KEY, settings.WEBHOOK_SECRET]
+    for name, key in zip(("secret_key", "publishable_key", "webhook_secret"), keys, strict=True):
+        cloud.aws("ssm").put_parameter(
+            Name=f"/booking/dev/stripe/{name}", Value=key, Type="SecureString", Overwrite=True
+        )
+    engine.refresh()
+    assert engine.up().keys() == {"same"}
+    told = _files(engine.state) + engine.secrets_shown()
+    assert "/booking/dev/stripe/secret_key" in told
+    assert [key for key in keys if key in told] == []
+    stored = cloud.aws("ssm").get_parameter(Name="/booking/dev/stripe/secret_key", WithDecryption=True)["Parameter"]
+    assert stored["Value"] == settings.STRIPE_API_KEY
+
+
+def _files(folder: Path) -> str:
+    return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+
+
+# The engine dies on the way.
+
+DIES_AT = {
+    "aws:dynamodb/table:Table": "payments",
+    "aws:cognito/userPool:UserPool": "guests",
+    "aws:lambda/function:Function": "verify-payment",
+    "aws:sfn/stateMachine:StateMachine": "refund",
+    "aws:apigateway/deployment:Deployment": "api",
+}
+
+
+def children() -> list[int]:
+    return [
+        int(pid) for thread in Path("/proc/self/task").iterdir() for pid in (thread / "children").read_text().split()
+    ]
+
+
+def named(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+@pytest.mark.parametrize(("type_", "name"), list(DIES_AT.items()))
+def test_an_engine_that_is_killed_is_taken_over_from(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, type_: str, name: str
+) -> None:
+    engine = cloud.engine("dev")
+    kind = RESOURCES[type_]
+    create = kind.create
+    killed: list[int] = []
+
+    def make_and_die(aws: Aws, given: Json) -> tuple[str, Json]:
+        made = create(aws, given)
+        if not killed and (name == "api" or given["name"].endswith(name)):
+            (engine_process,) = [pid for pid in children() if named(pid) == "pulumi"]
+            os.kill(engine_process, signal.SIGKILL)
+            killed.append(engine_process)
+        return made
+
+    monkeypatch.setattr(kind, "create", make_and_die, raising=False)
+    with pytest.raises(CommandError, match="code: -9"):
+        engine.up()
+    assert killed
+    engine.cancel()
+    engine.up()
+    assert engine.up() == {"same": of_the_program(engine)}
+    there = cloud.there()
+    assert {kind: names for kind, names in there.items() if len(set(names)) < len(names)} == {}
+    assert [len(there[kind]) for kind in ("tables", "pools", "clients", "apis", "deployments")] == [4, 1, 1, 1, 1]
+    # Each function has its newest state and one version, each state machine one.
+    assert len(there["versions"]) == 2 * len(there["functions"]) == 24
+    for machine in ("payment", "refund"):
+        alias = f"arn:aws:states:eu-west-1:123456789012:stateMachine:booking-dev-{machine}:live"
+        routing = cloud.aws("stepfunctions").describe_state_machine_alias(stateMachineAliasArn=alias)
+        assert routing["routingConfiguration"][0]["stateMachineVersionArn"].endswith(":1")
+    assert engine.destroy().keys() == {"delete"}
+    assert {kind: names for kind, names in cloud.there().items() if names} == {}
