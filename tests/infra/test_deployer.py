@@ -72,4 +72,3 @@ def test_given_values_win_over_the_stack_file_and_reach_the_functions(deploy: De
     assert changed.environment["HOLD_SECONDS"] == "12"
     assert changed.environment["CHECKOUT_WINDOW_SECONDS"] == "3"
     assert changed.environment["STRIPE_API_BASE"] == "http://127.0.0.1:8400/stripe"
-    assert changed.environment["POWERTOOLS_TRACE_DISABLED"] == "1"
