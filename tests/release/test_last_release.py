@@ -1,0 +1,135 @@
+"""What the last release left behind is still understood: its inputs, its items, and its definitions.
+
+An execution under way keeps its definition and the versions of its functions; but the items it writes are read by the
+functions of today, its waits are answered by them, and a successor starts them with its input.
+"""
+
+import contextlib
+import gc
+import json
+import re
+import typing
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+
+import infra.workflow
+from local.stack import LocalStack
+from shared import contracts, store
+from shared.models import Payment, Reservation
+from shared.workflow import Signal
+from statemachines import render
+from tests.refunds.conftest import PENDING, World
+
+LAST = Path(__file__).with_name("last")
+PAYLOADS = json.loads((LAST / "payloads.json").read_text(encoding="utf-8"))
+
+type Json = dict[str, Any]
+
+ANSWERS: dict[str, type[contracts.Contract]] = {
+    "create_checkout_session": contracts.OpenedAttempt,
+    "verify_payment": contracts.VerdictOutput,
+    "expire_checkout_sessions": contracts.VerdictOutput,
+    "confirm_reservation": contracts.ConfirmReservationOutput,
+    "release_hold": contracts.ReleaseHoldOutput,
+    "reserve_refund": contracts.RefundOutput,
+    "create_refund": contracts.RefundOutput,
+    "check_refund": contracts.RefundOutput,
+    "record_refund": contracts.RecordRefundOutput,
+}
+CALLS = [(module, call) for module, calls in PAYLOADS["functions"].items() for call in calls]
+
+
+def input_of(module: str) -> type[contracts.Contract]:
+    model: type[contracts.Contract] = getattr(contracts, f"{module.title().replace('_', '')}Input")
+    return model
+
+
+def test_every_function_of_a_state_has_payloads() -> None:
+    assert PAYLOADS["functions"].keys() == ANSWERS.keys()
+
+
+@pytest.mark.parametrize(("module", "call"), CALLS, ids=[module for module, _ in CALLS])
+def test_what_its_states_say_is_what_todays_functions_take(module: str, call: Json) -> None:
+    input_of(module).model_validate(call["input"])
+
+
+@pytest.mark.parametrize(("module", "call"), CALLS, ids=[module for module, _ in CALLS])
+def test_todays_functions_still_say_all_that_its_states_read(module: str, call: Json) -> None:
+    """Its answers are answers of today too, so that no field has gone and no word has changed."""
+    said = ANSWERS[module].model_validate(call["answer"])
+    assert said.model_dump(exclude_none=True) == {name: of for name, of in call["answer"].items() if of is not None}
+
+
+def test_its_executions_can_be_given_successors() -> None:
+    """One that failed after it had succeeded starts behind ReserveRefund, and is no order."""
+    orders = [given for given in PAYLOADS["starts"]["refund"] if "failed_stripe_refund_id" not in given]
+    assert {order["kind"] for order in orders} == {"cancellation", "unusable"}
+    for order in orders:
+        contracts.ReserveRefundInput.model_validate({"execution": order["refund_id"], **order})
+
+
+@pytest.mark.parametrize("item", PAYLOADS["items"]["payments"])
+def test_its_payments_are_read(item: Json) -> None:
+    stored = store._python(item)
+    payment = Payment.model_validate(stored)
+    assert (payment.payment_id, payment.status) == (stored["payment_id"], stored["status"])
+    assert payment.attempts.keys() == stored["attempts"].keys()
+    assert payment.captures.keys() == stored["captures"].keys()
+    for refund_id, entry in stored["refunds"].items():
+        assert (payment.refunds[refund_id].amount, payment.refunds[refund_id].status) == (
+            entry["amount"],
+            entry["status"],
+        )
+
+
+@pytest.mark.parametrize("item", PAYLOADS["items"]["reservations"])
+def test_its_reservations_are_read(item: Json) -> None:
+    read = {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
+    assert Reservation.model_validate(store._python(item)).status == read["status"]
+
+
+def test_the_signals_that_its_states_tell_apart_are_still_sent() -> None:
+    definitions = "".join(path.read_text(encoding="utf-8") for path in LAST.glob("*.asl.json"))
+    told_apart = set(re.findall(r"\$(?:signal|answer) = '(\w+)'", definitions))
+    assert "retry" in told_apart
+    assert told_apart <= set(typing.get_args(Signal.__value__))
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """The last release's definitions over today's functions."""
+
+    def rendered(name: str, values: dict[str, str | int]) -> str:
+        text = (LAST / f"{name}.asl.json").read_text(encoding="utf-8")
+        return render.fill(text, {key: value for key, value in values.items() if f"${{{key}}}" in text})
+
+    with contextlib.ExitStack() as end, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(infra.workflow, "render", rendered)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as in tests/refunds
+            stack = end.enter_context(LocalStack())
+            gc.collect()
+        stack.stand_in.refund_delay_seconds = 7 * 86_400
+        made = World(stack)
+        end.callback(made.close)
+        yield made
+
+
+def test_its_definitions_run_with_todays_functions(world: World) -> None:
+    booking = world.paid(card=PENDING)
+    booking.cancel()
+    booking.wait_for("AwaitRefundSettlement")
+    world.stripe.settle_refund(booking.entry()["stripe_refund_id"], "succeeded")
+    booking.wait_for_end()
+    assert booking.entry()["status"] == "succeeded"
+    unpaid = world.held()
+    unpaid.press_pay_now()
+    assert world.call("POST", f"{unpaid.id}/cancel", unpaid.token).status == 200
+    assert unpaid.reservation == "cancelled"
+    announced = {event["detail_type"] for event in world.control.events()}
+    assert announced == {"PaymentConfirmed", "BookingCancelled", "RefundCompleted", "HoldReleased"}
