@@ -4,11 +4,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .PHONY: help demo run test test-real check lint format bench simulate fuzz crashes package import-times \
-<<<<<<< Updated upstream
-	stripe-webhook permissions docs pulumi-cli clean
-=======
-	stripe-webhook permissions docs release-payloads clean
->>>>>>> Stashed changes
+	stripe-webhook permissions docs pulumi-cli release-payloads clean
 
 help:
 	@echo "make demo     the stories, told by the whole system on this machine"
