@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo run test test-real check lint format bench simulate fuzz crashes package import-times \
+.PHONY: help demo run test test-real test-account check lint format bench simulate fuzz crashes package import-times \
 	stripe-webhook permissions docs pulumi-cli release-payloads clean
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make run      serve the system on http://127.0.0.1:8400"
 	@echo "make test     all tests"
 	@echo "make test-real  what needs parts of other registries: Stripe's, AWS's and JSONata's own; says what it could not get"
+	@echo "make test-account  what needs an account of Stripe or AWS, or a deployed stack; says what it was not given"
 	@echo "make check    format, lint, types, tests"
 	@echo "make bench    many bookings at once, with times and counts"
 	@echo "make simulate N=2000  so many random histories; SEED=n is the first"
@@ -36,6 +37,9 @@ test: $(READY)
 
 test-real: $(READY)
 	$(PYTHON) -m pytest tests/real
+
+test-account: $(READY)
+	$(PYTHON) -m pytest tests/account
 
 check: lint test
 

@@ -1,0 +1,168 @@
+"""Against real services, where somebody gives their account: `make test-account`. What is not given is skipped.
+
+stripe    STRIPE_SECRET_KEY=sk_test_…: a sandbox; opens and expires a session, no money moves
+aws       AWS_REGION and credentials allowed states:ValidateStateMachineDefinition and states:TestState: makes nothing
+deployed  SMOKE_API_URL=https://….execute-api.….amazonaws.com/api (the stack's output apiUrl): changes nothing
+"""
+
+import json
+import os
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from shared import payments, settings
+from shared.errors import StripeRefused
+from shared.models import Reservation
+from statemachines import render
+from tests.unit.harness import ENVIRONMENT
+
+TIMEOUT = 40
+
+
+def given(variable: str, prefix: str = "") -> str:
+    value = os.environ.get(variable, "")
+    if not value or not value.startswith(prefix):
+        pytest.skip(f"{variable}{f' ({prefix}…)' if prefix else ''} is not set")
+    return value
+
+
+# Stripe's sandbox.
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = given("STRIPE_SECRET_KEY", "sk_test_")
+    base = os.environ.get("STRIPE_API_BASE", "https://api.stripe.com")
+    for name, value in (ENVIRONMENT | {"STRIPE_API_BASE": base}).items():
+        monkeypatch.setenv(name, value)
+    settings.settings.cache_clear()
+    monkeypatch.setattr(payments, "secret", lambda _: key)
+
+
+@pytest.mark.stripe
+@pytest.mark.usefixtures("sandbox")
+def test_stripe_takes_our_session_repeats_it_and_expires_it() -> None:
+    """D-02, D-21."""
+    now = datetime.now(UTC)
+    reservation = Reservation(
+        reservation_id=f"RES-{uuid.uuid4().hex[:12]}",
+        customer_id="guest-1",
+        customer_email="guest@example.com",
+        check_in=date(2030, 1, 5),
+        check_out=date(2030, 1, 7),
+        status="pending",
+        total_amount=11250,
+        created_at=now,
+    )
+    parameters = payments.checkout_parameters(
+        reservation,
+        payment_id=f"PAY-{reservation.reservation_id}",
+        attempt_key="1",
+        expires_at=now + timedelta(minutes=35),
+        success_url="https://booking.example.com/booking/success?session_id={CHECKOUT_SESSION_ID}",
+        cancel_url="https://booking.example.com/booking/cancel",
+    )
+    key = f"PAY-{reservation.reservation_id}:checkout:1"
+    session = payments.create_checkout_session(parameters, idempotency_key=key)
+    assert (session.status, session.payment_status, session.payment_intent) == ("open", "unpaid", None)
+    assert payments.create_checkout_session(parameters, idempotency_key=key).id == session.id
+    with pytest.raises(StripeRefused):
+        payments.create_checkout_session(parameters.replace("11250", "11251"), idempotency_key=key)
+    assert payments.expire_checkout_session(session.id).status == "expired"
+    assert payments.retrieve_checkout_session(session.id).status == "expired"
+
+
+# AWS Step Functions.
+
+
+@pytest.fixture
+def states() -> Any:
+    region = given("AWS_REGION")
+    if boto3.Session().get_credentials() is None:
+        pytest.skip("there are no AWS credentials")
+    return boto3.client("stepfunctions", region_name=region)
+
+
+def definition(name: str) -> str:
+    """With every placeholder filled by something of its kind."""
+    kinds: dict[str, str | int] = {
+        "Seconds": 30,
+        "StateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:test",
+        "TopicArn": "arn:aws:sns:eu-west-1:123456789012:test",
+        "Arn": "arn:aws:lambda:eu-west-1:123456789012:function:test:1",
+        "": "booking-test",
+    }
+    text = Path(render.__file__).with_name(f"{name}.asl.json").read_text(encoding="utf-8")
+    names = set(render._PLACEHOLDER.findall(text))
+    return render.fill(text, {of: next(value for kind, value in kinds.items() if of.endswith(kind)) for of in names})
+
+
+@pytest.mark.aws
+@pytest.mark.parametrize("name", ["payment", "refund"])
+def test_step_functions_finds_no_error_in_a_definition(states: Any, name: str) -> None:
+    answer = states.validate_state_machine_definition(definition=definition(name), type="STANDARD", severity="ERROR")
+    assert (answer["result"], answer["diagnostics"]) == ("OK", [])
+
+
+@pytest.mark.aws
+@pytest.mark.parametrize(
+    ("verdict", "following"),
+    [
+        ("paid", "ConfirmReservation"),
+        ("unusable", "RefundUnusablePayment"),
+        ("open", "AwaitPayment"),
+        ("create", "CreateCheckoutSession"),
+        ("close", "ExpireCheckoutSessions"),
+        ("unknown", "AwaitStripe"),
+        ("retry", "RecordFailedAttempt"),
+        ("release", "ReleaseHold"),
+    ],
+)
+def test_step_functions_goes_where_the_verdict_says(states: Any, verdict: str, following: str) -> None:
+    whole = json.loads(definition("payment"))
+    state = {"QueryLanguage": "JSONata", **whole["States"]["PaymentVerdict?"]}
+    answer = states.test_state(
+        definition=json.dumps(state), input="{}", variables=json.dumps({"verdict": verdict, "handedOver": []})
+    )
+    assert (answer["status"], answer["nextState"]) == ("SUCCEEDED", following)
+
+
+# A deployed stack.
+
+
+@pytest.fixture
+def api() -> str:
+    return given("SMOKE_API_URL", "http").rstrip("/")
+
+
+def refused(answer: requests.Response) -> tuple[int, str]:
+    told = answer.json()
+    assert {"success", "error_code", "message", "recovery"} <= told.keys()
+    assert "x-correlation-id" in answer.headers
+    return answer.status_code, told["error_code"]
+
+
+@pytest.mark.deployed
+def test_a_deployed_stack_lets_nobody_in_without_a_token(api: str) -> None:
+    answer = requests.get(f"{api}/payments/RES-1/status", timeout=TIMEOUT)
+    assert refused(answer) == (401, "UNAUTHENTICATED")
+    assert refused(requests.post(f"{api}/payments/checkout-session", json={}, timeout=TIMEOUT))[0] == 401
+
+
+@pytest.mark.deployed
+def test_a_deployed_stack_knows_its_routes_only(api: str) -> None:
+    assert refused(requests.get(f"{api}/nothing", timeout=TIMEOUT)) == (404, "NOT_FOUND")
+
+
+@pytest.mark.deployed
+def test_a_deployed_webhook_believes_only_stripe(api: str) -> None:
+    """The function runs, reads its secret, and refuses."""
+    forged = {"Stripe-Signature": f"t={int(datetime.now(UTC).timestamp())},v1={'0' * 64}"}
+    answer = requests.post(f"{api}/webhooks/stripe", data=b"{}", headers=forged, timeout=TIMEOUT)
+    assert refused(answer) == (400, "INVALID_SIGNATURE")
