@@ -21,7 +21,7 @@ from tests.simulation.histories import (
 from tests.simulation.invariants import Look, broken
 from tests.simulation.world import Crash, Json, World, until
 
-HOLD_LEFT = 300.0  # no timer has a part in this
+HOLD = 3.0  # in checkout windows; no timer has a part in this
 PATIENCE = 25.0
 TRIES = 5
 
@@ -34,8 +34,8 @@ class Actor(Player):
     """Everybody around a booking; who is answered 5xx tries again, as browsers and people do."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world, History(0, HOLD_LEFT, "deliver", (), (), settles=True, backwards=False))
-        made = world.reserve(HOLD_LEFT)
+        super().__init__(world, History(0, HOLD, "deliver", (), (), settles=True, backwards=False))
+        made = world.reserve(HOLD * world.window)
         self.played.id, self.played.token, self.played.day = (
             made["reservation_id"],
             made["guest_token"],

@@ -48,9 +48,7 @@ type Moment = Literal["before", "after"]
 type Mail = Literal["deliver", "late", "never", "duplicate", "reverse"]
 
 WINDOW = 4  # seconds that a session is offered: enough for a busy machine to have it paid in time
-HOLD = 600  # seconds; each booking's is cut short by when its reservation was made
 CONFIG: Mapping[str, str | int] = {
-    "holdSeconds": HOLD,
     "stripeRetrySeconds": 1,
     "throttleRate": 5000,
     "throttleBurst": 5000,
@@ -192,7 +190,7 @@ class World:
     """The running stack; `violations` are invariants seen broken at the very moment, by booking."""
 
     def __init__(self, stack: LocalStack, patch: pytest.MonkeyPatch, window: int) -> None:
-        self.window = window
+        self.window, self.hold = window, hold_of(window)
         self.stack, self.control, self.stripe = stack, stack.control, stack.stand_in
         self.levers: defaultdict[str, Levers] = defaultdict(Levers)
         self.sequences: defaultdict[str, int] = defaultdict(int)
@@ -441,7 +439,7 @@ class World:
 
     def reserve(self, hold_left: float) -> Json:
         made = self.control.reserve(nights=1)
-        created_at = time.time() - HOLD + hold_left
+        created_at = time.time() - self.hold + hold_left
         self.dynamodb.update_item(
             TableName=self.stack.outputs["reservationsTable"],
             Key={"reservation_id": {"S": made["reservation_id"]}},
@@ -512,6 +510,11 @@ def _hasten(patch: pytest.MonkeyPatch) -> None:
             patch.setattr(module, attribute, value)
 
 
+def hold_of(window: int) -> int:
+    """Seconds; longer than any booking's, which is cut short by when its reservation was made."""
+    return max(600, 4 * window)
+
+
 @contextmanager
 def world(window: int = WINDOW) -> Iterator[World]:
     """A stack of its own, from here to the end of the block."""
@@ -520,7 +523,9 @@ def world(window: int = WINDOW) -> Iterator[World]:
         with warnings.catch_warnings():
             # pulumi_aws complains of its own modules when they are first imported.
             warnings.simplefilter("ignore")
-            stack = running.enter_context(LocalStack(config={**CONFIG, "checkoutWindowSeconds": window}))
+            stack = running.enter_context(
+                LocalStack(config={**CONFIG, "checkoutWindowSeconds": window, "holdSeconds": hold_of(window)})
+            )
         _hasten(patch)
         yield World(stack, patch, window)
 
