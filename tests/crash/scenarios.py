@@ -403,6 +403,19 @@ SCENARIOS: tuple[Scenario, ...] = (
     cancelled_by_the_platform,
 )
 
+# Elsewhere the reconciler comes by, and whether it does is chance.
+RECONCILED: frozenset[Scenario] = frozenset(
+    {
+        execution_stopped,
+        hold_without_payment,
+        events_never_delivered,
+        dispute_never_delivered,
+        timer_that_is_late,
+        money_found_after_the_release,
+        cancelled_by_the_platform,
+    }
+)
+
 # Those that lead through the remaining states of the workflows.
 TROUBLED: tuple[Scenario, ...] = (
     stripe_silent_then_paid,
