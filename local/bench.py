@@ -11,6 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any
@@ -19,6 +21,8 @@ import boto3
 import requests
 
 from local import engine
+from local.dynamodb_local import dynamodb_local
+from local.parts import CannotBeHadError
 from local.stack import LocalStack
 
 CARD = "4242424242424242"
@@ -133,14 +137,23 @@ def _percentiles(name: str, seconds: Sequence[float]) -> str:
     return f"  {name:<28} p50 {cuts[49]:7.3f} s   p99 {cuts[98]:7.3f} s   worst {max(seconds):7.3f} s"
 
 
-def _run(bookings: int) -> bool:
-    """One stack, so many bookings at once; whether nothing went wrong.
+@dataclass(frozen=True)
+class Measured:
+    """Seconds of those who were paid and confirmed, and how many were not."""
+
+    errors: int
+    opened: Sequence[float] = ()
+    confirmed: Sequence[float] = ()
+
+
+def _run(bookings: int, dynamodb: str | None) -> Measured:
+    """One stack, its items in moto or in the DynamoDB at that address, and so many bookings at once.
 
     Everybody presses "Pay now" at once; when all have their page, everybody's card goes out at once.
     """
     errors: Counter[str] = Counter()
     with (
-        LocalStack(config={"throttleRate": 5000, "throttleBurst": 5000}) as stack,
+        LocalStack(config={"throttleRate": 5000, "throttleBurst": 5000}, dynamodb=dynamodb) as stack,
         ThreadPoolExecutor(bookings) as pool,
     ):
         # One after another first: cold starts are over then, and the functions' own times are not each other's.
@@ -177,11 +190,12 @@ def _run(bookings: int) -> bool:
     missing = bookings - len(confirmed) - errors.total()
     if missing:
         errors["not confirmed"] = missing
-    print(f"\n{bookings} bookings at once: {len(confirmed)} paid and confirmed, {errors.total()} errors")
+    done = f"{len(confirmed)} paid and confirmed, {errors.total()} errors"
+    print(f"\n{bookings} bookings at once on {_engine(dynamodb)}: {done}")
     for error, times in errors.items():
         print(f"  {times} times: {error}")
     if not confirmed:
-        return False
+        return Measured(errors.total())
     print(f"  functions, {ALONE} bookings one after another:")
     for name, seconds in sorted(alone.items()):
         print(_percentiles(f"  {name}", seconds))
@@ -189,7 +203,26 @@ def _run(bookings: int) -> bool:
     print(_percentiles("card → confirmed", confirmed))
     _tell_counts(len(confirmed), max(len(story["visited"]) for story in stories), functions, operations, stripe)
     _tell_cost(len(confirmed), max(len(story["visited"]) for story in stories), functions, operations, units)
-    return not errors
+    return Measured(errors.total(), [page[0] for page in opened if page], confirmed)
+
+
+def _engine(dynamodb: str | None) -> str:
+    return "moto" if dynamodb is None else "DynamoDB Local"
+
+
+def _tell_engines(runs: Mapping[tuple[int, str | None], Measured]) -> None:
+    """The same numbers at once, beside each other."""
+    print("\nseconds p50 / p99         Pay now → URL    card → confirmed   errors")
+    for (bookings, dynamodb), run in runs.items():
+        columns = [_middle_and_last(seconds) for seconds in (run.opened, run.confirmed)]
+        print(f"{bookings:4} on {_engine(dynamodb):14} {columns[0]:>17}  {columns[1]:>17}   {run.errors}")
+
+
+def _middle_and_last(seconds: Sequence[float]) -> str:
+    if len(seconds) < 2:  # noqa: PLR2004 - quantiles need two
+        return "-"
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    return f"{cuts[49]:.2f} / {cuts[98]:.2f}"
 
 
 def _named(operations: Counter[tuple[str | None, str]], service: str, names: set[str]) -> int:
@@ -232,8 +265,16 @@ def _tell_cost(
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.bench", description=__doc__)
     parser.add_argument("bookings", nargs="*", type=int, default=[50], help="how many at once, one run each")
-    runs = [_run(bookings) for bookings in parser.parse_args().bookings]
-    return 0 if all(runs) else 1
+    given = parser.parse_args()
+    with ExitStack() as end:
+        engines: list[str | None] = [None]
+        try:
+            engines.append(end.enter_context(dynamodb_local()))
+        except CannotBeHadError as reason:
+            print(reason)
+        runs = {(bookings, dynamodb): _run(bookings, dynamodb) for bookings in given.bookings for dynamodb in engines}
+    _tell_engines(runs)
+    return 1 if any(run.errors for run in runs.values()) else 0
 
 
 if __name__ == "__main__":

@@ -201,6 +201,18 @@ def _compile(text: str) -> jsonata.Jsonata:
     return expression
 
 
+def evaluate_jsonata(text: str, bindings: Mapping[str, Any]) -> Any:
+    """What the expression makes of the variables. Raises ValueError for nothing or no JSON, else what it raises."""
+    result = _compile(text).evaluate(None, {name: _to_jsonata(value) for name, value in bindings.items()})
+    if result is None:
+        raise ValueError("returned nothing (undefined).")
+    if isinstance(result, list | tuple):
+        result = list(result)
+    if not _is_json(result):
+        raise ValueError("returned an unsupported result type.")
+    return JsonataUtils.convert_nulls(result)
+
+
 def _evaluate_jsonata(self: Any, env: Any) -> None:
     # Gap 1: moto has no evaluator (`_eval_jsonata` is None). Gap 2: it hands variables over as text in front of the
     # expression, and a string with " or \ in it breaks that text. Here they are bound as values, which is also forty
@@ -210,17 +222,10 @@ def _evaluate_jsonata(self: Any, env: Any) -> None:
     variables = env.variable_store
     bindings = {**variables._outer_scope, **variables._inner_scope, "states": env.states._states_data}
     try:
-        expression = _compile(f"({functions}{self.expression})" if functions else self.expression)
-        result = expression.evaluate(None, {name: _to_jsonata(value) for name, value in bindings.items()})
+        value = evaluate_jsonata(f"({functions}{self.expression})" if functions else self.expression, bindings)
     except Exception as error:
-        raise _query_failed(env, f"The JSONata expression '{self.expression}' threw an error: {error}") from error
-    if result is None:
-        raise _query_failed(env, f"The JSONata expression '{self.expression}' returned nothing (undefined).")
-    if isinstance(result, list | tuple):
-        result = list(result)
-    if not _is_json(result):
-        raise _query_failed(env, f"The JSONata expression '{self.expression}' returned an unsupported result type.")
-    env.stack.append(JsonataUtils.convert_nulls(result))
+        raise _query_failed(env, f"The JSONata expression '{self.expression}' failed: {error}") from error
+    env.stack.append(value)
 
 
 def _whole_seconds(self: Any, env: Any, least: int) -> int:

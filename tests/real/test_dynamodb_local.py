@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -14,9 +15,13 @@ import pytest
 
 from lambdas import confirm_reservation, release_hold, reserve_refund
 from local import engine, settings
+from local.stack import LocalStack
+from local.stripe_standin.stand_in import StripeStandIn
 from shared import store
 from shared.errors import BookedElsewhere, BookingLost, NotRefundable, StoreBusy
 from shared.settings import settings as function_settings
+from tests.e2e.conftest import Client
+from tests.real.conftest import pulumi_quiet
 from tests.unit.builders import NOW, TOTAL, capture, payment
 from tests.unit.harness import CONTEXT, ENVIRONMENT, Stored
 
@@ -167,3 +172,33 @@ def test_a_confirmation_and_what_forbids_it_exclude_each_other(
         else:
             assert told == ["lost", success]
             assert ended(stored, number) == other_end
+
+
+def pay_at_once(stripe: StripeStandIn, reservation_id: str) -> None:
+    """The guest's card is there the moment that the session is, before anybody has its URL."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with stripe.lock:
+            made = stripe.all("checkout.session", lambda of: of["metadata"]["reservation_id"] == reservation_id)
+        if made:
+            stripe.pay(made[0]["id"])
+            return
+        time.sleep(0.002)
+
+
+def test_a_token_is_written_beside_the_signal_that_it_is_for(dynamodb_local: str) -> None:
+    """P-12: 100 times the event comes before, while and after AwaitPayment stores its token."""
+    config: dict[str, str | int] = {"throttleRate": 5000, "throttleBurst": 5000, "checkoutWindowSeconds": 60}
+    with pulumi_quiet(), LocalStack(config=config, dynamodb=dynamodb_local) as stack:
+        client = Client(stack)
+
+        def play(_: int) -> str:
+            booking = client.booking()
+            guest = threading.Thread(target=pay_at_once, args=(stack.stand_in, booking.id))
+            guest.start()
+            booking.pay_now()
+            guest.join()
+            return str(booking.ended()["visited"][-1])
+
+        with ThreadPoolExecutor(8) as guests:
+            assert list(guests.map(play, range(ROUNDS))) == ["PaymentConfirmed"] * ROUNDS

@@ -125,6 +125,19 @@ def as_published(method: str, path: str, status: int, body: Any) -> None:
             assert body.get("error_code", "") in told["description"]
 
 
+class Waiting:
+    """Time for those who wait: it passes while they sleep, and however slow this machine is, not otherwise."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 class Flow:
     """In Step Functions' place: what was started and signalled, and what becomes of the item then."""
 
@@ -160,6 +173,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     monkeypatch.setattr(payments_api, "PAUSE", 0.005)
     monkeypatch.setattr(payments_api, "LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(payments_api, "LOOK_PAUSE", 0.005)
+    monkeypatch.setattr(payments_api, "time", Waiting())
 
 
 @pytest.fixture
