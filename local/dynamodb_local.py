@@ -31,7 +31,11 @@ def dynamodb_local() -> Iterator[str]:
     port = _free_port()
     library = part / "lib"
     java = ["java", f"-Djava.library.path={library}", "-cp", f"{library}/*", _MAIN, *_OPTIONS, "-port", str(port)]
-    with tempfile.TemporaryFile("w+") as log, subprocess.Popen(java, stdout=log, stderr=log) as server:
+    # A session of its own: Ctrl-C is the stack's, which deletes its tables before this ends.
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(java, stdout=log, stderr=log, start_new_session=True) as server,
+    ):
         try:
             while not _listens(port):
                 if server.poll() is not None:
