@@ -99,6 +99,8 @@ class Engine:
         return json.dumps(self._stack.export_stack().deployment)
 
     def destroy(self) -> dict[str, int]:
+        """Looks first: where a resource is protected, the others stay as well."""
+        self._stack.preview_destroy()
         return self._summary(self._stack.destroy())
 
     def outputs(self) -> dict[str, Any]:

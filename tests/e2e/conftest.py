@@ -132,14 +132,20 @@ def config() -> dict[str, str | int]:
     return {}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pulumi", action="store_true", help="on stacks that the Pulumi engine has deployed")
+
+
 @pytest.fixture(scope="module")
-def client(config: dict[str, str | int]) -> Iterator[Client]:
+def client(config: dict[str, str | int], pytestconfig: pytest.Config) -> Iterator[Client]:
     with contextlib.ExitStack() as end:
         with warnings.catch_warnings():
             # Pulumi complains of its own modules when they are first imported, and leaves event loops open.
             warnings.filterwarnings("ignore", r"aws\.", DeprecationWarning)
             warnings.simplefilter("ignore", ResourceWarning)
-            stack = end.enter_context(LocalStack(config=config))
+            stack = end.enter_context(
+                LocalStack(config=config, pulumi=pytestconfig.getoption("--pulumi", default=False))
+            )
             gc.collect()
         yield Client(stack)
 
