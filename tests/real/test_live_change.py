@@ -43,16 +43,23 @@ class Releases:
         if not root.exists():
             for package in ("lambdas", "shared"):
                 shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
-            self._mark(root / "lambdas" / "verify_payment.py", f'print("release", "{name}", request.reservation_id)')
-            self._mark(root / "lambdas" / "check_refund.py", f'print("release", "{name}", request.refund_id)')
+            self._mark(root / "lambdas" / "verify_payment.py", _saying(name, "reservation_id"))
+            self._mark(root / "lambdas" / "check_refund.py", _saying(name, "refund_id"))
         self._monkeypatch.setattr(packaging, "_ROOT", root)
         self._monkeypatch.setattr("infra.workflow.render", noted if note else render)
 
     @staticmethod
     def _mark(path: Path, line: str) -> None:
-        text, marked = re.subn(r"(    request = \w+\.model_validate\(event\)\n)", rf"\1    {line}\n", path.read_text())
+        text, marked = re.subn(
+            r"(    request = \w+\.model_validate\(event\)\n)", lambda found: f"{found[1]}    {line}\n", path.read_text()
+        )
         assert marked == 1
         path.write_text(text)
+
+
+def _saying(name: str, id_: str) -> str:
+    """At once, since several functions write to one log."""
+    return f'print(f"<release {name} {{request.{id_}}}>\\n", end="")'
 
 
 def noted(name: str, values: Mapping[str, str | int]) -> str:
@@ -160,7 +167,7 @@ class Waiting:
 def ran(client: Client) -> dict[str, set[str]]:
     """The releases whose functions have worked on a booking or refund, by its id."""
     found: dict[str, set[str]] = defaultdict(set)
-    for name, id_ in re.findall(r"^release (\w+) (\S+)$", client.stack.log.read_text(), re.MULTILINE):
+    for name, id_ in re.findall(r"<release (\w+) (\S+)>", client.stack.log.read_text()):
         found[id_].add(name)
     return found
 
