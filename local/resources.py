@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import json
 import re
+import threading
 import uuid
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -1353,9 +1354,18 @@ def known(type_: str) -> Type:
 _MISSING = re.compile(r"<missing ([^>]+)>")
 
 
-@functools.cache
+# pulumi_aws makes its modules when they are first looked at, and shows half of one to a second thread.
+_one_look = threading.Lock()
+
+
 def missing_outputs(type_: str) -> Values:
     """For each output that the type's class declares as text: the text that stands for its not being given."""
+    with _one_look:
+        return _missing_outputs(type_)
+
+
+@functools.cache
+def _missing_outputs(type_: str) -> Values:
     module, name = re.fullmatch(r"aws:(\w+)/\w+:(\w+)", type_).groups()  # type: ignore[union-attr]
     class_ = getattr(importlib.import_module(f"pulumi_aws.{'lambda_' if module == 'lambda' else module}"), name)
     return {
