@@ -35,8 +35,9 @@ run: $(READY)
 test: $(READY)
 	$(PYTHON) -m pytest
 
+# Pulumi leaves event loops and sockets open, which pytest finds when all tests are over.
 test-real: $(READY)
-	$(PYTHON) -m pytest tests/real
+	$(PYTHON) -m pytest tests/real -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
 
 test-account: $(READY)
 	$(PYTHON) -m pytest tests/account
