@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import sys
+import socket
 import threading
 import time
 import traceback
@@ -802,7 +803,8 @@ _dynamodb: str | None = None
 _ITEMS = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "BatchWriteItem", "Query", "Scan"}
 _ITEMS |= {"TransactGetItems", "TransactWriteItems"}
 _TABLES = {"CreateTable", "UpdateTable", "DeleteTable", "UpdateTimeToLive"}
-_to_dynamodb = URLLib3Session(max_pool_connections=1000)
+# With Nagle on, as this session has it by default, each request would take 40 ms longer.
+_to_dynamodb = URLLib3Session(max_pool_connections=1000, socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)])
 
 
 def _served(self: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
