@@ -12,8 +12,8 @@ import io
 import json
 import logging
 import os
-import sys
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -804,7 +804,10 @@ _ITEMS = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Bat
 _ITEMS |= {"TransactGetItems", "TransactWriteItems"}
 _TABLES = {"CreateTable", "UpdateTable", "DeleteTable", "UpdateTimeToLive"}
 # With Nagle on, as this session has it by default, each request would take 40 ms longer.
-_to_dynamodb = URLLib3Session(max_pool_connections=1000, socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)])
+_to_dynamodb = URLLib3Session(
+    max_pool_connections=1000,
+    socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # type: ignore[list-item] # its stub wants text
+)
 
 
 def _served(self: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
