@@ -22,7 +22,7 @@ from shared.errors import ApiError, Transient
 from shared.models import Payment, Refund, Reservation
 from shared.observability import bind, count, entry_point, logger
 from shared.settings import settings
-from shared.stripe_events import process
+from shared.stripe_events import HANDLED, process
 
 MAX_GENERATIONS = 3
 QUIET = timedelta(seconds=60)  # what changed a moment ago is left to those who are at it
@@ -292,7 +292,7 @@ def _next_execution(payment: Payment, refund_id: str, order: Mapping[str, str | 
 
 
 def _undelivered(since: datetime, found: Found) -> None:
-    for fields in payments.undelivered_events(since):
+    for fields in payments.undelivered_events(since, HANDLED):
         try:
             event = StripeEvent.model_validate(fields)
         except ValidationError:

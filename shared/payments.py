@@ -6,10 +6,10 @@ Every call is one request with the time-outs and retries below, so that 20 s bou
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import stripe
 
@@ -19,8 +19,11 @@ from shared.observability import count, logger
 from shared.secrets import refreshed, secret
 from shared.settings import settings
 
+if TYPE_CHECKING:
+    from stripe.params import EventListParams
+
 API_VERSION = "2026-10-28.endive"
-MAX_LISTED = 100  # a page of Stripe's lists; a booking has a handful of refunds, an hour of events is looked at often
+MAX_LISTED = 100  # a page of Stripe's lists; a booking has a handful of refunds
 CONNECT_TIMEOUT, READ_TIMEOUT, RETRIES = 2, 8, 1  # seconds, seconds, further tries
 
 # The PaymentIntent of a session with the charge that took the money, in one request.
@@ -167,18 +170,26 @@ def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
     return [refund for refund in refunds if refund.metadata.get("refund_id") == refund_id]
 
 
-def undelivered_events(since: datetime) -> list[dict[str, Any]]:
-    """The events since then that no endpoint of ours has acknowledged, oldest first, as the webhook would get them.
+def undelivered_events(since: datetime, types: Collection[str]) -> list[dict[str, Any]]:
+    """Every event of these types (20 at most) since then that no endpoint of ours has acknowledged, oldest first.
 
-    Raises StripeUnavailable or StripeRefused.
+    They are as the webhook would get them. Raises StripeUnavailable or StripeRefused.
     """
-    answer = _ask(
-        "events.list",
-        lambda client: client.v1.events.list(
-            params={"delivery_success": False, "created": {"gte": int(since.timestamp())}, "limit": MAX_LISTED}
-        ),
-    )
-    events: list[dict[str, Any]] = answer["data"]
+    params: EventListParams = {
+        "delivery_success": False,
+        "created": {"gte": int(since.timestamp())},
+        "types": sorted(types),
+        "limit": MAX_LISTED,
+    }
+    events: list[dict[str, Any]] = []
+    more = True
+    while more:
+        # What we have processed stays undelivered to Stripe: on the first page alone nothing old would ever be found.
+        page = _ask("events.list", lambda client: client.v1.events.list(params=params))
+        events += page["data"]
+        more = page["has_more"]
+        if more:
+            params["starting_after"] = events[-1]["id"]
     return events[::-1]
 
 

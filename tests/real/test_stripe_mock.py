@@ -21,6 +21,7 @@ import stripe
 from local.stripe_standin.stand_in import StripeStandIn
 from shared import payments
 from shared.settings import settings
+from shared.stripe_events import HANDLED
 from tests.unit.builders import MINUTE, NOW, reservation
 from tests.unit.harness import API_KEY, ENVIRONMENT, Clock, InProcess, new_stand_in
 
@@ -155,7 +156,7 @@ CALLS: dict[str, tuple[str, Callable[[Wire], object]]] = {
     "reading a payment": ("payment_intents.retrieve", lambda wire: payments.retrieve_payment_intent(paid(wire))),
     "a refund": ("refunds.create", lambda wire: refund(wire, paid(wire))),
     "the refunds of a payment": ("refunds.list", lambda wire: payments.list_refunds(paid(wire), "REF-1")),
-    "undelivered events": ("events.list", lambda _: payments.undelivered_events(NOW - timedelta(hours=1))),
+    "undelivered events": ("events.list", lambda _: payments.undelivered_events(NOW - timedelta(hours=1), HANDLED)),
 }
 each_call = pytest.mark.parametrize("call", [call for _, call in CALLS.values()], ids=CALLS)
 

@@ -59,7 +59,7 @@ def without_webhooks() -> Iterator[History]:
 
 def never_listed(stage: World) -> None:
     """Nor are they found by asking Stripe which events it could not deliver."""
-    stage.patch.setattr("shared.payments.undelivered_events", lambda _: [])
+    stage.patch.setattr("shared.payments.undelivered_events", lambda *_: [])
 
 
 def test_without_webhooks_what_is_paid_is_confirmed_and_every_other_hold_released() -> None:

@@ -374,6 +374,22 @@ def test_the_client_is_bounded_in_time_and_pinned(monkeypatch: pytest.MonkeyPatc
     assert stripe.enable_telemetry is False
 
 
+# Events.
+
+
+def test_events_that_never_came_are_found_behind_hundreds_of_others(account: StripeStandIn, clock: Clock) -> None:
+    """P-03: what was processed once stays undelivered to Stripe, and must not hide what is older."""
+    account.webhooks.set_mode("drop")
+    with account.current():
+        account.emit("checkout.session.completed", {"id": "cs_too_old"})
+    clock.advance(timedelta(hours=1))
+    with account.current():
+        for number in range(250):
+            account.emit("checkout.session.expired" if number % 2 else "charge.succeeded", {"id": f"cs_{number}"})
+    found = payments.undelivered_events(clock.now, {"checkout.session.completed", "checkout.session.expired"})
+    assert [event["data"]["object"]["id"] for event in found] == [f"cs_{number}" for number in range(1, 250, 2)]
+
+
 # Refunds.
 
 
