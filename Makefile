@@ -10,7 +10,8 @@ help:
 	@echo "make demo     the stories, told by the whole system on this machine"
 	@echo "make run      serve the system on http://127.0.0.1:8400"
 	@echo "make test     all tests"
-	@echo "make test-real  what needs parts of other registries: Stripe's, AWS's and JSONata's own; says what it could not get"
+	@echo "make test-real  what needs parts of other registries: Stripe's, AWS's, Pulumi's and JSONata's own; says what it"
+	@echo "                could not get; half an hour, or one part: PART=stripe_mock, dynamodb_local, jsonata, pulumi"
 	@echo "make test-account  what needs an account of Stripe or AWS, or a deployed stack; says what it was not given"
 	@echo "make check    format, lint, types, tests"
 	@echo "make bench    many bookings at once, with times and counts"
@@ -37,7 +38,8 @@ test: $(READY)
 
 # Pulumi leaves event loops and sockets open, which pytest finds when all tests are over.
 test-real: $(READY)
-	$(PYTHON) -m pytest tests/real -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
+	$(PYTHON) -m pytest tests/real $(if $(PART),-m "$(PART)") -W ignore::ResourceWarning \
+		-W ignore::pytest.PytestUnraisableExceptionWarning
 
 test-account: $(READY)
 	$(PYTHON) -m pytest tests/account
