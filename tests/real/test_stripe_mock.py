@@ -217,7 +217,8 @@ def bent(asked: Asked) -> Iterator[tuple[str, str, Asked]]:
         if not name.endswith("metadata]") and name != "metadata":  # there every name is ours
             yield "unknown", f"{name}[surprise]", made("", pairs | {f"{name}[surprise]": "1"})
     for name in sorted(pairs.keys() | objects):
-        yield "missing", name, made(name, {})
+        if not re.search(r"\[\d+\]$", name):  # an entry that is left out makes a shorter list, not a gap
+            yield "missing", name, made(name, {})
         for wrong in ({name: "surprise"}, {name: "-1.5"}, {name: ""}, {f"{name}[surprise]": "1"}, {f"{name}[0]": "1"}):
             yield "wrong", name, made(name, wrong)
 
@@ -231,7 +232,7 @@ def bent(asked: Asked) -> Iterator[tuple[str, str, Asked]]:
         ("reading a payment", {"unknown": 1, "wrong": 6}),
         ("a refund", {"unknown": 1, "wrong": 20}),
         ("the refunds of a payment", {"unknown": 1, "wrong": 7}),
-        ("undelivered events", {"unknown": 1, "wrong": 18}),
+        ("undelivered events", {"unknown": 1, "wrong": 52}),
     ],
 )
 def test_the_stand_in_refuses_what_stripe_mock_refuses(
