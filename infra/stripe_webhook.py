@@ -57,7 +57,7 @@ def set_up(outputs: Mapping[str, Any], *, replace: bool = False, api_base: str =
         raise RuntimeError(f"Stripe told no secret for {made.id}")
     # Two at most: what the old endpoint has sent is on its way.
     secrets = ",".join([made.secret, *known[:1]])
-    ssm.put_parameter(Name=outputs["webhookSecretParameter"], Value=secrets, Type="SecureString", Overwrite=True)
+    store_keys(outputs, webhook_secret=secrets)
     for old in enabled:
         endpoints.update(old.id, {"disabled": True})
     switched_off = f"; {', '.join(old.id for old in enabled)} switched off" if enabled else ""
@@ -69,12 +69,13 @@ def _parameter(ssm: Any, name: str) -> str:
 
 
 def main(stack: str, *options: str) -> None:
-    outputs = subprocess.run(
+    told = subprocess.run(
         ["pulumi", "stack", "output", "--json", "--stack", stack], check=True, capture_output=True, text=True
     ).stdout
+    outputs = json.loads(told)
     given = {name: os.environ.get(f"STRIPE_{name.upper()}") for name in ("secret_key", "publishable_key")}
-    store_keys(json.loads(outputs), **{name: key for name, key in given.items() if key})
-    sys.stdout.write(set_up(json.loads(outputs), replace="--replace" in options) + "\n")
+    store_keys(outputs, **{name: key for name, key in given.items() if key})
+    sys.stdout.write(set_up(outputs, replace="--replace" in options) + "\n")
 
 
 if __name__ == "__main__":

@@ -97,20 +97,16 @@ def _execution_died(detail: dict[str, Any], found: Found) -> None:
 
 def _payment_died(given: dict[str, Any], found: Found) -> None:
     """Also where nothing was written yet, or nothing was left but to announce how it ended."""
-    payment_id = given["payment_id"]
-    payment = store.read_payment(payment_id)
+    reservation, payment = store.read_booking_items(given["reservation_id"])
     if payment is None:
-        reservation = store.read_reservation(given["reservation_id"])
-        if reservation is None:
-            return
-        urls = {name: given[name] for name in ("success_url", "cancel_url")}
-        hold = timedelta(seconds=settings().hold_seconds)
-        store.create_payment(domain.new_payment(reservation, hold=hold, now=datetime.now(UTC), **urls))
-        _pending(payment_id, found)
+        if reservation is not None:
+            urls = {name: given[name] for name in ("success_url", "cancel_url")}
+            hold = timedelta(seconds=settings().hold_seconds)
+            _revive(domain.new_payment(reservation, hold=hold, now=datetime.now(UTC), **urls), found)
     elif payment.status == "pending":
-        _pending(payment_id, found)
+        _pending(payment.payment_id, found)
     else:
-        bind(payment_id=payment_id, reservation_id=payment.reservation_id)
+        bind(payment_id=payment.payment_id, reservation_id=payment.reservation_id)
         execution = _execution_of(payment)
         if not execution.runs and execution.status not in {"MISSING", "SUCCEEDED"}:
             _succeed(payment, execution.status, found)
@@ -171,9 +167,13 @@ def _unstarted(reservation_id: str, hold: timedelta, found: Found) -> None:
         workflow.start_payment(fresh)
         found.note("hold_without_payment", reservation_id=reservation_id)
     else:
-        # Its execution died before it wrote anything: with an item, it is a payment like any other.
-        store.create_payment(fresh)
-        _pending(fresh.payment_id, found)
+        _revive(fresh, found)
+
+
+def _revive(fresh: Payment, found: Found) -> None:
+    """Its execution died before it wrote anything: with an item, it is a payment like any other."""
+    store.create_payment(fresh)
+    _pending(fresh.payment_id, found)
 
 
 def _fresh(reservation: Reservation, hold: timedelta, now: datetime) -> Payment:
@@ -259,8 +259,9 @@ def _refund_died(given: dict[str, Any], found: Found) -> None:
 
 def _unsettled(payment: Payment, refund_id: str, entry: Refund, found: Found) -> None:
     """A refund that has not settled has an execution that runs; else it gets the next one."""
-    order = _order(payment, refund_id, entry.kind, entry.payment_intent, entry.requested_by or "workflow")
-    order |= {"amount": entry.amount} | ({} if entry.policy is None else {"policy": entry.policy})
+    if workflow.refund_execution(f"failed-{entry.stripe_refund_id}").runs:
+        return
+    order: dict[str, str | int]
     if entry.status == "failed":
         order = {
             "refund_id": refund_id,
@@ -269,8 +270,10 @@ def _unsettled(payment: Payment, refund_id: str, entry: Refund, found: Found) ->
             "failed_stripe_refund_id": entry.stripe_refund_id or "",
             "failure_reason": entry.failure_reason or "unknown",
         }
-    if not workflow.refund_execution(f"failed-{entry.stripe_refund_id}").runs:
-        _next_execution(payment, refund_id, order, found)
+    else:
+        order = _order(payment, refund_id, entry.kind, entry.payment_intent, entry.requested_by or "workflow")
+        order |= {"amount": entry.amount} | ({} if entry.policy is None else {"policy": entry.policy})
+    _next_execution(payment, refund_id, order, found)
 
 
 def _next_execution(payment: Payment, refund_id: str, order: Mapping[str, str | int], found: Found) -> None:

@@ -9,7 +9,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -106,10 +106,12 @@ def _pay(url: str) -> datetime:
     return began
 
 
-def _attempt[Given, Made](pool: ThreadPoolExecutor, call: Any, given: Sequence[Given], errors: Counter[str]) -> Any:
+def _attempt[Given, Made](
+    pool: ThreadPoolExecutor, call: Callable[[Given], Made], given: Sequence[Given], errors: Counter[str]
+) -> list[Made | None]:
     """What `call` makes of each, all at once; None, and an error counted, where it fails."""
 
-    def one(item: Given) -> Any:
+    def one(item: Given) -> Made | None:
         try:
             return call(item)
         except (requests.RequestException, RuntimeError) as error:
@@ -132,9 +134,15 @@ def _ends(stack: LocalStack) -> dict[str, Mapping[str, Any]]:
     return {entry["name"]: entry for page in pages for entry in page["executions"]}
 
 
-def _percentiles(name: str, seconds: Sequence[float]) -> str:
+def _middle_and_last(seconds: Sequence[float]) -> tuple[float, float]:
+    """p50 and p99."""
     cuts = statistics.quantiles(seconds, n=100, method="inclusive") if len(seconds) > 1 else list(seconds) * 99
-    return f"  {name:<28} p50 {cuts[49]:7.3f} s   p99 {cuts[98]:7.3f} s   worst {max(seconds):7.3f} s"
+    return cuts[49], cuts[98]
+
+
+def _percentiles(name: str, seconds: Sequence[float]) -> str:
+    middle, last = _middle_and_last(seconds)
+    return f"  {name:<28} p50 {middle:7.3f} s   p99 {last:7.3f} s   worst {max(seconds):7.3f} s"
 
 
 @dataclass(frozen=True)
@@ -199,11 +207,12 @@ def _run(bookings: int, dynamodb: str | None) -> Measured:
     print(f"  functions, {ALONE} bookings one after another:")
     for name, seconds in sorted(alone.items()):
         print(_percentiles(f"  {name}", seconds))
-    print(_percentiles("Pay now → URL", [page[0] for page in opened if page]))
+    seconds_to_url = [page[0] for page in opened if page]
+    print(_percentiles("Pay now → URL", seconds_to_url))
     print(_percentiles("card → confirmed", confirmed))
-    _tell_counts(len(confirmed), max(len(story["visited"]) for story in stories), functions, operations, stripe)
-    _tell_cost(len(confirmed), max(len(story["visited"]) for story in stories), functions, operations, units)
-    return Measured(errors.total(), [page[0] for page in opened if page], confirmed)
+    transitions = max(len(story["visited"]) for story in stories)
+    _tell_counts(len(confirmed), transitions, functions, operations, stripe=stripe, units=units)
+    return Measured(errors.total(), seconds_to_url, confirmed)
 
 
 def _engine(dynamodb: str | None) -> str:
@@ -214,15 +223,11 @@ def _tell_engines(runs: Mapping[tuple[int, str | None], Measured]) -> None:
     """The same numbers at once, beside each other."""
     print("\nseconds p50 / p99         Pay now → URL    card → confirmed   errors")
     for (bookings, dynamodb), run in runs.items():
-        columns = [_middle_and_last(seconds) for seconds in (run.opened, run.confirmed)]
+        columns = [
+            "{:.2f} / {:.2f}".format(*_middle_and_last(seconds)) if len(seconds) > 1 else "-"
+            for seconds in (run.opened, run.confirmed)
+        ]
         print(f"{bookings:4} on {_engine(dynamodb):14} {columns[0]:>17}  {columns[1]:>17}   {run.errors}")
-
-
-def _middle_and_last(seconds: Sequence[float]) -> str:
-    if len(seconds) < 2:  # noqa: PLR2004 - quantiles need two
-        return "-"
-    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
-    return f"{cuts[49]:.2f} / {cuts[98]:.2f}"
 
 
 def _named(operations: Counter[tuple[str | None, str]], service: str, names: set[str]) -> int:
@@ -234,7 +239,9 @@ def _tell_counts(
     transitions: int,
     functions: Mapping[str, Sequence[float]],
     operations: Counter[tuple[str | None, str]],
+    *,
     stripe: int,
+    units: Units,
 ) -> None:
     http = sum(len(calls) for name, calls in functions.items() if name in HTTP)
     states = sum(len(calls) for name, calls in functions.items() if name not in HTTP)
@@ -242,22 +249,11 @@ def _tell_counts(
     print(f"    {http / bookings:.2f} Lambda calls by HTTP, {stripe / bookings:.2f} Stripe calls,")
     reads, writes = _named(operations, "dynamodb", READS), _named(operations, "dynamodb", WRITES)
     print(f"    {reads / bookings:.2f} DynamoDB reads, {writes / bookings:.2f} DynamoDB writes,")
-
-
-def _tell_cost(
-    bookings: int,
-    transitions: int,
-    functions: Mapping[str, Sequence[float]],
-    operations: Counter[tuple[str | None, str]],
-    units: Units,
-) -> None:
-    reads, writes = units.total()
-    http = sum(len(calls) for name, calls in functions.items() if name in HTTP)
-    lambdas = sum(len(calls) for calls in functions.values())
+    read_units, write_units = units.total()
     events = _named(operations, "events", {"PutEvents"})
-    cost = lambdas * LAMBDA + http * REST + events * EVENT + reads * READ + writes * WRITE
+    cost = (http + states) * LAMBDA + http * REST + events * EVENT + read_units * READ + write_units * WRITE
     print(
-        f"    {reads / bookings:.1f} read units, {writes / bookings:.1f} write units,"
+        f"    {read_units / bookings:.1f} read units, {write_units / bookings:.1f} write units,"
         f" USD {transitions * TRANSITION + cost / bookings:.6f} without Lambda's time"
     )
 

@@ -28,7 +28,7 @@ def dynamodb_local() -> Iterator[str]:
     _check(part)
     if shutil.which("java") is None:
         raise CannotBeHadError("dynamodb-local cannot be had: java is not installed")
-    port = _free_port()
+    port = free_port()
     library = part / "lib"
     java = ["java", f"-Djava.library.path={library}", "-cp", f"{library}/*", _MAIN, *_OPTIONS, "-port", str(port)]
     # A session of its own: Ctrl-C is the stack's, which deletes its tables before this ends.
@@ -55,7 +55,8 @@ def _check(part: Path) -> None:
         raise ValueError(f"not what tools/dynamodb-local/SHA256SUMS says: {', '.join(dict.fromkeys(wrong))}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of 127.0.0.1 that nobody has at the moment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

@@ -12,10 +12,8 @@ RESERVATION_ID = re.compile(r"[0-9A-Za-z_-]{1,60}")
 # Stripe's ids are shorter; ours are made of them (an execution's name is 80 characters at most).
 STRIPE_ID = re.compile(r"[0-9A-Za-z_]{1,64}")
 
-ReservationId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,60}$")]
-
-
-StripeId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_]{1,64}$")]
+ReservationId = Annotated[str, StringConstraints(pattern=f"^{RESERVATION_ID.pattern}$")]
+StripeId = Annotated[str, StringConstraints(pattern=f"^{STRIPE_ID.pattern}$")]
 
 
 class Contract(BaseModel):

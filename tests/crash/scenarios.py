@@ -378,6 +378,17 @@ def cancelled_by_the_platform(actor: Actor) -> None:
     actor.waits(lambda: any(note["message"].startswith(about) for note in told()), "the operators to be told")
 
 
+# Elsewhere the reconciler comes by, and whether it does is chance.
+RECONCILED: tuple[Scenario, ...] = (
+    execution_stopped,
+    hold_without_payment,
+    events_never_delivered,
+    dispute_never_delivered,
+    timer_that_is_late,
+    money_found_after_the_release,
+    cancelled_by_the_platform,
+)
+
 SCENARIOS: tuple[Scenario, ...] = (
     paid,
     declined_then_paid,
@@ -393,27 +404,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     goodwill_and_dashboard,
     dashboard_refund_that_fails,
     disputed,
-    execution_stopped,
     granted_and_priced_out,
-    hold_without_payment,
-    events_never_delivered,
-    dispute_never_delivered,
-    timer_that_is_late,
-    money_found_after_the_release,
-    cancelled_by_the_platform,
-)
-
-# Elsewhere the reconciler comes by, and whether it does is chance.
-RECONCILED: frozenset[Scenario] = frozenset(
-    {
-        execution_stopped,
-        hold_without_payment,
-        events_never_delivered,
-        dispute_never_delivered,
-        timer_that_is_late,
-        money_found_after_the_release,
-        cancelled_by_the_platform,
-    }
+    *RECONCILED,
 )
 
 # Those that lead through the remaining states of the workflows.

@@ -121,6 +121,16 @@ def until(check: Callable[[], bool], what: Callable[[], str]) -> None:
         time.sleep(0.05)
 
 
+@contextlib.contextmanager
+def pulumi_quiet() -> Iterator[None]:
+    """Pulumi complains of its own modules when they are first imported, and leaves event loops open."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"aws\.", DeprecationWarning)
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
 def at_once[T](number: int, call: Callable[[int], T]) -> list[T]:
     with ThreadPoolExecutor(number) as pool:
         return list(pool.map(call, range(number)))
@@ -139,14 +149,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="module")
 def client(config: dict[str, str | int], pytestconfig: pytest.Config) -> Iterator[Client]:
     with contextlib.ExitStack() as end:
-        with warnings.catch_warnings():
-            # Pulumi complains of its own modules when they are first imported, and leaves event loops open.
-            warnings.filterwarnings("ignore", r"aws\.", DeprecationWarning)
-            warnings.simplefilter("ignore", ResourceWarning)
+        with pulumi_quiet():
             stack = end.enter_context(
                 LocalStack(config=config, pulumi=pytestconfig.getoption("--pulumi", default=False))
             )
-            gc.collect()
         yield Client(stack)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
+from infra.stripe_keys import store_keys
 from infra.stripe_webhook import set_up
 from local import settings
 from shared import secrets
@@ -32,12 +32,6 @@ def confirmed(booking: Booking) -> None:
     until(lambda: booking.reservation["status"] == "confirmed", lambda: f"confirmation; {booking.execution}")
 
 
-def store(client: Client, output: str, value: str) -> None:
-    boto3.client("ssm", region_name="eu-west-1").put_parameter(
-        Name=client.stack.outputs[output], Value=value, Type="SecureString", Overwrite=True
-    )
-
-
 def by_overlap(client: Client) -> dict[int, Callable[[], None]]:
     """The steps of docs/operations.md, each after so many events."""
     old, new = settings.WEBHOOK_SECRET, "whsec_rolled"
@@ -48,11 +42,11 @@ def by_overlap(client: Client) -> dict[int, Callable[[], None]]:
 
     def stored_alone() -> None:
         assert webhooks.wait_until_idle(60)  # the overlap is over, and what was signed before has long arrived
-        store(client, "webhookSecretParameter", new)
+        store_keys(client.stack.outputs, webhook_secret=new)
 
     return {
         20: lambda: signed_with(new, old),
-        40: lambda: store(client, "webhookSecretParameter", f"{new},{old}"),
+        40: lambda: store_keys(client.stack.outputs, webhook_secret=f"{new},{old}"),
         60: lambda: signed_with(new),
         80: stored_alone,
     }
@@ -111,7 +105,7 @@ def test_the_api_key_is_rolled_without_a_restart(client: Client) -> None:
     meanwhile = client.booking()
     session = meanwhile.session()
     stand_in.api_keys = {old, new}
-    store(client, "secretKeyParameter", new)
+    store_keys(client.stack.outputs, secret_key=new)
     assert meanwhile.pay(session) == 303
     confirmed(meanwhile)
     waiting = client.booking()

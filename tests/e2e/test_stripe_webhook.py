@@ -5,7 +5,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.stripe_keys import PLACEHOLDER
+from infra.stripe_keys import PLACEHOLDER, store_keys
 from infra.stripe_webhook import EVENTS, set_up
 from shared import secrets
 from shared.payments import API_VERSION
@@ -22,12 +22,9 @@ def run(client: Client, outputs: dict[str, Any], *, replace: bool = False) -> st
     return set_up(outputs, replace=replace, api_base=f"{client.url}/stripe")
 
 
-def parameter(outputs: dict[str, Any], value: str | None = None) -> str:
+def parameter(outputs: dict[str, Any]) -> str:
     ssm = boto3.client("ssm", region_name="eu-west-1")
-    name = outputs["webhookSecretParameter"]
-    if value is not None:
-        ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
-    return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+    return str(ssm.get_parameter(Name=outputs["webhookSecretParameter"], WithDecryption=True)["Parameter"]["Value"])
 
 
 def endpoints(client: Client) -> list[dict[str, Any]]:
@@ -66,7 +63,7 @@ def test_replacing_it_rotates_the_secret_and_bookings_are_confirmed_all_the_whil
 
 
 def test_a_stack_whose_secret_was_never_set_gets_its_endpoint(client: Client, outputs: dict[str, Any]) -> None:
-    parameter(outputs, PLACEHOLDER)
+    store_keys(outputs, webhook_secret=PLACEHOLDER)
     assert "made" in run(client, outputs)
     new = [endpoint for endpoint in endpoints(client) if endpoint["status"] == "enabled"]
     assert len(new) == 1

@@ -5,11 +5,9 @@ Stories that between them make every call run on the local stack, which keeps wh
 
 import contextlib
 import functools
-import gc
 import json
 import os
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +16,8 @@ from typing import Any
 import pytest
 
 from local.permissions import Call, Permission, Permissions
-from local.stack import LocalStack
 from shared import secrets
-from tests.refunds.conftest import FAILS_LATER, PENDING, World, until
+from tests.refunds.conftest import FAILS_LATER, PENDING, World, start, until
 
 REPORT = Path(__file__).parents[2] / "docs" / "permissions.md"
 
@@ -196,18 +193,12 @@ def permissions() -> Iterator[Permissions]:
     with contextlib.ExitStack() as end, pytest.MonkeyPatch.context() as patch:
         # On AWS each function keeps secrets for itself; here one would find what another has read.
         patch.setattr(secrets, "MAX_AGE", 0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as in tests/refunds
-            stack = end.enter_context(LocalStack())
-            gc.collect()
-        stack.stand_in.refund_delay_seconds = stack.stand_in.dispute_delay_seconds = 7 * 86_400
-        world = World(stack)
-        end.callback(world.close)
+        world = start(end)
         for told in [world.meanwhile(functools.partial(story, world)) for story in STORIES]:
             told.result()
         reconciled(world)
         time.sleep(0.5)  # what was signalled last comes to its next wait
-        yield stack.permissions
+        yield world.stack.permissions
 
 
 # Calls beside permissions.

@@ -1,12 +1,10 @@
 """Each real part is a fixture: started for the session on loopback, or what needs it skips with the reason."""
 
-import gc
 import re
 import subprocess
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,16 +12,6 @@ from local.dynamodb_local import dynamodb_local as running
 from local.parts import CannotBeHadError, bring
 
 MISSING: set[str] = set()
-
-
-@contextmanager
-def pulumi_quiet() -> Iterator[None]:
-    """Pulumi complains of its own modules when they are first imported, and leaves event loops open."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"aws\.", DeprecationWarning)
-        warnings.simplefilter("ignore", ResourceWarning)
-        yield
-        gc.collect()
 
 
 def part_or_skip[Part](brought: Callable[[], Part]) -> Part:

@@ -20,8 +20,7 @@ from local.stripe_standin.stand_in import StripeStandIn
 from shared import store
 from shared.errors import BookedElsewhere, BookingLost, NotRefundable, StoreBusy
 from shared.settings import settings as function_settings
-from tests.e2e.conftest import Client
-from tests.real.conftest import pulumi_quiet
+from tests.e2e.conftest import Client, pulumi_quiet
 from tests.unit.builders import NOW, TOTAL, capture, payment
 from tests.unit.harness import CONTEXT, ENVIRONMENT, Stored
 

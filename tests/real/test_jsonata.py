@@ -14,7 +14,8 @@ from jsonata import timebox
 
 from local import demo, engine
 from local.parts import bring
-from tests.real.conftest import part_or_skip, pulumi_quiet
+from tests.e2e.conftest import pulumi_quiet
+from tests.real.conftest import part_or_skip
 
 pytestmark = pytest.mark.jsonata
 

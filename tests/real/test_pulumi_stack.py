@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local import automation
+from local.dynamodb_local import free_port
 from tests.real.conftest import part_or_skip
 
 pytestmark = pytest.mark.pulumi
@@ -50,9 +50,7 @@ print(dict(stack.preview().change_summary))
 
 
 def test_somebody_elses_pulumi_comes_to_it_by_what_it_prints(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(
         [sys.executable, "-m", "local", "--pulumi", "--port", str(port)], stdout=subprocess.PIPE, text=True
     ) as stack:

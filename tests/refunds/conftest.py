@@ -238,16 +238,17 @@ _end = contextlib.ExitStack()  # of the stack, while it runs
 _world: list[World] = []
 
 
-def _start() -> World:
+def start(end: contextlib.ExitStack) -> World:
+    """A stack that runs until the end, and whoever has to do with it."""
     with warnings.catch_warnings():
         # Pulumi's provider complains of its own modules at import; Pulumi's threads leave event loops behind.
         warnings.simplefilter("ignore")
-        stack = _end.enter_context(LocalStack())
+        stack = end.enter_context(LocalStack())
         gc.collect()
     # What Stripe does by itself after a while is done by the tests, when they want it.
     stack.stand_in.refund_delay_seconds = stack.stand_in.dispute_delay_seconds = 7 * 86_400
     world = World(stack)
-    _end.callback(world.close)
+    end.callback(world.close)
     return world
 
 
@@ -263,7 +264,7 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
 def world() -> Iterator[World]:
     """The stack, with no faults left and its webhooks delivered once the test is over."""
     if not _world:
-        _world.append(_start())
+        _world.append(start(_end))
     (world,) = _world
     yield world
     world.stripe.faults.clear()

@@ -18,9 +18,8 @@ import boto3
 import pytest
 
 from local import engine
-from local.stack import LocalStack
 from tests.permissions.test_least_privilege import STORIES
-from tests.refunds.conftest import World
+from tests.refunds.conftest import start
 
 LAST = Path(__file__).with_name("last")
 DEFINITIONS = Path(__file__).parents[2] / "statemachines"
@@ -63,10 +62,7 @@ def record() -> Json:
 
     with contextlib.ExitStack() as end, pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "_run_handler", recorded)
-        stack = end.enter_context(LocalStack())
-        stack.stand_in.refund_delay_seconds = stack.stand_in.dispute_delay_seconds = 7 * 86_400
-        world = World(stack)
-        end.callback(world.close)
+        world = start(end)
         for told in [world.meanwhile(functools.partial(story, world)) for story in STORIES]:
             told.result()
         states: Any = boto3.client("stepfunctions", region_name=engine.REGION)
@@ -76,14 +72,14 @@ def record() -> Json:
                 [
                     json.loads(states.describe_execution(executionArn=execution["executionArn"])["input"])
                     for execution in states.list_executions(
-                        stateMachineArn=stack.outputs[f"{workflow}StateMachineArn"]
+                        stateMachineArn=world.stack.outputs[f"{workflow}StateMachineArn"]
                     )["executions"]
                 ]
             )
             for workflow in ("payment", "refund")
         }
         items = {
-            name: one_of_each(dynamodb.scan(TableName=stack.outputs[output])["Items"])
+            name: one_of_each(dynamodb.scan(TableName=world.stack.outputs[output])["Items"])
             for name, output in TABLES.items()
         }
     return {

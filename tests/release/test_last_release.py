@@ -5,11 +5,9 @@ functions of today, its waits are answered by them, and a successor starts them 
 """
 
 import contextlib
-import gc
 import json
 import re
 import typing
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,11 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
 import infra.workflow
-from local.stack import LocalStack
 from shared import contracts, store
 from shared.models import Payment, Reservation
 from shared.workflow import Signal
 from statemachines import render
-from tests.refunds.conftest import PENDING, World
+from tests.refunds.conftest import PENDING, World, start
 
 LAST = Path(__file__).with_name("last")
 PAYLOADS = json.loads((LAST / "payloads.json").read_text(encoding="utf-8"))
@@ -110,14 +107,7 @@ def world() -> Iterator[World]:
 
     with contextlib.ExitStack() as end, pytest.MonkeyPatch.context() as patch:
         patch.setattr(infra.workflow, "render", rendered)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as in tests/refunds
-            stack = end.enter_context(LocalStack())
-            gc.collect()
-        stack.stand_in.refund_delay_seconds = 7 * 86_400
-        made = World(stack)
-        end.callback(made.close)
-        yield made
+        yield start(end)
 
 
 def test_its_definitions_run_with_todays_functions(world: World) -> None:
