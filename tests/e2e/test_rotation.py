@@ -8,8 +8,7 @@ import pytest
 from infra.stripe_keys import store_keys
 from infra.stripe_webhook import set_up
 from local import settings
-from shared import secrets
-from tests.e2e.conftest import Booking, Client, until
+from tests.e2e.conftest import Booking, Client, secrets_read_long_ago, until
 
 EVENTS = 100
 
@@ -18,7 +17,7 @@ EVENTS = 100
 def warm(client: Client) -> None:
     """Functions that have read both secrets some time ago."""
     paid(client)
-    secrets._refreshed.clear()
+    secrets_read_long_ago()
 
 
 def paid(client: Client) -> Booking:

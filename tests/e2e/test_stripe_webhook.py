@@ -7,9 +7,8 @@ import pytest
 
 from infra.stripe_keys import PLACEHOLDER, store_keys
 from infra.stripe_webhook import EVENTS, set_up
-from shared import secrets
 from shared.payments import API_VERSION
-from tests.e2e.conftest import Client, until
+from tests.e2e.conftest import Client, secrets_read_long_ago, until
 
 
 @pytest.fixture
@@ -68,5 +67,5 @@ def test_a_stack_whose_secret_was_never_set_gets_its_endpoint(client: Client, ou
     new = [endpoint for endpoint in endpoints(client) if endpoint["status"] == "enabled"]
     assert len(new) == 1
     assert client.stack.stand_in.webhooks.secrets[new[0]["id"]] == [parameter(outputs)]
-    secrets._refreshed.clear()  # a refused secret is read anew every 30 s at most
+    secrets_read_long_ago()  # a refused secret is read anew every 30 s at most
     pays(client)
