@@ -3,6 +3,7 @@
 What a part is stands in tools/{name}: its version, and a checksum of everything that comes with it.
 """
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -32,17 +33,21 @@ def bring(name: str, command: Sequence[str]) -> Path:
     if shutil.which(command[0]) is None:
         raise CannotBeHadError(f"{name} cannot be had: {command[0]} is not installed")
     _PARTS.mkdir(parents=True, exist_ok=True)
-    # Made beside its place, so that what is there is complete.
-    making = Path(tempfile.mkdtemp(dir=_PARTS))
-    try:
-        for path in files:
-            shutil.copy(path, making)
-        output, end = _run(command, making)
-        if end:
-            raise CannotBeHadError(f"{name} cannot be had: {command[0]} ended with {end}: {output[-1]}")
-        making.rename(made)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+    with (_PARTS / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes meanwhile waits for it instead of making it too
+        if made.exists():
+            return made
+        # Made beside its place, so that what is there is complete.
+        making = Path(tempfile.mkdtemp(dir=_PARTS))
+        try:
+            for path in files:
+                shutil.copy(path, making)
+            output, end = _run(command, making)
+            if end:
+                raise CannotBeHadError(f"{name} cannot be had: {command[0]} ended with {end}: {output[-1]}")
+            making.rename(made)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
     return made
 
 
