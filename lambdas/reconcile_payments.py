@@ -19,7 +19,7 @@ from shared import domain, payments, store, workflow
 from shared.announcements import notify_operators
 from shared.contracts import StripeEvent
 from shared.errors import ApiError, Transient
-from shared.models import Payment, Refund, Reservation
+from shared.models import Payment, Refund, Reservation, Told
 from shared.observability import bind, count, entry_point, logger
 from shared.settings import settings
 from shared.stripe_events import HANDLED, process
@@ -145,8 +145,8 @@ def _succeed(payment: Payment, status: str, found: Found) -> None:
     """Start the dead execution's successor, three times at most; then it is a person's."""
     now = datetime.now(UTC)
     if payment.execution_generation >= MAX_GENERATIONS:
-        if store.note_once(payment, "given_up_at", now=now):
-            _tell("PaymentGivenUp", payment, f"{MAX_GENERATIONS} successors of its execution died ({status})")
+        what = f"{MAX_GENERATIONS} successors of its execution died ({status})"
+        _tell_once("given_up_at", "PaymentGivenUp", payment, what)
         found.note("given_up", payment_id=payment.payment_id)
     elif store.next_generation(payment, now=now):
         generation = payment.execution_generation + 1
@@ -202,8 +202,9 @@ def _released(payment_id: str, found: Found) -> None:
 
 def _give_back(payment: Payment, pi: str) -> None:
     refund_id = domain.unusable_refund_id(pi)
-    workflow.start_refund(refund_id, _order(payment, refund_id, "unusable", pi, "workflow"))
+    # Told first: once the refund has begun, no run comes here again.
     _tell("LatePayment", payment, f"{pi} was paid after the release; it is refunded in full by {refund_id}")
+    workflow.start_refund(refund_id, _order(payment, refund_id, "unusable", pi, "workflow"))
 
 
 def _order(payment: Payment, refund_id: str, kind: str, pi: str, requested_by: str) -> dict[str, str | int]:
@@ -224,8 +225,8 @@ def _money_kept(reservation_id: str, found: Found) -> None:
         return
     if domain.cancellation_id(payment.payment_id) in payment.refunds:
         return
-    if store.note_once(payment, "money_kept_noticed_at", now=datetime.now(UTC)):
-        _tell("CancelledMoneyKept", payment, "the reservation is cancelled, but nobody has asked for a refund")
+    what = "the reservation is cancelled, but nobody has asked for a refund"
+    if _tell_once("money_kept_noticed_at", "CancelledMoneyKept", payment, what):
         found.note("cancelled_money_kept", payment_id=payment.payment_id)
 
 
@@ -286,8 +287,7 @@ def _next_execution(payment: Payment, refund_id: str, order: Mapping[str, str | 
             workflow.start_refund(name, order)
             found.note("refund_successor", payment_id=payment.payment_id, refund_id=refund_id)
             return
-    if store.note_once(payment, "refund_given_up_at", now=datetime.now(UTC)):
-        _tell("RefundGivenUp", payment, f"every execution of refund {refund_id} died")
+    _tell_once("refund_given_up_at", "RefundGivenUp", payment, f"every execution of refund {refund_id} died")
     found.note("refund_given_up", payment_id=payment.payment_id)
 
 
@@ -313,6 +313,14 @@ def _undelivered(since: datetime, found: Found) -> None:
             continue
         if answer.processing_result == "success":
             found.note("undelivered_event", stripe_event_id=event.id)
+
+
+def _tell_once(told: Told, name: str, payment: Payment, what: str) -> bool:
+    """Whether it was told now. Noted after it is told: who dies in between has it told twice rather than never."""
+    if getattr(payment, told) is not None:
+        return False
+    _tell(name, payment, what)
+    return store.note_told(payment, told, now=datetime.now(UTC))
 
 
 def _tell(name: str, payment: Payment, what: str) -> None:

@@ -31,6 +31,7 @@ Day = Annotated[date, BeforeValidator(_day)]
 PaymentStatus = Literal["pending", "completed", "expired", "partially_refunded", "refunded"]
 AttemptStatus = Literal["opening", "open", "paid", "closed", "abandoned"]
 Awaiting = Literal["payment", "retry"]
+Told = Literal["given_up_at", "refund_given_up_at", "money_kept_noticed_at"]
 CaptureRole = Literal["booking", "unusable"]
 
 # A session of such an attempt may still be payable or paid.
@@ -190,6 +191,10 @@ class Payment(Value):
     completed_at: Instant | None = None
     refunded_at: Instant | None = None
     error_message: str | None = None
+    # When operators were told (`Told`).
+    given_up_at: Instant | None = None
+    refund_given_up_at: Instant | None = None
+    money_kept_noticed_at: Instant | None = None
 
     @property
     def current(self) -> Attempt | None:

@@ -19,7 +19,19 @@ from pydantic import BaseModel
 from shared import domain
 from shared.domain import AttemptKey, Finding, payment_id_of
 from shared.errors import StoreBusy
-from shared.models import Attempt, Booking, Capture, Dispute, Payment, PaymentStatus, Refund, Reservation, iso, plain
+from shared.models import (
+    Attempt,
+    Booking,
+    Capture,
+    Dispute,
+    Payment,
+    PaymentStatus,
+    Refund,
+    Reservation,
+    Told,
+    iso,
+    plain,
+)
 from shared.settings import settings
 
 if TYPE_CHECKING:
@@ -473,11 +485,11 @@ def count_looks_after_release(payment: Payment, looks: int) -> bool:
     return _update(payment.payment_id, changes)
 
 
-def note_once(payment: Payment, what: str, *, now: datetime) -> bool:
-    """Whether this is the first time that somebody reports this about the payment (`what`: an attribute's name)."""
+def note_told(payment: Payment, told: Told, *, now: datetime) -> bool:
+    """Note that operators were told; whether this is the first note of it."""
     changes = _Changes()
-    changes.set(what, iso(now))
-    changes.require("attribute_not_exists({})", what)
+    changes.set(told, iso(now))
+    changes.require("attribute_not_exists({})", told)
     changes.require("attribute_exists({})", "payment_id")
     return _update(payment.payment_id, changes)
 

@@ -361,8 +361,9 @@ def timer_that_is_late(actor: Actor) -> None:
 
 
 def money_found_after_the_release(actor: Actor) -> None:
+    """By the look at its sessions alone."""
     actor.opens()
-    actor.levers.mail = "never"
+    actor.levers.mail = "lost"
     actor.cancel()
     actor.is_("expired")
     actor.old_tab(0)

@@ -39,7 +39,9 @@ def test_the_scenarios_end_well(ends: dict[Scenario, Clean]) -> None:
 def test_a_function_that_dies_at_a_call_is_repeated_to_the_same_end_with_the_same_money(
     made: World, ends: dict[Scenario, Clean]
 ) -> None:
-    results = list(run.table(made, ends, list(run.points(of_the_table(ends)))[::EVERY]))
+    every = list(run.points(of_the_table(ends)))
+    telling = [point for point in every if point.crash.operation == "sns.Publish"]  # found lost once
+    results = list(run.table(made, ends, [*every[::EVERY], *telling]))
     assert [str(result) for result in results if result.difference] == []
     # Where calls depend on who is faster, a point may not be met again.
     assert any(result.died for result in results)
