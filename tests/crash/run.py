@@ -159,16 +159,19 @@ def differs(actor: Actor, scenario: Scenario, wanted: End, ignoring: frozenset[s
     except InVainError as waited:
         in_vain = f"waited in vain for {waited}; "
 
-    def differences() -> str:
-        found = vars(end(actor))
-        return "; ".join(
-            f"{name}: {found[name]} instead of {value}"
-            for name, value in vars(wanted).items()
-            if name not in ignoring and found[name] != value
-        )
+    found: list[str] = []
 
-    until(lambda: not differences(), SETTLES)
-    return in_vain + differences()
+    def same() -> bool:
+        now = vars(end(actor))
+        found[:] = [
+            f"{name}: {now[name]} instead of {value}"
+            for name, value in vars(wanted).items()
+            if name not in ignoring and now[name] != value
+        ]
+        return not found
+
+    until(same, SETTLES)
+    return in_vain + "; ".join(found)
 
 
 def table(made: World, ends: dict[Scenario, Clean], chosen: Iterable[Point]) -> Iterator[Result]:
