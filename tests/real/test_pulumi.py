@@ -119,7 +119,7 @@ def of_the_program(engine: Engine) -> int:
 
 
 def test_dev_is_previewed_made_kept_and_taken_away(cloud: Cloud) -> None:
-    engine = cloud.engine("dev")
+    engine = cloud.engine("dev", package="true")
     previewed = engine.preview()
     assert cloud.changes == 0
     assert engine.up() == previewed
@@ -127,7 +127,6 @@ def test_dev_is_previewed_made_kept_and_taken_away(cloud: Cloud) -> None:
     assert {one.type for one in cloud.provider.resources.values()} == RESOURCES.keys() - {
         "aws:kms/alias:Alias",
         "aws:kms/key:Key",
-        "aws:lambda/layerVersion:LayerVersion",
         "aws:sns/topicSubscription:TopicSubscription",
         "aws:wafv2/webAclAssociation:WebAclAssociation",
     }
@@ -142,7 +141,7 @@ def test_dev_is_previewed_made_kept_and_taken_away(cloud: Cloud) -> None:
 
 
 def test_prod_is_previewed_made_kept_and_not_taken_away(cloud: Cloud) -> None:
-    engine = cloud.engine("prod", webAclArn=WEB_ACL, operatorEmail="operators@example.com")
+    engine = cloud.engine("prod", webAclArn=WEB_ACL, operatorEmail="operators@example.com", package="true")
     previewed = engine.preview()
     assert engine.up() == previewed == {"create": of_the_program(engine)}
     same = {"same": previewed["create"]}
