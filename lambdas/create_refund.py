@@ -53,7 +53,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     # A success is entered by RecordRefund, with what the ledger adds up to then.
     status = "requires_action" if living.status == "requires_action" else "pending"
     sent = entry.model_copy(
-        update={"stripe_refund_id": living.id, "attempt": request.attempt, "status": status, "failure_reason": None}
+        update={
+            "stripe_refund_id": living.id,
+            "attempt": max(entry.attempt, request.attempt),
+            "status": status,
+            "failure_reason": None,
+            "execution": request.execution,
+        }
     )
     if sent != entry and not store.change_refund(payment, request.refund_id, sent, now=datetime.now(UTC)):
         raise StoreBusy("the ledger changed meanwhile")

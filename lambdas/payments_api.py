@@ -674,7 +674,8 @@ def _await_refund(order: RefundOrder, caller: Caller) -> Response[str]:
                 return _refunded(payment, order.refund_id)
         else:
             execution = workflow.refund_execution(name)
-            if not execution.runs and payment is not None:
+            # One just started may not be described yet.
+            if not execution.runs and execution != workflow.MISSING and payment is not None:
                 if started:
                     raise _why_refused(execution, payment)
                 generation += 1

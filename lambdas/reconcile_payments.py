@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from shared import domain, payments, store, workflow
 from shared.announcements import notify_operators
 from shared.contracts import StripeEvent
-from shared.errors import ApiError, Transient
-from shared.models import Payment, Refund, Reservation, Told
+from shared.errors import ApiError, OperatorsNotTold, Transient
+from shared.models import Payment, Refund, Reservation
 from shared.observability import bind, count, entry_point, logger
 from shared.settings import settings
 from shared.stripe_events import HANDLED, process
@@ -63,13 +63,21 @@ class Found:
         logger.info("reconciled", extra={"kind": kind, **keys})
 
     def each[Of](self, items: Iterable[Of], act: Callable[[Of], None]) -> None:
-        """Act on each item, whatever became of the one before."""
-        for item in items:
-            try:
-                act(item)
-            except Exception:  # noqa: BLE001 - the next item must not pay for this one
-                self.failures += 1
-                logger.exception("not reconciled", item=str(item))
+        """Act on each item, whatever became of the one before; a list that cannot be read does not end the run."""
+        try:
+            for item in items:
+                self._one(item, act)
+        except Exception:  # noqa: BLE001 - the next kind must not pay for this one
+            self.failures += 1
+            logger.exception("not listed")
+
+    def _one[Of](self, item: Of, act: Callable[[Of], None]) -> None:
+        try:
+            act(item)
+        except Exception:  # noqa: BLE001 - the next item must not pay for this one
+            self.failures += 1
+            # An event or an execution's input stays out of the log; `process` has bound the ids.
+            logger.exception("not reconciled", item=None if isinstance(item, Mapping) else str(item))
 
 
 def _everything(found: Found) -> None:
@@ -79,10 +87,11 @@ def _everything(found: Found) -> None:
     found.each(pending, lambda payment_id: _pending(payment_id, found))
     found.each(store.payments_refunding(), lambda payment_id: _refunding(payment_id, found))
     found.each(store.reservations_in("pending"), lambda reservation_id: _unstarted(reservation_id, hold, found))
-    found.each(store.reservations_in("cancelled"), lambda reservation_id: _money_kept(reservation_id, found))
     released = store.payments_between("expired", now - LOOK_AGAIN_UNTIL, now - LOOK_AGAIN_AFTER[0])
     found.each(released, lambda payment_id: _released(payment_id, found))
     found.each([now - EVENTS_SINCE], lambda since: _undelivered(since, found))
+    # The only list that grows for ever: it may take time from nothing else.
+    found.each(store.reservations_in("cancelled"), lambda reservation_id: _money_kept(reservation_id, found))
 
 
 def _execution_died(detail: dict[str, Any], found: Found) -> None:
@@ -108,7 +117,9 @@ def _payment_died(given: dict[str, Any], found: Found) -> None:
     else:
         bind(payment_id=payment.payment_id, reservation_id=payment.reservation_id)
         execution = _execution_of(payment)
-        if not execution.runs and execution.status not in {"MISSING", "SUCCEEDED"}:
+        if execution == workflow.MISSING:
+            _start_missing(payment, found)
+        elif not execution.runs and execution.status != "SUCCEEDED":
             _succeed(payment, execution.status, found)
 
 
@@ -128,14 +139,20 @@ def _pending(payment_id: str, found: Found) -> None:
             workflow.signal(payment.task_token, "look")
             found.note("overdue_wait", payment_id=payment_id)
     elif execution == workflow.MISSING:
-        # Never started, or counted up and not started: the same name, whoever comes first.
-        workflow.start_payment(payment)
-        found.note("execution_missing", payment_id=payment_id)
+        _start_missing(payment, found)
     else:
         _succeed(payment, execution.status, found)
 
 
+def _start_missing(payment: Payment, found: Found) -> None:
+    """Never started, or counted up and not started: the same name, whoever comes first."""
+    workflow.start_payment(payment)
+    found.note("execution_missing", payment_id=payment.payment_id)
+
+
 def _overdue(payment: Payment, now: datetime) -> bool:
+    if payment.cancel_requested_at is not None:
+        return now > payment.cancel_requested_at + GRACE
     if payment.awaiting == "payment" and payment.current is not None:
         return now > min(payment.current.deadline, payment.hold_expires_at) + GRACE
     return now > payment.hold_expires_at + GRACE
@@ -146,8 +163,8 @@ def _succeed(payment: Payment, status: str, found: Found) -> None:
     now = datetime.now(UTC)
     if payment.execution_generation >= MAX_GENERATIONS:
         what = f"{MAX_GENERATIONS} successors of its execution died ({status})"
-        _tell_once("given_up_at", "PaymentGivenUp", payment, what)
-        found.note("given_up", payment_id=payment.payment_id)
+        if _tell_once("given_up", "PaymentGivenUp", payment, what):
+            found.note("given_up", payment_id=payment.payment_id)
     elif store.next_generation(payment, now=now):
         generation = payment.execution_generation + 1
         workflow.start_payment(payment.model_copy(update={"execution_generation": generation}))
@@ -157,6 +174,7 @@ def _succeed(payment: Payment, status: str, found: Found) -> None:
 def _unstarted(reservation_id: str, hold: timedelta, found: Found) -> None:
     """A hold that is over and whose guest never pressed "Pay now" is released by an execution of its own."""
     reservation, payment = store.read_booking_items(reservation_id)
+    bind(reservation_id=reservation_id)
     now = datetime.now(UTC)
     if reservation is None or payment is not None or reservation.status != "pending":
         return
@@ -186,6 +204,7 @@ def _released(payment_id: str, found: Found) -> None:
     payment = store.read_payment(payment_id)
     if payment is None or payment.status != "expired":
         return
+    bind(payment_id=payment_id, reservation_id=payment.reservation_id)
     now = datetime.now(UTC)
     due = [n for n, after in enumerate(LOOK_AGAIN_AFTER, 1) if now >= payment.updated_at + after]
     if not due or payment.looks_after_release >= due[-1]:
@@ -195,16 +214,22 @@ def _released(payment_id: str, found: Found) -> None:
             continue
         intent = payments.retrieve_checkout_session(attempt.stripe_checkout_session_id).payment_intent
         if intent is not None and intent.status == "succeeded" and intent.id not in payment.captures:
-            _give_back(payment, intent.id)
+            _give_back(payment, intent.id, found)
             found.note("late_money", payment_id=payment_id, stripe_payment_intent_id=intent.id)
     store.count_looks_after_release(payment, due[-1])
 
 
-def _give_back(payment: Payment, pi: str) -> None:
+def _give_back(payment: Payment, pi: str, found: Found) -> None:
     refund_id = domain.unusable_refund_id(pi)
-    # Told first: once the refund has begun, no run comes here again.
-    _tell("LatePayment", payment, f"{pi} was paid after the release; it is refunded in full by {refund_id}")
-    workflow.start_refund(refund_id, _order(payment, refund_id, "unusable", pi, "workflow"))
+    order = _order(payment, refund_id, "unusable", pi, "workflow")
+    # Told first: once the refund has entered the capture, no run comes here again.
+    try:
+        _tell("LatePayment", payment, f"{pi} was paid after the release; it is refunded in full by {refund_id}")
+    except OperatorsNotTold:
+        workflow.start_refund(refund_id, order)
+        raise
+    if not workflow.start_refund(refund_id, order):
+        _next_execution(payment, refund_id, order, found)
 
 
 def _order(payment: Payment, refund_id: str, kind: str, pi: str, requested_by: str) -> dict[str, str | int]:
@@ -225,8 +250,9 @@ def _money_kept(reservation_id: str, found: Found) -> None:
         return
     if domain.cancellation_id(payment.payment_id) in payment.refunds:
         return
+    bind(payment_id=payment.payment_id, reservation_id=reservation_id)
     what = "the reservation is cancelled, but nobody has asked for a refund"
-    if _tell_once("money_kept_noticed_at", "CancelledMoneyKept", payment, what):
+    if _tell_once("money_kept", "CancelledMoneyKept", payment, what):
         found.note("cancelled_money_kept", payment_id=payment.payment_id)
 
 
@@ -260,7 +286,7 @@ def _refund_died(given: dict[str, Any], found: Found) -> None:
 
 def _unsettled(payment: Payment, refund_id: str, entry: Refund, found: Found) -> None:
     """A refund that has not settled has an execution that runs; else it gets the next one."""
-    if workflow.refund_execution(f"failed-{entry.stripe_refund_id}").runs:
+    if workflow.refund_execution(entry.execution or f"failed-{entry.stripe_refund_id}").runs:
         return
     order: dict[str, str | int]
     if entry.status == "failed":
@@ -287,40 +313,44 @@ def _next_execution(payment: Payment, refund_id: str, order: Mapping[str, str | 
             workflow.start_refund(name, order)
             found.note("refund_successor", payment_id=payment.payment_id, refund_id=refund_id)
             return
-    _tell_once("refund_given_up_at", "RefundGivenUp", payment, f"every execution of refund {refund_id} died")
-    found.note("refund_given_up", payment_id=payment.payment_id)
+    what = f"every execution of refund {refund_id} died"
+    if _tell_once(f"refund_given_up {refund_id}", "RefundGivenUp", payment, what):
+        found.note("refund_given_up", payment_id=payment.payment_id)
 
 
 # Stripe.
 
 
 def _undelivered(since: datetime, found: Found) -> None:
-    for fields in payments.undelivered_events(since, HANDLED):
-        try:
-            event = StripeEvent.model_validate(fields)
-        except ValidationError:
-            logger.error("not an event", stripe_event_id=fields.get("id"))
-            continue
-        try:
-            answer = process(event, "undelivered")
-        except Transient as error:
-            # Stripe goes on delivering it, and the next run comes across it again.
-            logger.warning("not processed", stripe_event_id=event.id, error=type(error).__name__)
-            continue
-        except ApiError as error:
-            # No repeat makes it readable; those after it must not pay for that.
-            logger.error("not an event", stripe_event_id=event.id, error=error.error_code)
-            continue
-        if answer.processing_result == "success":
-            found.note("undelivered_event", stripe_event_id=event.id)
+    found.each(payments.undelivered_events(since, HANDLED), lambda fields: _event(fields, found))
 
 
-def _tell_once(told: Told, name: str, payment: Payment, what: str) -> bool:
+def _event(fields: Mapping[str, Any], found: Found) -> None:
+    try:
+        event = StripeEvent.model_validate(fields)
+    except ValidationError:
+        logger.error("not an event", stripe_event_id=fields.get("id"))
+        return
+    try:
+        answer = process(event, "undelivered")
+    except Transient as error:
+        # Stripe goes on delivering it, and the next run comes across it again.
+        logger.warning("not processed", stripe_event_id=event.id, error=type(error).__name__)
+        return
+    except ApiError as error:
+        # No repeat makes it readable.
+        logger.error("not an event", stripe_event_id=event.id, error=error.error_code)
+        return
+    if answer.processing_result == "success":
+        found.note("undelivered_event", stripe_event_id=event.id)
+
+
+def _tell_once(mark: str, name: str, payment: Payment, what: str) -> bool:
     """Whether it was told now. Noted after it is told: who dies in between has it told twice rather than never."""
-    if getattr(payment, told) is not None:
+    if mark in (payment.told or ()):
         return False
     _tell(name, payment, what)
-    return store.note_told(payment, told, now=datetime.now(UTC))
+    return store.note_told(payment, mark)
 
 
 def _tell(name: str, payment: Payment, what: str) -> None:

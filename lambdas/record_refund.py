@@ -50,6 +50,9 @@ def _says_so(entry: Refund, request: RecordRefundInput) -> bool:
     # Money that a person has settled by another way stays settled, whatever Stripe says of the old refund later.
     if entry.status == "settled_elsewhere":
         return True
+    # Nor does an execution that comes late, with a success that Stripe has taken back since.
+    if request.outcome == "succeeded" and entry.status == "failed":
+        return True
     # The state machine has no null: an empty id is one that Stripe never gave.
     same = not request.stripe_refund_id or request.stripe_refund_id == entry.stripe_refund_id
     return entry.status == request.outcome and same
@@ -63,6 +66,7 @@ def _ended(entry: Refund, request: RecordRefundInput, now: datetime) -> Refund:
             "stripe_refund_id": request.stripe_refund_id or entry.stripe_refund_id,
             "settled_at": None if failed else now,
             "failure_reason": (request.failure_reason or "unknown") if failed else None,
+            "execution": request.execution,
             "awaiting": None,
             "task_token": None,
             "looked": None,

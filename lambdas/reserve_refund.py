@@ -65,6 +65,7 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
         requested_by=request.requested_by,
         policy=request.policy,
         created_at=now,
+        execution=request.execution,
     )
     cancel_stay = request.kind == "cancellation" and booking.reservation.status == "confirmed"
     if not store.reserve_refund(booking, request.refund_id, entry, capture=unusable, cancel_stay=cancel_stay, now=now):

@@ -1,6 +1,7 @@
 """What functions tell others: events on the bus, notifications to operators.
 
-Only after the effect is durable, and never in its way: a failure here is logged as an error and counted.
+Neither is in the way of an effect. An event that the bus refuses is logged as an error and counted; so is a
+notification, and it raises: whoever has to tell operators is not done before they are told.
 """
 
 import functools
@@ -9,8 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.errors import OperatorsNotTold
 from shared.observability import count, logger
 from shared.settings import settings
 
@@ -21,15 +24,18 @@ if TYPE_CHECKING:
 
 SOURCE = "booking.payments"
 
+# A caller of ours waits meanwhile: Stripe 20 s.
+_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+
 
 @functools.cache
 def _events() -> "EventBridgeClient":
-    return boto3.client("events")
+    return boto3.client("events", config=_CONFIG)
 
 
 @functools.cache
 def _sns() -> "SNSClient":
-    return boto3.client("sns")
+    return boto3.client("sns", config=_CONFIG)
 
 
 def announce(detail_type: str, detail: Mapping[str, str | int]) -> None:
@@ -50,11 +56,12 @@ def announce(detail_type: str, detail: Mapping[str, str | int]) -> None:
 
 
 def notify_operators(subject: str, message: str) -> None:
-    """Tell the operators; `message` says what happened, to which booking, and what to do."""
+    """Tell the operators; `message` says what happened, to which booking, and what to do. Raises OperatorsNotTold."""
     try:
         _sns().publish(TopicArn=settings().operator_topic_arn, Subject=subject, Message=message)
     except (ClientError, BotoCoreError) as error:
         _unannounced("operator notification", error)
+        raise OperatorsNotTold(subject) from error
 
 
 def _unannounced(what: str, error: Exception | None) -> None:

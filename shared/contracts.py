@@ -24,7 +24,7 @@ class Contract(BaseModel):
 
 
 class StateInput(Contract):
-    """What every state of the payment workflow tells its function; `execution` is for the logs."""
+    """What every state tells its function; `execution` is for the logs, and for a refund's entry."""
 
     reservation_id: ReservationId
     payment_id: str
@@ -353,7 +353,7 @@ class StripeRefundObject(BaseModel):
     amount: int
     payment_intent: StripeId
     failure_reason: str | None = None
-    metadata: dict[str, str]
+    metadata: dict[str, str] | None = None
 
 
 class StripeDisputeObject(BaseModel):

@@ -5,6 +5,7 @@
     │   ├── StripeUnavailable     no answer, rate limit, 5xx, or our key is refused or cannot be read
     │   ├── SecretUnavailable     the parameter store does not answer (to a state: StripeUnavailable)
     │   ├── WorkflowUnavailable   Step Functions does not answer or is over its limits
+    │   ├── OperatorsNotTold      the topic did not take what a person has to hear
     │   ├── NotWaiting            the workflow is between two states, or dead
     │   └── StoreBusy             a write lost a race, was throttled, or its answer was lost
     └── Permanent                 again would change nothing; the workflow takes another way
@@ -47,6 +48,10 @@ class SecretUnavailable(Transient):
 
 class WorkflowUnavailable(Transient):
     """An execution could not be started, or a waiting state not resumed."""
+
+
+class OperatorsNotTold(Transient):
+    """A notification to the operators could not be published."""
 
 
 class NotWaiting(Transient):

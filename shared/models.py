@@ -31,7 +31,6 @@ Day = Annotated[date, BeforeValidator(_day)]
 PaymentStatus = Literal["pending", "completed", "expired", "partially_refunded", "refunded"]
 AttemptStatus = Literal["opening", "open", "paid", "closed", "abandoned"]
 Awaiting = Literal["payment", "retry"]
-Told = Literal["given_up_at", "refund_given_up_at", "money_kept_noticed_at"]
 CaptureRole = Literal["booking", "unusable"]
 
 # A session of such an attempt may still be payable or paid.
@@ -113,7 +112,10 @@ PENDING: frozenset[str] = frozenset({"pending", "requires_action"})
 
 
 class Refund(Value):
-    """One entry of the ledger, under its refund id; `attempt` (stored as `try`) numbers the tries at Stripe."""
+    """One entry of the ledger, under its refund id; `attempt` (stored as `try`) numbers the tries at Stripe.
+
+    `execution` is the one that deals with it now.
+    """
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -131,6 +133,7 @@ class Refund(Value):
     failure_reason: str | None = None
     note: str | None = None
     awaiting: Literal["settlement", "operator"] | None = None
+    execution: str | None = None
     task_token: str | None = None
     token_sequence: int | None = None
     looked: Instant | None = None
@@ -158,7 +161,10 @@ class Dispute(Value):
 
 
 class Payment(Value):
-    """The item of a booking's payment (table payments): the memory from which an execution can start anew."""
+    """The item of a booking's payment (table payments): the memory from which an execution can start anew.
+
+    `told`: what operators were told of once and shall not be told again.
+    """
 
     payment_id: str
     reservation_id: str
@@ -191,10 +197,7 @@ class Payment(Value):
     completed_at: Instant | None = None
     refunded_at: Instant | None = None
     error_message: str | None = None
-    # When operators were told (`Told`).
-    given_up_at: Instant | None = None
-    refund_given_up_at: Instant | None = None
-    money_kept_noticed_at: Instant | None = None
+    told: set[str] | None = None  # DynamoDB has no empty set
 
     @property
     def current(self) -> Attempt | None:

@@ -23,7 +23,7 @@ from shared.contracts import (
     WebhookResponse,
 )
 from shared.domain import payment_id_of, refund_moves_on, unusable_refund_id
-from shared.errors import ApiError, NotWaiting, StoreBusy, Transient
+from shared.errors import ApiError, NotWaiting, OperatorsNotTold, StoreBusy, Transient
 from shared.models import PENDING, Attempt, Dispute, Payment, Refund, iso
 from shared.observability import bind, count, logger
 
@@ -139,10 +139,10 @@ def _money(event: StripeEvent, payment: Payment, key: str, attempt: Attempt | No
     """Make the workflow look at this money; wait while it is between two states."""
     pi = event.payment_intent
     until = time.monotonic() + PATIENCE
-    if attempt is not None and attempt.status == "closed" and pi not in payment.captures:
-        # The next look shall ask about this session too.
-        store.doubt_attempt(payment.payment_id, key, event.checkout_session)
     while True:
+        if attempt is not None and attempt.status == "closed" and pi not in payment.captures:
+            # The next look shall ask about this session too.
+            store.doubt_attempt(payment.payment_id, key, event.checkout_session)
         if pi in payment.captures:
             return "duplicate", "the capture is recorded"
         if pi is not None and payment.status != "pending" and event.type != "checkout.session.completed":
@@ -157,6 +157,7 @@ def _money(event: StripeEvent, payment: Payment, key: str, attempt: Attempt | No
             raise NotWaiting(payment.status)
         time.sleep(PAUSE)
         payment = store.read_payment(payment.payment_id) or payment
+        attempt = payment.attempts.get(key)
 
 
 def _ended(payment: Payment, attempt: Attempt | None) -> tuple[Result, str]:
@@ -180,24 +181,30 @@ def _declined(event: StripeEvent, payment: Payment, key: str) -> tuple[Result, s
 
 
 def _late(payment: Payment, pi: str) -> tuple[Result, str]:
-    """Money for a booking that is over, or paid already: give it back, and tell the operators."""
-    workflow.start_refund(
-        unusable_refund_id(pi),
-        {
-            "refund_id": unusable_refund_id(pi),
-            "reservation_id": payment.reservation_id,
-            "payment_id": payment.payment_id,
-            "kind": "unusable",
-            "payment_intent": pi,
-            "requested_by": "webhook",
-        },
-    )
+    """Money for a booking that is over, or paid already: tell the operators, and give it back.
+
+    Told first: once the refund has entered the capture, an event sent again finds nothing to do.
+    """
+    refund_id = unusable_refund_id(pi)
+    order: dict[str, str | int] = {
+        "refund_id": refund_id,
+        "reservation_id": payment.reservation_id,
+        "payment_id": payment.payment_id,
+        "kind": "unusable",
+        "payment_intent": pi,
+        "requested_by": "webhook",
+    }
     count("LatePayments")
-    notify_operators(
-        "Late payment",
-        f"LatePayment: reservation {payment.reservation_id} was paid though its payment is {payment.status}. "
-        f"The money is refunded in full by the execution {unusable_refund_id(pi)}.",
-    )
+    try:
+        notify_operators(
+            "Late payment",
+            f"LatePayment: reservation {payment.reservation_id} was paid though its payment is {payment.status}. "
+            f"The money is refunded in full by the execution {refund_id}.",
+        )
+    except OperatorsNotTold:
+        workflow.start_refund(refund_id, order)
+        raise
+    workflow.start_refund(refund_id, order)
     return "success", "the money is refunded"
 
 
@@ -219,11 +226,12 @@ def unreadable() -> ApiError:
 def _refund(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
     """Ours: make its execution look. Made in the dashboard: enter it."""
     refund = _read(StripeRefundObject, event)
-    refund_id = refund.metadata.get("refund_id")
+    refund_id = (refund.metadata or {}).get("refund_id")
     if refund_id is None:
         result = _dashboard_refund(refund, payment)
-        if event.type == REFUND_FAILED:
-            # Also where the failure was entered before: whoever did may have died before anybody was told.
+        if event.type == REFUND_FAILED or refund.status == "canceled":
+            # Stripe has no event of its own for a refund that is canceled. Also told where it was entered before:
+            # whoever did may have died before anybody was told.
             _tell_of_failure(refund, payment)
         return result
     entry = payment.refunds.get(refund_id)
@@ -235,6 +243,11 @@ def _refund(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
             # Its success may be on its way into the ledger: then this failure has to come after it.
             raise NotWaiting("the refund is not settled yet")
         return "success", "the refund workflow looks"
+    if not dead and entry.status == "failed" and entry.stripe_refund_id is None:
+        # Stripe's answer was lost and the refund taken for failed: another try finds it, before a person pays twice.
+        if entry.awaiting == "operator" and entry.task_token and workflow.signal(entry.task_token, "retry"):
+            return "success", "the refund workflow looks"
+        raise NotWaiting("the refund's failure does not wait for an answer yet")
     if dead and entry.status == "succeeded" and entry.stripe_refund_id == refund.id:
         workflow.start_refund(
             f"failed-{refund.id}",
@@ -282,9 +295,6 @@ def _dashboard_refund(refund: StripeRefundObject, payment: Payment) -> tuple[Res
         )
         if store.enter_dashboard_refund(payment, refund.id, entry, now=now):
             count("Refunds", outcome=f"dashboard_{refund.status}")
-            if refund.status == "canceled":
-                # Stripe has no event of its own for this, as it has for a failure.
-                _tell_of_failure(refund, payment)
             return "success", "the refund is entered"
         payment = store.read_payment(payment.payment_id) or payment
     raise StoreBusy("the ledger kept changing")
@@ -346,9 +356,9 @@ def _tell_of_dispute(dispute: StripeDisputeObject, payment: Payment) -> None:
         "status": dispute.status,
         "amount": dispute.amount,
     }
-    announce("PaymentDisputed", detail)
     notify_operators(
         "Payment disputed",
         f"PaymentDisputed: dispute {dispute.id} on reservation {payment.reservation_id} is {dispute.status}. "
         "Refunds are blocked while it is open. Answer it in Stripe's dashboard.",
     )
+    announce("PaymentDisputed", detail)

@@ -23,7 +23,7 @@ ALLOWED = {
     "payments": {"errors", "models", "observability", "secrets", "settings"},
     "store": {"domain", "errors", "models", "settings"},
     "workflow": {"errors", "models", "observability", "settings"},
-    "announcements": {"observability", "settings"},
+    "announcements": {"errors", "observability", "settings"},
     "stripe_events": {
         "announcements",
         "contracts",
