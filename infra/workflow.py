@@ -72,7 +72,14 @@ class Workflow(pulumi.ComponentResource):
             name=f"{full_name}-workflow",
             role=role.name,
             policy=policy(
-                [allow("lambda:InvokeFunction", on=callable_), *grants, *encryption.grants, _LOG_DELIVERY, TRACING]
+                [
+                    allow("lambda:InvokeFunction", on=callable_),
+                    *grants,
+                    *encryption.grants,
+                    *encryption.of_executions(full_name),
+                    _LOG_DELIVERY,
+                    TRACING,
+                ]
             ),
             opts=inside,
         )

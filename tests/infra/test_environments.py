@@ -95,14 +95,23 @@ def test_the_key_may_be_used_by_the_services_that_need_it_and_by_every_role(prod
     }
     assert all("Condition" in statement for statement in services.values())
     for name, role in inputs(prod, "aws:iam/rolePolicy:RolePolicy").items():
-        using = [s for s in json.loads(role["policy"])["Statement"] if s["Action"][0].startswith("kms:")]
-        assert len(using) == (0 if name == "reconcile-payments-schedule" else 1)
-        for statement in using:
-            assert statement["Condition"]["StringEquals"]["kms:ViaService"] == [
-                "dynamodb.eu-west-1.amazonaws.com",
-                "sns.eu-west-1.amazonaws.com",
-                "states.eu-west-1.amazonaws.com",
+        using = [s["Condition"] for s in json.loads(role["policy"])["Statement"] if s["Action"][0].startswith("kms:")]
+        through = [f"{service}.eu-west-1.amazonaws.com" for service in ("dynamodb", "sns", "states")]
+        every_role = {"StringEquals": {"kms:ViaService": through}}
+        if name == "reconcile-payments-schedule":
+            assert using == []
+        elif name.endswith("-workflow"):
+            # Executions' data and log are encrypted in the role's own name.
+            machine = (
+                f"arn:aws:states:eu-west-1:123456789012:stateMachine:booking-prod-{name.removesuffix('-workflow')}"
+            )
+            assert using == [
+                every_role,
+                {"StringEquals": {"kms:EncryptionContext:aws:states:stateMachineArn": machine}},
+                {"StringLike": {"kms:EncryptionContext:SourceArn": "arn:aws:logs:eu-west-1:123456789012:*"}},
             ]
+        else:
+            assert using == [every_role]
 
 
 def test_a_web_acl_stands_in_front_of_the_api_where_one_is_given(dev: Seen, prod: Seen) -> None:
