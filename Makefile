@@ -14,7 +14,7 @@ help:
 	@echo "                could not get; half an hour, or one part: PART=stripe_mock, dynamodb_local, jsonata, pulumi"
 	@echo "make test-account  what needs an account of Stripe or AWS, or a deployed stack; says what it was not given"
 	@echo "make check    format, lint, types, tests"
-	@echo "make bench    many bookings at once, with times and counts"
+	@echo "make bench    50, 200 and 500 bookings at once, with times and counts; N=50 is quick"
 	@echo "make simulate N=2000  so many random histories; SEED=n is the first"
 	@echo "make fuzz N=5000  so many requests that nobody should send"
 	@echo "make crashes  every function dies at each call, every execution is stopped in each state; docs/crashes.md"
@@ -56,7 +56,7 @@ format: $(READY)
 	$(PYTHON) -m ruff check --fix
 
 bench: $(READY)
-	$(PYTHON) -m local.bench
+	$(PYTHON) -m local.bench $(or $(N),50 200 500)
 
 fuzz: $(READY)
 	FUZZ_EXAMPLES=$(or $(N),5000) $(PYTHON) -m pytest -s tests/fuzz
