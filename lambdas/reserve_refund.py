@@ -3,7 +3,8 @@
 Changes: payment item (entry, what is left of the capture, role of an unusable capture); with a cancellation the
 reservation (`cancelled`) and its nights, in the same transaction.
 Safe to run twice: it finds its own entry. Two refunds cannot reserve the same cents: each writes under the condition
-that what was left is still what it has read.
+that what was left is still what it has read. An unusable capture of which a refund from the dashboard has left nothing
+is refused, but takes its role: should that refund fail, the webhook has the money given back.
 """
 
 from datetime import UTC, datetime
@@ -54,6 +55,8 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
     unusable = _unusable(request, payment) if request.kind == "unusable" else None
     capture = unusable or _own(request, payment)
     amount = capture.refundable if request.amount is None else request.amount
+    if unusable is not None and amount < 1 and not store.mark_unusable(payment, request.payment_intent, capture):
+        return None
     if amount < 1 or amount > capture.refundable:
         raise NotEnoughLeft(f"{capture.refundable} cents are left, {amount} are asked for")
     entry = Refund(

@@ -159,8 +159,9 @@ def cancellation_id(payment_id: str) -> str:
     return f"{payment_id}-cancellation"
 
 
-def unusable_refund_id(pi: str) -> str:
-    return f"REF-{pi}"
+def unusable_refund_id(of: str) -> str:
+    """`of`: the capture's PaymentIntent, or the refund from the dashboard that has failed to give it back."""
+    return f"REF-{of}"
 
 
 def goodwill_id(payment_id: str, idempotency_key: str) -> str:

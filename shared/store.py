@@ -259,6 +259,15 @@ def reserve_refund(
     return _transact(operations)
 
 
+def mark_unusable(payment: Payment, pi: str, capture: Capture) -> bool:
+    """Give a recorded capture its role though nothing of it is left to refund; False when it changed meanwhile."""
+    changes = _Changes()
+    changes.set(f"captures.{pi}.role", "unusable")
+    changes.require("{} = {}", f"captures.{pi}.refundable", value=capture.refundable)
+    changes.require("attribute_not_exists({}) OR {} = {}", *[f"captures.{pi}.role"] * 2, value="unusable")
+    return _update(payment.payment_id, changes)
+
+
 def change_refund(payment: Payment, refund_id: str, refund: Refund, *, now: datetime) -> bool:
     """Replace an entry of the ledger by what became of it; False when somebody else changed the ledger meanwhile."""
     changes = _Changes()

@@ -185,7 +185,21 @@ def _late(payment: Payment, pi: str) -> tuple[Result, str]:
 
     Told first: once the refund has entered the capture, an event sent again finds nothing to do.
     """
+    count("LatePayments")
     refund_id = unusable_refund_id(pi)
+    _give_back(
+        refund_id,
+        pi,
+        payment,
+        "Late payment",
+        f"LatePayment: reservation {payment.reservation_id} was paid though its payment is {payment.status}. "
+        f"The money is refunded in full by the execution {refund_id}.",
+    )
+    return "success", "the money is refunded"
+
+
+def _give_back(refund_id: str, pi: str, payment: Payment, subject: str, message: str) -> None:
+    """Tell the operators, and have all that is left of a capture refunded, also where they cannot be told now."""
     order: dict[str, str | int] = {
         "refund_id": refund_id,
         "reservation_id": payment.reservation_id,
@@ -194,18 +208,12 @@ def _late(payment: Payment, pi: str) -> tuple[Result, str]:
         "payment_intent": pi,
         "requested_by": "webhook",
     }
-    count("LatePayments")
     try:
-        notify_operators(
-            "Late payment",
-            f"LatePayment: reservation {payment.reservation_id} was paid though its payment is {payment.status}. "
-            f"The money is refunded in full by the execution {refund_id}.",
-        )
+        notify_operators(subject, message)
     except OperatorsNotTold:
         workflow.start_refund(refund_id, order)
         raise
     workflow.start_refund(refund_id, order)
-    return "success", "the money is refunded"
 
 
 def _read[Object: BaseModel](model: type[Object], event: StripeEvent) -> Object:
@@ -230,9 +238,9 @@ def _refund(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
     if refund_id is None:
         result = _dashboard_refund(refund, payment)
         if event.type == REFUND_FAILED or refund.status == "canceled":
-            # Stripe has no event of its own for a refund that is canceled. Also told where it was entered before:
-            # whoever did may have died before anybody was told.
-            _tell_of_failure(refund, payment)
+            # Stripe has no event of its own for a refund that is canceled. Also where it was entered before: whoever
+            # did may have died before anybody was told.
+            _failed_from_dashboard(refund, store.read_payment(payment.payment_id) or payment)
         return result
     entry = payment.refunds.get(refund_id)
     if entry is None:
@@ -300,12 +308,19 @@ def _dashboard_refund(refund: StripeRefundObject, payment: Payment) -> tuple[Res
     raise StoreBusy("the ledger kept changing")
 
 
-def _tell_of_failure(refund: StripeRefundObject, payment: Payment) -> None:
-    notify_operators(
-        "Refund needs attention",
+def _failed_from_dashboard(refund: StripeRefundObject, payment: Payment) -> None:
+    """Tell the operators; what the refund was to take of money that is not the booking's, we give back."""
+    subject = "Refund needs attention"
+    failed = (
         f"DashboardRefundFailed: {refund.id} of reservation {payment.reservation_id} has failed "
-        f"({refund.failure_reason or refund.status}). Repeat it in Stripe's dashboard or by another way.",
+        f"({refund.failure_reason or refund.status})."
     )
+    if payment.captures[refund.payment_intent].role == "unusable":
+        refund_id = unusable_refund_id(refund.id)
+        told = f"{failed} The money is refunded by the execution {refund_id}."
+        _give_back(refund_id, refund.payment_intent, payment, subject, told)
+    else:
+        notify_operators(subject, f"{failed} Repeat it in Stripe's dashboard or by another way.")
 
 
 def _refunded(event: StripeEvent, payment: Payment) -> tuple[Result, str]:
