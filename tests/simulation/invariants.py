@@ -60,8 +60,13 @@ class Seen:
         return int(stripe + elsewhere)
 
     def with_a_person(self, refund_id: str) -> bool:
-        """That an execution died is no news of what is to be done."""
-        return any(refund_id in text for text in self.told if not text.startswith("ExecutionDied"))
+        """Whether a person was told of the refund otherwise than that an execution died, or gives the money back."""
+        by_itself = [
+            "ExecutionDied",
+            "LatePayment",
+            *(["DashboardRefundFailed"] if refund_id.startswith("REF-") else []),
+        ]
+        return any(refund_id in text for text in self.told if not text.startswith(tuple(by_itself)))
 
 
 def broken(seen: Seen) -> list[str]:
@@ -102,7 +107,10 @@ def _money(seen: Seen) -> Iterator[str]:
             if (amount, intent["currency"]) != (seen.played.price, "eur"):
                 yield f"1: confirmed for {amount} {intent['currency']}, the price was {seen.played.price}"
             continue
-        if seen.back(pi) != amount and not seen.with_a_person(f"REF-{pi}"):
+        ours = [
+            name for name, one in seen.entries.items() if one["payment_intent"] == pi and one["kind"] != "dashboard"
+        ]
+        if seen.back(pi) != amount and not any(seen.with_a_person(refund_id) for refund_id in ours):
             yield f"2: {pi} is not the booking's, and {seen.back(pi)} of {amount} went back"
     good = [intent["id"] for intent in seen.paid if intent["id"] in seen.played.honest]
     if good and not confirmed and not seen.played.gone and not _given_up(seen):
