@@ -143,7 +143,7 @@ def _money(event: StripeEvent, payment: Payment, key: str, attempt: Attempt | No
         if attempt is not None and attempt.status == "closed" and pi not in payment.captures:
             # The next look shall ask about this session too.
             store.doubt_attempt(payment.payment_id, key, event.checkout_session)
-        if pi in payment.captures:
+        if pi is not None and pi in payment.captures and not _late_untold(payment, pi):
             return "duplicate", "the capture is recorded"
         if pi is not None and payment.status != "pending" and event.type != "checkout.session.completed":
             return _late(payment, pi)
@@ -183,7 +183,7 @@ def _declined(event: StripeEvent, payment: Payment, key: str) -> tuple[Result, s
 def _late(payment: Payment, pi: str) -> tuple[Result, str]:
     """Money for a booking that is over, or paid already: tell the operators, and give it back.
 
-    Told first: once the refund has entered the capture, an event sent again finds nothing to do.
+    Told first, and noted: once the refund has entered the capture, an event sent again has only that left to do.
     """
     count("LatePayments")
     refund_id = unusable_refund_id(pi)
@@ -213,7 +213,15 @@ def _give_back(refund_id: str, pi: str, payment: Payment, subject: str, message:
     except OperatorsNotTold:
         workflow.start_refund(refund_id, order)
         raise
+    store.note_told(payment, f"late {refund_id}")
     workflow.start_refund(refund_id, order)
+
+
+def _late_untold(payment: Payment, pi: str) -> bool:
+    """Whether the webhook gives this money back, and the operators have not been told."""
+    refund_id = unusable_refund_id(pi)
+    entry = payment.refunds.get(refund_id)
+    return entry is not None and entry.requested_by == "webhook" and f"late {refund_id}" not in (payment.told or ())
 
 
 def _read[Object: BaseModel](model: type[Object], event: StripeEvent) -> Object:

@@ -6,7 +6,7 @@ A booking of two nights for EUR 1,125.00, reserved 2 hours ago with a hold of 24
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from shared.models import Attempt, Booking, Capture, CheckoutSession, Payment, PaymentIntent, Reservation
+from shared.models import Attempt, Booking, Capture, CheckoutSession, Payment, PaymentIntent, Refund, Reservation
 
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 MINUTE, SECOND, HOUR = timedelta(minutes=1), timedelta(seconds=1), timedelta(hours=1)
@@ -81,6 +81,18 @@ def capture(**changes: Any) -> Capture:
     }
     fields |= changes
     return Capture(**({"refundable": fields["amount"]} | fields))
+
+
+def refund(**changes: Any) -> Refund:
+    """An entry of EUR 5.00 that Stripe has not heard of yet."""
+    fields: dict[str, Any] = {
+        "kind": "goodwill",
+        "payment_intent": "pi_1",
+        "amount": 500,
+        "status": "pending",
+        "created_at": NOW - MINUTE,
+    }
+    return Refund(**(fields | changes))
 
 
 def payment(**changes: Any) -> Payment:

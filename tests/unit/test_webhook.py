@@ -9,16 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from hmac import new as hmac
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from lambdas import stripe_webhook
-from shared import secrets, store, stripe_events, workflow
+from shared import announcements, secrets, store, stripe_events, workflow
 from shared.errors import SecretUnavailable, StoreBusy, WorkflowUnavailable
 from shared.models import plain
-from tests.unit.builders import NOW, attempt, capture, closed, opening, paying, payment
+from tests.unit.builders import NOW, attempt, capture, closed, opening, paying, payment, refund
 from tests.unit.harness import CONTEXT, WEBHOOK_SECRET, Clock, Stored, request_id
 
 EVENTS = Path(__file__).parents[1] / "events"
@@ -34,6 +35,12 @@ def event(kind: str, /, *, event_id: str = "evt_1", of: dict[str, Any] | None = 
     envelope["id"] = event_id
     envelope["data"]["object"] |= of or {}
     return envelope
+
+
+def made_there(kind: str, /, **of: Any) -> dict[str, Any]:
+    """An event about a refund or a dispute that was made at Stripe without us: it has no metadata of ours."""
+    made = {"id": "re_1", "amount": 500, "payment_intent": "pi_1", "metadata": {}}
+    return {"id": "evt_1", "type": kind, "created": int(NOW.timestamp()), "data": {"object": made | of}}
 
 
 def signature(body: bytes, *secrets: str, stamp: float | None = None) -> str:
@@ -65,7 +72,10 @@ def deliver(of: dict[str, Any]) -> tuple[int, Any]:
 
 
 class Workflow:
-    """In Step Functions' place: which tokens wait, what they were told, and what comes of it."""
+    """In Step Functions' place: which tokens wait, what they were told, and what comes of it.
+
+    In SNS's too: what operators were told, after so many refusals.
+    """
 
     def __init__(self) -> None:
         self.waiting = {"token"}
@@ -74,6 +84,8 @@ class Workflow:
         self.failures: list[Exception] = []
         self.lock = threading.Lock()
         self.looks: Any = lambda: None
+        self.notified: list[str] = []
+        self.refusals = 0
 
     def signal(self, token: str, what: str) -> bool:
         with self.lock:
@@ -92,6 +104,12 @@ class Workflow:
         self.started.append((name, given))
         return True
 
+    def publish(self, Message: str, **_: str) -> None:  # noqa: N803
+        if self.refusals:
+            self.refusals -= 1
+            raise ClientError({"Error": {"Code": "Throttled"}}, "Publish")
+        self.notified.append(Message.partition(":")[0])
+
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
@@ -105,7 +123,10 @@ def flow(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> Workflow:
     flow = Workflow()
     monkeypatch.setattr(workflow, "signal", flow.signal)
     monkeypatch.setattr(workflow, "start_refund", flow.start_refund)
-    monkeypatch.setattr(stripe_events, "notify_operators", lambda *_: None)
+    monkeypatch.setattr(announcements, "_sns", lambda: flow)
+    monkeypatch.setattr(stripe_events, "announce", lambda *_: None)
+    # What was made without us is found by an index, which these tables have not.
+    monkeypatch.setattr(store, "find_payment", {"pi_1": "PAY-RES-1"}.get)
     stored.payment(paying(awaiting="payment", task_token="token", token_sequence=1))
     return flow
 
@@ -468,6 +489,20 @@ def test_between_two_states_it_waits_for_the_next(
     assert flow.told == [("token", "look")]
 
 
+def test_an_attempt_that_is_closed_while_it_waits_is_doubted_all_the_same(
+    stored: Stored, flow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D-09: the state that closes it has asked Stripe before the money came."""
+    stored.payment(paying())
+
+    def close(_: float) -> None:
+        stored.payment(paying(attempts={"1": closed()}, awaiting="retry", task_token="token", token_sequence=2))
+
+    monkeypatch.setattr(stripe_events, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=close))
+    assert deliver(event(COMPLETED))[1]["message"] == "the workflow looks"
+    assert stored.get("payments", "PAY-RES-1")["attempts"]["1"]["status"] == "abandoned"
+
+
 def test_a_token_that_no_longer_waits_says_nothing_about_money(
     stored: Stored, flow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -561,6 +596,109 @@ def test_a_refund_that_cannot_be_started_is_tried_again(stored: Stored, flow: Wo
     assert deliver(event(SUCCEEDED))[0] == 503
     assert deliver(event(SUCCEEDED))[0] == 200
     assert [name for name, _ in flow.started] == ["REF-pi_1"]
+
+
+def test_late_money_is_told_before_it_is_given_back(stored: Stored, flow: Workflow) -> None:
+    """D-03: whoever dies in between tells when the event comes again."""
+    stored.payment(paying(status="expired"))
+    flow.failures.append(RuntimeError("died"))
+    assert deliver(event(SUCCEEDED))[0] == 500
+    assert (flow.notified, flow.started) == (["LatePayment"], [])
+    assert deliver(event(SUCCEEDED))[0] == 200
+    assert flow.notified == ["LatePayment", "LatePayment"]
+    assert [name for name, _ in flow.started] == ["REF-pi_1"]
+
+
+@pytest.mark.parametrize(("told", "notified"), [(None, ["LatePayment"]), ({"late REF-pi_1"}, [])])
+def test_late_money_that_is_on_its_way_back_is_told_unless_it_was(
+    stored: Stored, flow: Workflow, told: set[str] | None, notified: list[str]
+) -> None:
+    """D-03: it was not where SNS refused and the refund began nevertheless."""
+    entry = refund(kind="unusable", requested_by="webhook")
+    given_back = {"captures": {"pi_1": capture(role="unusable")}, "refunds": {"REF-pi_1": entry}}
+    stored.payment(paying(status="expired", told=told, **given_back))
+    assert deliver(event(SUCCEEDED))[0] == 200
+    assert deliver(event(COMPLETED, event_id="evt_2"))[1]["processing_result"] == "duplicate"
+    assert flow.notified == notified
+
+
+# Telling operators.
+
+
+TOLD = [
+    ("PaymentDisputed", made_there("charge.dispute.created", id="dp_1", status="needs_response"), []),
+    ("DashboardRefundFailed", made_there("refund.failed", status="failed"), []),
+    ("LatePayment", event(SUCCEEDED, of={"id": "pi_2"}), ["REF-pi_2"]),
+]
+
+
+@pytest.mark.parametrize(("name", "of", "started"), [pytest.param(*row, id=row[0]) for row in TOLD])
+def test_what_operators_could_not_be_told_is_told_when_the_event_comes_again(
+    stored: Stored, flow: Workflow, name: str, of: dict[str, Any], started: list[str]
+) -> None:
+    """D-03 D-31: no effect waits for it, nor is it told once more after it was."""
+    stored.payment(paying(status="completed", captures={"pi_1": capture(role="booking")}))
+    flow.refusals = 1
+    assert deliver(of)[0] == 503
+    [item] = stored.all("events")
+    assert (item["processing_result"], item["error_message"]) == ("error", "OperatorsNotTold")
+    assert [of for of, _ in flow.started] == started
+    assert flow.notified == []
+
+    assert deliver(of)[0] == 200
+    assert flow.notified == [name]
+    assert deliver(of)[1]["message"] == "processed before"
+    assert flow.notified == [name]
+
+
+# Refunds.
+
+
+@pytest.mark.parametrize("known", [{}, {"re_1": refund(kind="dashboard", status="canceled")}], ids=["new", "known"])
+def test_a_refund_of_the_dashboard_that_is_canceled_is_told(
+    stored: Stored, flow: Workflow, known: dict[str, Any]
+) -> None:
+    """D-31: whoever entered it may have died before anybody was told."""
+    stored.payment(paying(status="completed", captures={"pi_1": capture(role="booking")}, refunds=known))
+    assert deliver(made_there("refund.updated", status="canceled"))[0] == 200
+    assert stored.get("payments", "PAY-RES-1")["refunds"]["re_1"]["status"] == "canceled"
+    assert flow.notified == ["DashboardRefundFailed"]
+
+
+@pytest.mark.parametrize("kind", ["refund.created", "refund.updated", "refund.failed"])
+def test_a_refund_without_any_metadata_is_one_of_the_dashboard(stored: Stored, flow: Workflow, kind: str) -> None:
+    """D-31."""
+    stored.payment(paying(status="completed", captures={"pi_1": capture(role="booking")}))
+    status = "failed" if kind == "refund.failed" else "succeeded"
+    assert deliver(made_there(kind, status=status, metadata=None))[0] == 200
+    entry = stored.get("payments", "PAY-RES-1")["refunds"]["re_1"]
+    assert (entry["kind"], entry["status"], entry["stripe_refund_id"]) == ("dashboard", status, "re_1")
+
+
+OURS = {"refund_id": "G1", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
+ASKS = {"awaiting": "operator", "task_token": "token"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "answered", "told"),
+    [
+        (ASKS, 200, [("token", "retry")]),
+        ({}, 503, []),
+        (ASKS | {"task_token": "gone"}, 503, []),
+        (ASKS | {"stripe_refund_id": "re_0"}, 200, []),
+    ],
+    ids=["a person is asked", "nobody is asked yet", "nobody is asked any more", "Stripe had answered"],
+)
+def test_a_refund_whose_answer_was_lost_is_found_before_a_person_pays_it_again(
+    stored: Stored, flow: Workflow, entry: dict[str, Any], answered: int, told: list[tuple[str, str]]
+) -> None:
+    """D-13: it was taken for failed, and Stripe says that it is done."""
+    failed = refund(**({"status": "failed", "failure_reason": "unknown"} | entry))
+    stored.payment(paying(status="completed", captures={"pi_1": capture(role="booking")}, refunds={"G1": failed}))
+    before = stored.get("payments", "PAY-RES-1")
+    assert deliver(made_there("refund.updated", status="succeeded", metadata=OURS))[0] == answered
+    assert (flow.told, flow.started) == (told, [])
+    assert stored.get("payments", "PAY-RES-1") == before
 
 
 # Sessions that end, cards that are declined.
