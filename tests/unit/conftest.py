@@ -81,9 +81,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     for name in (
         "lambdas.confirm_reservation",
         "lambdas.create_checkout_session",
+        "lambdas.create_refund",
         "lambdas.expire_checkout_sessions",
         "lambdas.payments_api",
+        "lambdas.record_refund",
         "lambdas.release_hold",
+        "lambdas.reserve_refund",
         "lambdas.stripe_webhook",
         "lambdas.verify_payment",
         "shared.stripe_events",

@@ -27,6 +27,7 @@ from tests.unit.builders import (
     opening,
     paying,
     payment,
+    refund,
 )
 from tests.unit.harness import CONTEXT, Clock, Stored, request_id
 
@@ -147,6 +148,9 @@ class Flow:
         self.waits = True
         self.failure: Exception | None = None
         self.then: Callable[[], None] = lambda: None
+        self.refunds: list[str] = []
+        self.first = True
+        self.described: Callable[[], None] = lambda: None
 
     def start_payment(self, of: Payment) -> None:
         if self.failure is not None:
@@ -161,6 +165,16 @@ class Flow:
         if self.waits:
             self.then()
         return self.waits
+
+    def start_refund(self, name: str, _: Any) -> bool:
+        """Whether it is the first of that name."""
+        self.refunds.append(name)
+        return self.first
+
+    def refund_execution(self, _: str) -> workflow.Execution:
+        """Just started, and not described yet."""
+        self.described()
+        return workflow.MISSING
 
     @property
     def idle(self) -> bool:
@@ -182,6 +196,8 @@ def flow(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> Flow:
     flow = Flow()
     monkeypatch.setattr(workflow, "start_payment", flow.start_payment)
     monkeypatch.setattr(workflow, "signal", flow.signal)
+    monkeypatch.setattr(workflow, "start_refund", flow.start_refund)
+    monkeypatch.setattr(workflow, "refund_execution", flow.refund_execution)
     stored.reservation()
     return flow
 
@@ -1004,11 +1020,26 @@ def test_more_than_is_left_is_not_refunded(stored: Stored, flow: Flow) -> None:
     assert answer.body["details"] == {"refundable_amount": 499}
 
 
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("entries", "answered"),
+    [({}, (409, "REFUND_IN_PROGRESS")), ({"PAY-RES-1-cancellation": refund(status="succeeded")}, (200, None))],
+    ids=["never", "in time"],
+)
+def test_a_refund_that_is_not_described_yet_is_waited_for_and_not_started_again(
+    stored: Stored, flow: Flow, entries: dict[str, Refund], answered: tuple[int, str | None], *, first: bool
+) -> None:
+    """D-13: what was just started may be read before it can be."""
+    stored.payment(payment(status="completed", captures=OWN))
+    flow.first = first
+    flow.described = lambda: stored.payment(payment(status="completed", captures=OWN, refunds=entries))
+    answer = call("POST", "/payments/RES-1/refund")
+    assert (answer.status, answer.body.get("error_code")) == answered
+    assert flow.refunds == ["PAY-RES-1-cancellation"]
+
+
 def test_a_refund_that_waits_for_nobody_takes_no_answer(stored: Stored, flow: Flow) -> None:
-    entry = Refund.model_validate(
-        {"kind": "goodwill", "payment_intent": "pi_1", "amount": 5, "status": "pending", "try": 1, "created_at": NOW}
-    )
-    stored.payment(payment(status="completed", captures=OWN, refunds={"G1": entry}))
+    stored.payment(payment(status="completed", captures=OWN, refunds={"G1": refund()}))
     path = "/payments/RES-1/refunds/G1/resolution"
     assert call("POST", path, {"answer": "retry"}, claims=OPERATOR).error == (409, "REFUND_IN_PROGRESS")
     assert call("POST", path, {"answer": "maybe"}, claims=OPERATOR).error == (400, "INVALID_REQUEST")

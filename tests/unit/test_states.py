@@ -1,4 +1,4 @@
-"""The payment workflow's functions, run once, run twice, and run into what goes wrong between (architecture.md).
+"""The workflows' functions, run once, run twice, and run into what goes wrong between (architecture.md).
 
 Stripe is the stand-in through the real SDK, DynamoDB is moto; AwaitPayment, which has no code, is `published`.
 """
@@ -15,8 +15,11 @@ from pydantic import ValidationError
 from lambdas import (
     confirm_reservation,
     create_checkout_session,
+    create_refund,
     expire_checkout_sessions,
+    record_refund,
     release_hold,
+    reserve_refund,
     verify_payment,
 )
 from local.stripe_standin.stand_in import StripeStandIn
@@ -31,7 +34,7 @@ from shared.errors import (
     StripeRefused,
     StripeUnavailable,
 )
-from shared.models import Payment, iso
+from shared.models import Payment, iso, plain
 from tests.unit.builders import (
     HOUR,
     MINUTE,
@@ -45,6 +48,7 @@ from tests.unit.builders import (
     opening,
     paying,
     payment,
+    refund,
 )
 from tests.unit.harness import CONTEXT, Clock, Stored
 
@@ -970,6 +974,75 @@ def test_without_a_payment_item_no_state_acts(stored: Stored, clock: Clock, stat
         state()
     assert stored.all("payments") == []
     assert stored.get("reservations", "RES-1")["status"] == "pending"
+
+
+# ReserveRefund, CreateRefund, RecordRefund.
+
+
+def refunding(state: Any, execution: str = "G1", **more: Any) -> dict[str, Any]:
+    return dict(state.handler(STATE | {"refund_id": "G1", "execution": execution} | more, CONTEXT))
+
+
+def entry(stored: Stored) -> dict[str, Any]:
+    return dict(item(stored)["refunds"]["G1"])
+
+
+@pytest.fixture
+def reserved(stored: Stored, account: StripeStandIn) -> Stored:
+    """A booking that is paid and confirmed, and EUR 5.00 of it about to go back."""
+    account.pay(published(stored, create()))
+    pi = verify()["payment_intent"]
+    confirm(pi)
+    order = {"kind": "goodwill", "payment_intent": pi, "amount": 500, "requested_by": "operator"}
+    refunding(reserve_refund, **order)
+    return stored
+
+
+def test_a_refunds_entry_names_the_execution_that_deals_with_it(reserved: Stored) -> None:
+    """It is the one that a reconciler has to ask for."""
+    assert entry(reserved)["execution"] == "G1"
+    made = refunding(create_refund, "G1-r1", attempt=1)
+    assert entry(reserved)["execution"] == "G1-r1"
+    refunding(record_refund, "G1-r2", outcome="succeeded", stripe_refund_id=made["stripe_refund_id"])
+    assert entry(reserved)["execution"] == "G1-r2"
+
+
+def test_an_execution_that_counts_from_the_start_again_lowers_no_count(reserved: Stored) -> None:
+    """The operators' next retry would be a try that has failed before."""
+    reserved.change("PAY-RES-1", refunds={"G1": entry(reserved) | {"try": 3}})
+    refunding(create_refund, attempt=1)
+    after = entry(reserved)
+    assert (after["try"], after["status"]) == (3, "pending")
+    assert after["stripe_refund_id"].startswith("re_")
+
+
+def test_a_success_that_comes_after_its_failure_is_not_entered(reserved: Stored) -> None:
+    """P-07 D-39: Stripe has taken it back since."""
+    made = refunding(create_refund, attempt=1)
+    ended = {"stripe_refund_id": made["stripe_refund_id"]}
+    refunding(record_refund, outcome="succeeded", **ended)
+    refunding(record_refund, "failed-re_1", outcome="failed", failure_reason="lost_or_stolen_card", **ended)
+    before = item(reserved)
+    told = refunding(record_refund, outcome="succeeded", **ended)
+    assert told == {"amount": 500, "payment_status": "completed", "attempt": 1}
+    assert item(reserved) == before
+
+
+def test_a_refund_that_settles_hides_no_other_from_the_reconciler(stored: Stored) -> None:
+    """D-32: one of an unusable capture was entered since the ledger was read, and shows in no sum."""
+    captures = {"pi_1": capture(role="booking"), "pi_2": capture()}
+    before = payment(status="completed", captures=captures, refunds={"G1": refund()}, refund_pending_amount=500)
+    stored.put("payments", plain(before) | {"refunding": "yes"})
+    stored.reservation()
+    unusable = refund(kind="unusable", payment_intent="pi_2", amount=TOTAL)
+    booking = store.read_booking("RES-1")
+    assert store.reserve_refund(booking, "REF-pi_2", unusable, capture=capture(), cancel_stay=False, now=NOW)
+    settled = refund(status="succeeded", settled_at=NOW)
+    assert not store.change_refund(before, "G1", settled, now=NOW)
+    now = store.read_payment("PAY-RES-1")
+    assert now is not None
+    assert store.change_refund(now, "G1", settled, now=NOW)
+    assert item(stored)["refunding"] == "yes"
 
 
 # How DynamoDB is read.

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from local.engine import evaluate_jsonata
 from shared import contracts, errors
 from statemachines.render import render
 
@@ -525,6 +526,13 @@ def test_placeholders_are_filled_and_a_number_stays_a_number(machine: str) -> No
     rendered = json.loads(render(machine, values))
     assert "${" not in json.dumps(rendered)
     assert isinstance(rendered["TimeoutSeconds"], int)
+
+
+@pytest.mark.parametrize(("waits", "times"), [(1, 1), (2, 2), (5, 16), (6, 30), (2_000, 30)])
+def test_stripe_is_asked_again_later_and_later_however_long_it_is_silent(waits: int, times: int) -> None:
+    """P-11: no number grows past what JSONata can hold."""
+    seconds = state_of("payment", "AwaitStripe")["Seconds"].replace("${StripeRetrySeconds}", "7")
+    assert evaluate_jsonata(seconds.removeprefix("{%").removesuffix("%}"), {"stripeWaits": waits}) == 7 * times
 
 
 # Variables.
