@@ -1,3 +1,4 @@
+import hashlib
 import platform
 import re
 import subprocess
@@ -14,17 +15,49 @@ ROOT = Path(packaging.__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def layer() -> Path:
+def uv() -> None:
     try:
         packaging._uv()
     except FileNotFoundError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def layer(uv: None) -> Path:
+    """The layer for this machine, where its handlers can be imported."""
     return packaging.layer(f"{platform.machine()}-manylinux_2_28")
+
+
+@pytest.fixture(scope="module")
+def sent_layers(uv: None, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The layer for Lambda, built twice from nothing."""
+    built = []
+    with pytest.MonkeyPatch.context() as patch:
+        for _ in range(2):
+            patch.setattr(packaging, "_BUILD", tmp_path_factory.mktemp("build"))
+            built.append(packaging.layer())
+    return built
+
+
+def unzipped(archive: Path) -> int:
+    with zipfile.ZipFile(archive) as contents:
+        return sum(entry.file_size for entry in contents.infolist())
 
 
 def test_the_same_code_gives_the_same_bytes() -> None:
     first = packaging.code().read_bytes()
     assert packaging.code().read_bytes() == first
+
+
+def test_the_same_lock_gives_the_same_layer(sent_layers: list[Path]) -> None:
+    first, second = (hashlib.sha256(path.read_bytes()).hexdigest() for path in sent_layers)
+    assert sent_layers[0] != sent_layers[1]
+    assert first == second
+
+
+def test_what_lambda_is_sent_is_far_below_its_limit(sent_layers: list[Path]) -> None:
+    """Lambda takes 250 MB unzipped, and each of them is a longer cold start."""
+    assert unzipped(packaging.code()) + unzipped(sent_layers[0]) < 60_000_000
 
 
 def test_the_code_is_every_function_and_what_they_share_with_bytecode() -> None:
@@ -50,8 +83,6 @@ def test_every_handler_imports_from_what_is_sent_alone(layer: Path, tmp_path: Pa
             top = {"/".join(Path(name).parts[:2]) for name in contents.namelist()}
             assert top.isdisjoint({f"python/{name}" for name in ("aiohttp", "httpx", "moto", "pulumi", "pytest")})
             contents.extractall(tmp_path)
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 60_000_000
     assert {path.stem for path in (tmp_path / "python" / "stripe").glob("*.py")} <= {
         path.name.partition(".")[0] for path in (tmp_path / "python" / "stripe" / "__pycache__").iterdir()
     }
