@@ -16,11 +16,13 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
 import infra.workflow
+from local import engine
+from local.stripe_standin.webhooks import sign
 from shared import contracts, store
 from shared.models import Payment, Reservation
 from shared.workflow import Signal
 from statemachines import render
-from tests.refunds.conftest import PENDING, World, start
+from tests.refunds.conftest import PENDING, World, start, until
 
 LAST = Path(__file__).with_name("last")
 PAYLOADS = json.loads((LAST / "payloads.json").read_text(encoding="utf-8"))
@@ -108,6 +110,30 @@ def world() -> Iterator[World]:
     with contextlib.ExitStack() as end, pytest.MonkeyPatch.context() as patch:
         patch.setattr(infra.workflow, "render", rendered)
         yield start(end)
+
+
+@pytest.mark.parametrize("given", PAYLOADS["starts"]["payment"])
+def test_a_payment_that_died_before_it_was_written_goes_on_from_its_input(world: World, given: Json) -> None:
+    """The status-change event holds that input, and nothing else remembers the guest's URLs."""
+    booking = world.held()
+    dead: Json = json.loads(json.dumps(given).replace(given["reservation_id"], booking.id))
+    event = {"source": "aws.states", "detail": {"status": "FAILED", "input": json.dumps(dead)}}
+    answer, failed = engine.invoke(world.stack.outputs["reconcilerFunction"], event)
+    assert (answer, failed) == ({"execution_missing": 1}, False)
+    until(lambda: booking.execution().waiting_in == "AwaitPayment", "the payment to be possible")
+    urls = {"success_url", "cancel_url"}
+    assert {name: booking.item[name] for name in urls} == {name: dead[name] for name in urls}
+
+
+@pytest.mark.parametrize("item", PAYLOADS["items"]["events"])
+def test_its_webhook_events_are_not_processed_again(world: World, item: Json) -> None:
+    stored = {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
+    world.table("webhookEvents").put_item(Item=stored)
+    sent = {"id": stored["event_id"], "type": stored["event_type"], "data": {"object": {}}}
+    body = json.dumps(sent).encode()
+    url = f"{world.stack.url}/api/webhooks/stripe"
+    status, answer = world.stripe.webhooks.post(url, body, sign(body, world.stripe.webhook_secrets[0]))
+    assert (status, json.loads(answer)["processing_result"]) == (200, "duplicate")
 
 
 def test_its_definitions_run_with_todays_functions(world: World) -> None:
