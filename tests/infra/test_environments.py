@@ -1,13 +1,14 @@
 """What `dev` and `prod` are made of, from Pulumi.dev.yaml and Pulumi.prod.yaml."""
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
 import pytest
 
 from tests.infra.conftest import Deploy
-from tests.infra.test_program import inputs
+from tests.infra.test_program import ROOT, inputs
 from tests.infra.worker import Seen
 
 WEB_ACL = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/guests/0a1b2c3d"
@@ -112,6 +113,29 @@ def test_the_key_may_be_used_by_the_services_that_need_it_and_by_every_role(prod
             ]
         else:
             assert using == [every_role]
+
+
+def statements(seen: Seen, role: str, stack: str) -> list[str]:
+    """Of the role, comparable between stacks."""
+    policy = str(inputs(seen, "aws:iam/rolePolicy:RolePolicy")[role]["policy"])
+    named = policy.replace(f"booking-{stack}", "booking-*").replace(f"/booking/{stack}/", "/booking/*/")
+    return [json.dumps(statement, sort_keys=True) for statement in json.loads(named)["Statement"]]
+
+
+def test_roles_differ_between_dev_and_prod_in_the_documented_use_of_the_key_alone(dev: Seen, prod: Seen) -> None:
+    (key,) = {table["serverSideEncryption"]["kmsKeyArn"] for table in inputs(prod, "aws:dynamodb/table:Table").values()}
+    documented = re.findall(r"^- `(kms:\w+)`(,.*)?: ", (ROOT / "docs" / "permissions.md").read_text(), re.MULTILINE)
+    roles = inputs(dev, "aws:iam/rolePolicy:RolePolicy").keys()
+    assert inputs(prod, "aws:iam/rolePolicy:RolePolicy").keys() == roles
+    for role in roles - {"reconcile-payments-schedule"}:
+        of_dev, of_prod = statements(dev, role, "dev"), statements(prod, role, "prod")
+        assert [one for one in of_dev if one not in of_prod] == []
+        more = [json.loads(one) for one in of_prod if one not in of_dev]
+        assert all(statement["Resource"] == [key] for statement in more)
+        expected = [action for action, whose in documented if not whose or role.endswith("-workflow")]
+        assert sorted(action for statement in more for action in statement["Action"]) == sorted(expected)
+    schedule = "reconcile-payments-schedule"
+    assert statements(prod, schedule, "prod") == statements(dev, schedule, "dev")
 
 
 def test_a_web_acl_stands_in_front_of_the_api_where_one_is_given(dev: Seen, prod: Seen) -> None:

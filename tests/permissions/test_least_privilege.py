@@ -40,6 +40,16 @@ EXCEPTIONS = {
     "xray:GetSamplingTargets": "the X-Ray daemon beside the function, and Step Functions, ask what to trace",
     "xray:PutTelemetryRecords": "the X-Ray daemon beside the function, and Step Functions, send traces",
 }
+# What roles may do besides in production, with the stack's own key alone: moto's services ask no key.
+WITH_A_KEY = (
+    ("`kms:Decrypt`", "DynamoDB, SNS and Step Functions read with it, for whoever calls them"),
+    ("`kms:GenerateDataKey`", "DynamoDB, SNS and Step Functions write with it, for whoever calls them"),
+    ("`kms:Encrypt`", "DynamoDB writes with it, for whoever calls it"),
+    ("`kms:DescribeKey`", "DynamoDB looks at its state, for whoever calls it"),
+    ("`kms:Decrypt`, state machines", "Step Functions reads its executions' data, in the role's own name"),
+    ("`kms:GenerateDataKey`, state machines", "Step Functions writes its executions' data, in the role's own name"),
+    ("`kms:GenerateDataKey`, state machines", "Step Functions delivers its log, in the role's own name"),
+)
 # The whole role is taken by a service that is not on this machine.
 SCHEDULE = "booking-local-reconcile-payments-schedule"
 
@@ -290,6 +300,13 @@ def report(permissions: Permissions) -> str:
         "",
         *[f"- `{action}`: {reason}" for action, reason in EXCEPTIONS.items()],
         f"- the role `{SCHEDULE}`: EventBridge Scheduler takes it, to run the reconciler",
+        "",
+        "With a key of the stack's own (`customerManagedKey`, which `prod` sets) every role of a function or a state",
+        "machine may use that key, without a call of ours, under the conditions in infra/encryption.py:",
+        "",
+        *[f"- {what}: {reason}" for what, reason in WITH_A_KEY],
+        "",
+        "In nothing else the roles of `prod` differ from those of `dev` (tests/infra/test_environments.py).",
     ]
     for role, policy, calls in sorted(roles(permissions), key=lambda of: of[0]):
         lines += ["", f"## {role}", "", "| action | resource | needed by |", "|---|---|---|"]
