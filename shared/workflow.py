@@ -136,6 +136,7 @@ def _start(arn: str, name: str, given: Mapping[str, str | int]) -> bool:
         raise _translated(error) from error
     except BotoCoreError as error:
         raise WorkflowUnavailable(type(error).__name__) from error
+    logger.info("started", execution=name)
     return True
 
 

@@ -1088,6 +1088,21 @@ def test_every_log_line_carries_the_correlation_id_and_nothing_secret(
         assert secret not in log.getvalue()
 
 
+def test_the_log_ties_a_request_to_the_execution_that_it_started(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    class StepFunctions:
+        def start_execution(self, **_: str) -> None:
+            pass
+
+    monkeypatch.setattr(workflow, "_client", StepFunctions)
+    stored.reservation()
+    answer = call("POST", CHECKOUT, ORDER)
+    (line,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["message"] == "started"]
+    assert (line["execution"], line["reservation_id"]) == ("RES-1", "RES-1")
+    assert line["correlation_id"] == answer.headers["x-correlation-id"]
+
+
 # CORS.
 
 
