@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--pulumi", action="store_true", help="let the Pulumi engine deploy (make pulumi-cli)")
     given = parser.parse_args(arguments)
+    sandbox = _sandbox(parser) if given.command == "serve" else None
     # After the arguments: a wrong one is told at once, and not after the seconds that these imports take.
     from pulumi import RunError
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if given.command == "demo":
                 return demo.run(port=given.port or 0, config=config, dynamodb=dynamodb, pulumi=given.pulumi)
             with LocalStack(
-                port=given.port or PORT, config=config, sandbox=_sandbox(), dynamodb=dynamodb, pulumi=given.pulumi
+                port=given.port or PORT, config=config, sandbox=sandbox, dynamodb=dynamodb, pulumi=given.pulumi
             ) as stack:
                 if given.pulumi:
                     print(stack.engine.told, flush=True)
@@ -65,15 +66,18 @@ def _assignment(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _sandbox() -> dict[str, str] | None:
+def _sandbox(parser: argparse.ArgumentParser) -> dict[str, str] | None:
     """The keys of a Stripe sandbox, where the environment has them; `stripe listen` prints the webhook secret."""
     key = os.environ.get("STRIPE_SECRET_KEY", "")
     if not key.startswith("sk_test_"):
         return None
+    webhook_secret = os.environ.get("STRIPE_WEBHOOK_SECRET")
+    if not webhook_secret:
+        parser.error("STRIPE_SECRET_KEY is a sandbox's, and needs STRIPE_WEBHOOK_SECRET, which `stripe listen` prints")
     return {
         "secret_key": key,
         "publishable_key": os.environ.get("STRIPE_PUBLISHABLE_KEY", "pk_test_not_given"),
-        "webhook_secret": os.environ["STRIPE_WEBHOOK_SECRET"],
+        "webhook_secret": webhook_secret,
     }
 
 
