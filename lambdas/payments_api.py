@@ -1,4 +1,4 @@
-"""Routes /payments/…: start, read, retry and cancel a booking's payment (contracts.md).
+"""Routes /payments/…: start, read, retry and cancel a booking's payment (docs/integration.md).
 
 Changes: starts and resumes executions; marks cancel requests, looks and granted attempts on the payment item.
 Safe to run twice: an execution is named after its booking, a token resumes one wait only, a request to cancel stays

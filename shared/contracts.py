@@ -1,4 +1,4 @@
-"""What goes in and out of the states and the HTTP routes (contracts.md). Unknown fields are refused."""
+"""What goes in and out of the states and the HTTP routes (docs/integration.md). Unknown fields are refused."""
 
 import re
 from typing import Annotated, Any, Literal, Self

@@ -25,7 +25,8 @@ from shared.models import (
 CURRENCY = "EUR"
 MIN_AMOUNT, MAX_AMOUNT = 50, 99_999_999  # Stripe's bounds for a EUR charge, in cents
 
-# Stripe wants 30 minutes at least by its own clock; exactly 30 would fail under clock skew (stripe.md).
+# Stripe wants 30 minutes at least by its own clock; exactly 30 would fail under clock skew
+# (Stripe's API reference, "Create a Checkout Session", `expires_at`).
 SESSION_MARGIN = timedelta(seconds=300)
 SESSION_MINIMUM = timedelta(minutes=35)
 # A create that got no answer is repeated as it was for this long; later it would be refused for its `expires_at`.
@@ -129,7 +130,7 @@ def repeatable(attempt: Attempt, reservation: Reservation, now: datetime) -> boo
 
 # Refunds.
 
-FULL_REFUND_DAYS, HALF_REFUND_DAYS = 14, 7  # whole calendar days before check-in (contracts.md)
+FULL_REFUND_DAYS, HALF_REFUND_DAYS = 14, 7  # whole calendar days before check-in (docs/integration.md)
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,7 @@ class Verdict:
     payment_intent: str | None = None
 
 
-def verdict(  # noqa: C901 - the table of architecture.md, in its order
+def verdict(  # noqa: C901 - the rules, in their order
     booking: Booking,
     findings: Mapping[AttemptKey, Finding],
     *,
@@ -285,7 +286,18 @@ def verdict(  # noqa: C901 - the table of architecture.md, in its order
     window: timedelta,
     now: datetime,
 ) -> Verdict:
-    """Decide what comes next, first rule that fits (architecture.md, "The verdict").
+    """Decide what comes next, by the first rule that fits.
+
+    unusable  a capture that is neither the booking's nor handed over, and: of another amount or currency, or a second
+              one, or the payment not pending, or the booking gone
+    paid      the payment was confirmed before
+    unknown   Stripe could not be asked, or has not decided yet
+    close     a session may be open, and: a good capture, the booking gone, the hold or its time over, another price
+    paid      one good capture
+    release   the hold is over, or the booking gone
+    open      the current session can be paid in time
+    create    no attempt yet or the current one still opening, and the reservation payable for a whole window
+    retry     else
 
     `booking.payment` holds what was found already. `asked` is False when Stripe could not be asked. `closing` is True
     in ExpireCheckoutSessions, which leaves no session to close or to hand out. `handed_over` are the PaymentIntents

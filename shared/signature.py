@@ -1,7 +1,7 @@
 """Stripe's webhook signature, on the raw bytes: HMAC-SHA256 over `{t}.{body}`, header `t=…,v1=…[,v1=…]`.
 
 Our own, since the SDK's verifier accepts timestamps from the future, fails on bytes that are no UTF-8, takes one
-secret only, and would cost the webhook the SDK's import (stripe.md).
+secret only, and would cost the webhook the SDK's import (docs/decisions.md).
 """
 
 import hmac

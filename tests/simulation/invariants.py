@@ -1,7 +1,20 @@
-"""What must always hold (architecture.md), checked on one booking once nothing moves any more.
+"""What must always hold, checked on one booking once nothing moves any more.
 
-Numbers in front of what is reported are the architecture's. 7 and 9 are in all of it: whatever became of the events,
-the end is one of those allowed here, and nothing is left running or waiting.
+ 1  A reservation is confirmed only with a paid Stripe session for exactly its amount in EUR.
+ 2  No booking keeps more than its price: a second or unusable capture is refunded in full by itself, a good one never.
+ 3  A hold is not released while any session of the booking can still be paid.
+ 4  An unpaid hold is released soon after its end, unless 3 forbids it.
+ 5  For every capture: settled and pending refunds are never more than was captured.
+ 6  At most one open session is published; at most 3 attempts count, unless an operator grants more.
+ 7  Events lost, repeated, in another order or days late lead to the same end.
+ 8  A webhook answered 2xx has had its effect.
+ 9  Every execution ends in a named state or waits in one with a deadline; a dead one is revived or reaches a person.
+10  A refund that fails reaches a person, also after it had succeeded; it is never shown as done.
+11  No key, secret, card or e-mail address is in logs or in executions' data; task tokens only where AWS writes them.
+12  Nobody reads, pays, retries, cancels or refunds a booking that is not theirs, unless they are an operator.
+
+These numbers stand in front of what is reported. 7 and 9 are in all of it: whatever became of the events, the end is
+one of those allowed here, and nothing is left running or waiting. 11 and 12 are looked for while histories run.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""lambdas.payments_api.handler: who may do what, and what each situation is answered (contracts.md)."""
+"""lambdas.payments_api.handler: who may do what, and what each situation is answered (docs/integration.md)."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""shared.payments: what is sent to Stripe, and what each of its errors means for us (stripe.md)."""
+"""shared.payments: what is sent to Stripe, and what each of its errors means for us."""
 
 import inspect
 import io

@@ -1,4 +1,4 @@
-"""What the cancellation policy gives back, day by day: contracts.md, "Policy"."""
+"""What the cancellation policy gives back, day by day (docs/integration.md)."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""The workflows' functions, run once, run twice, and run into what goes wrong between (architecture.md).
+"""The workflows' functions, run once, run twice, and run into what goes wrong between.
 
 Stripe is the stand-in through the real SDK, DynamoDB is moto; AwaitPayment, which has no code, is `published`.
 """

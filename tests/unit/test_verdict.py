@@ -1,4 +1,4 @@
-"""domain.verdict and domain.learn as tables: one row a situation (architecture.md, "The verdict")."""
+"""domain.verdict and domain.learn as tables: one row a situation."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -260,7 +260,7 @@ def reachable(machine: str, start: str, *, without: frozenset[str] = frozenset()
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_edge_is_as_drawn(machine: str) -> None:
-    """The diagrams of architecture.md, with what their dashes leave out: timeouts and unexpected errors."""
+    """Nothing leads anywhere else, timeouts and unexpected errors included; docs/diagrams.md draws it."""
     assert set(edges(machine)) == EDGES[machine]
 
 
