@@ -19,7 +19,7 @@ from lambdas import stripe_webhook
 from shared import announcements, secrets, store, stripe_events, workflow
 from shared.errors import SecretUnavailable, StoreBusy, WorkflowUnavailable
 from shared.models import plain
-from tests.unit.builders import NOW, attempt, capture, closed, opening, paying, payment, refund
+from tests.unit.builders import NOW, TOTAL, attempt, capture, closed, opening, paying, payment, refund
 from tests.unit.harness import CONTEXT, WEBHOOK_SECRET, Clock, Stored, request_id
 
 EVENTS = Path(__file__).parents[1] / "events"
@@ -673,6 +673,20 @@ def test_a_refund_without_any_metadata_is_one_of_the_dashboard(stored: Stored, f
     assert deliver(made_there(kind, status=status, metadata=None))[0] == 200
     entry = stored.get("payments", "PAY-RES-1")["refunds"]["re_1"]
     assert (entry["kind"], entry["status"], entry["stripe_refund_id"]) == ("dashboard", status, "re_1")
+
+
+@pytest.mark.parametrize(("role", "started"), [("booking", []), (None, []), ("unusable", ["REF-re_1"])])
+def test_what_a_refund_of_the_dashboard_fails_to_give_back_of_unusable_money_we_give_back(
+    stored: Stored, flow: Workflow, role: str | None, started: list[str]
+) -> None:
+    """D-31: the booking's money stays, and what no state has looked at yet the workflow judges."""
+    taken = capture(role=role, refundable=0)
+    there = refund(kind="dashboard", amount=taken.amount, status="succeeded", stripe_refund_id="re_1", attempt=1)
+    stored.payment(paying(status="expired", captures={"pi_1": taken}, refunds={"re_1": there}, refund_amount=TOTAL))
+    assert deliver(made_there("refund.failed", status="failed", amount=TOTAL))[0] == 200
+    assert stored.get("payments", "PAY-RES-1")["captures"]["pi_1"]["refundable"] == TOTAL
+    assert [name for name, _ in flow.started] == started
+    assert flow.notified == ["DashboardRefundFailed"]
 
 
 OURS = {"refund_id": "G1", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
