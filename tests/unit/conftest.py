@@ -84,6 +84,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         "lambdas.create_refund",
         "lambdas.expire_checkout_sessions",
         "lambdas.payments_api",
+        "lambdas.reconcile_payments",
         "lambdas.record_refund",
         "lambdas.release_hold",
         "lambdas.reserve_refund",

@@ -4,8 +4,9 @@ import asyncio
 import importlib
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,6 +58,14 @@ TABLES = {
     "reservations": "reservation_id",
     "availability": "date",
 }
+INDEXES: dict[str, dict[str, tuple[str, ...]]] = {
+    "payments": {
+        "stripe_payment_intent_id-index": ("stripe_payment_intent_id",),
+        "status-index": ("status", "updated_at"),
+        "refunding-index": ("refunding", "updated_at"),
+    },
+    "reservations": {"status-index": ("status", "created_at")},
+}
 
 
 class Context(LambdaContext):
@@ -93,6 +102,14 @@ class Clock:
         return importlib.import_module(module), Frozen
 
 
+def _keys(names: Sequence[str]) -> Any:
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)]
+
+
+def _index(name: str, keys: Sequence[str]) -> dict[str, Any]:
+    return {"IndexName": name, "KeySchema": _keys(keys), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+
+
 class Stored:
     """The tables, as the other side sees them."""
 
@@ -101,11 +118,16 @@ class Stored:
         self.ssm = boto3.client("ssm")
         self._secrets: dict[str, str | None] = {}
         for table, key in TABLES.items():
+            indexes = INDEXES.get(table, {})
+            given: Any = {"GlobalSecondaryIndexes": [_index(*index) for index in indexes.items()]} if indexes else {}
             self.client.create_table(
                 TableName=table,
-                KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+                KeySchema=_keys((key,)),
+                AttributeDefinitions=[
+                    {"AttributeName": name, "AttributeType": "S"} for name in {key, *chain(*indexes.values())}
+                ],
                 BillingMode="PAY_PER_REQUEST",
+                **given,
             )
 
     def clear(self) -> None:
