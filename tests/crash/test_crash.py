@@ -43,8 +43,12 @@ def test_a_function_that_dies_at_a_call_is_repeated_to_the_same_end_with_the_sam
     telling = [point for point in every if point.crash.operation == "sns.Publish"]  # found lost once
     results = list(run.table(made, ends, [*every[::EVERY], *telling]))
     assert [str(result) for result in results if result.difference] == []
-    # Where calls depend on who is faster, a point may not be met again.
-    assert any(result.died for result in results)
+    # A point may not be met again where calls depend on who is faster: the guest, the webhook, or the reconciler, which
+    # comes by every 2 seconds. Most do not.
+    told = [result for result in results if result.point in telling]
+    for played in (results, told):
+        unmet = [str(result) for result in played if not result.died]
+        assert len(unmet) <= len(played) / 2, unmet
 
 
 def calls() -> set[tuple[str, str]]:
