@@ -1,8 +1,11 @@
 """shared.payments: what is sent to Stripe, and what each of its errors means for us."""
 
+import importlib
 import inspect
 import io
 import json
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,7 +14,6 @@ import pytest
 import stripe
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from stripe import _error, _request_options
-from stripe.params import _refund_create_params
 from stripe.params.checkout import _session_create_params
 
 from local.stripe_standin.stand_in import StripeStandIn
@@ -80,12 +82,6 @@ def test_a_sessions_parameters() -> None:
     }
 
 
-def test_a_sessions_parameters_are_the_sdks() -> None:
-    adapter = strict(_session_create_params, "SessionCreateParams")
-    adapter.validate_python(json.loads(parameters()))
-    adapter.validate_python(json.loads(parameters(reservation(customer_email=None))))
-
-
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -96,7 +92,7 @@ def test_a_sessions_parameters_are_the_sdks() -> None:
     ],
 )
 def test_the_sdks_types_refuse_what_they_do_not_name(wrong: dict[str, Any]) -> None:
-    """The test above would see a misspelt parameter, at any depth."""
+    """A misspelt parameter would be seen, at any depth."""
     adapter = strict(_session_create_params, "SessionCreateParams")
     with pytest.raises(ValidationError):
         adapter.validate_python(json.loads(parameters()) | wrong)
@@ -390,34 +386,53 @@ def test_events_that_never_came_are_found_behind_hundreds_of_others(account: Str
     assert [event["data"]["object"]["id"] for event in found] == [f"cs_{number}" for number in range(1, 250, 2)]
 
 
-# Refunds.
+# Every request.
 
 
-def test_a_refunds_parameters_are_the_sdks(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
+class Spy:
+    """The SDK's client, or what one of its names leads to; a call's parameters are held to the SDK's own type."""
 
-    class Refunds:
-        def create(self, params: Any, options: Any) -> Any:
-            asked.append((params, options))
-            raise stripe.InvalidRequestError("enough seen", None)  # type: ignore[no-untyped-call]
+    def __init__(self, of: Any, asked: dict[str, Any], *path: str) -> None:
+        self.of, self.asked, self.path = of, asked, path
 
-    class Client:
-        v1 = type("V1", (), {"refunds": Refunds()})()
+    def __getattr__(self, name: str) -> "Spy":
+        return Spy(getattr(self.of, name), self.asked, *self.path, name)
 
-    monkeypatch.setattr(payments, "secret", lambda _: "sk_test_1")
-    monkeypatch.setattr(payments, "_client", lambda *_: Client)
-    metadata = {"refund_id": "REF-pi_1", "payment_id": "PAY-RES-1", "reservation_id": "RES-1"}
-    with pytest.raises(StripeRefused):
-        payments.create_refund(pi="pi_1", amount=500, metadata=metadata, idempotency_key="REF-pi_1:1")
-    [(params, options)] = asked
-    assert params == {
-        "payment_intent": "pi_1",
-        "amount": 500,
-        "reason": "requested_by_customer",
-        "metadata": metadata,
-    }
-    assert options == {"idempotency_key": "REF-pi_1:1"}
-    strict(_refund_create_params, "RefundCreateParams").validate_python(params)
+    def __call__(self, *ids: str, params: Any, options: Any = None) -> Any:
+        _, *package, _, _ = self.path
+        [name] = re.findall(r"\w+Params", str(inspect.signature(self.of).parameters["params"].annotation))
+        of_call = getattr(importlib.import_module(".".join(("stripe.params", *package))), name)
+        strict(sys.modules[of_call.__module__], name).validate_python(params)
+        strict(_request_options, "RequestOptions").validate_python(options or {})
+        self.asked[".".join(self.path[1:])] = (params, options)
+        return self.of(*ids, params=params, options=options)
+
+
+def test_every_request_is_one_that_the_sdk_describes(account: StripeStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no call of ours is left out here."""
+    asked: dict[str, Any] = {}
+    client = stripe.StripeClient
+    monkeypatch.setattr(stripe, "StripeClient", lambda *key, **options: Spy(client(*key, **options), asked))
+    nameless = payments.create_checkout_session(parameters(reservation(customer_email=None)), idempotency_key="k1")
+    payments.expire_checkout_session(nameless.id)
+    paid = payments.create_checkout_session(parameters(), idempotency_key="k2").id
+    account.pay(paid)
+    intent = payments.retrieve_checkout_session(paid).payment_intent
+    assert intent is not None
+    assert payments.retrieve_payment_intent(intent.id) == intent
+    metadata = {"refund_id": "REF-1", "payment_id": "PAY-RES-1", "reservation_id": "RES-1"}
+    made = payments.create_refund(pi=intent.id, amount=500, metadata=metadata, idempotency_key="REF-1:1")
+    assert payments.list_refunds(intent.id, "REF-1") == [made]
+    with account.current():
+        for _ in range(payments.MAX_LISTED):
+            account.emit("charge.refunded", {})
+    payments.undelivered_events(NOW, {"charge.refunded"})
+    sent = {"payment_intent": intent.id, "amount": 500, "reason": "requested_by_customer", "metadata": metadata}
+    assert asked["refunds.create"] == (sent, {"idempotency_key": "REF-1:1"})
+    assert "starting_after" in asked["events.list"][0]
+    source = inspect.getsource(payments)
+    called, named = (re.findall(calls, source) for calls in (r"\.v1\.([\w.]+)\(", r'_ask\(\s*"([\w.]+)"'))
+    assert sorted(asked) == sorted(called) == sorted(named)
 
 
 def test_a_time_is_read_as_utc() -> None:
