@@ -15,7 +15,19 @@ from local.stripe_standin.stand_in import StripeStandIn
 from shared import payments, store, workflow
 from shared.errors import OperatorsNotTold, StoreBusy, WorkflowUnavailable
 from shared.models import Refund, iso, plain
-from tests.unit.builders import HOUR, MINUTE, NOW, SECOND, TOTAL, attempt, capture, closed, paying, payment, reservation
+from tests.unit.builders import (
+    HOUR,
+    MINUTE,
+    NOW,
+    SECOND,
+    attempt,
+    capture,
+    closed,
+    paying,
+    payment,
+    refund,
+    reservation,
+)
 from tests.unit.harness import CONTEXT, Clock, Stored
 
 type Json = dict[str, Any]
@@ -291,20 +303,22 @@ def test_late_money_is_told_to_operators_and_given_back(around: Around, released
 REFUND = "PAY-RES-1-cancellation"
 
 
-def refund(status: Any, kind: Any = "cancellation") -> Refund:
-    entry = {"kind": kind, "payment_intent": "pi_1", "amount": TOTAL, "status": status, "stripe_refund_id": "re_1"}
-    return Refund(**entry, requested_by="guest-1", policy="full_refund", failure_reason="lost", created_at=NOW)
+BY_GUEST = {"requested_by": "guest-1", "policy": "full_refund"}
+
+
+def entry(status: Any, kind: Any = "cancellation") -> Refund:
+    return refund(status=status, kind=kind, stripe_refund_id="re_1", failure_reason="lost", **BY_GUEST)
 
 
 ORDER: Json = BOOKING | {"refund_id": REFUND, "kind": "cancellation", "payment_intent": "pi_1"}
-ORDER |= {"amount": TOTAL, "policy": "full_refund", "requested_by": "guest-1"}
+ORDER |= {"amount": 500} | BY_GUEST
 TAKEN_BACK: Json = BOOKING | {"refund_id": REFUND, "failed_stripe_refund_id": "re_1", "failure_reason": "lost"}
 OTHER_TRY = TAKEN_BACK | {"failed_stripe_refund_id": "re_0"}
 
 
-def refunding(around: Around, *entry: Any) -> None:
-    of = payment(status="completed", refunds={REFUND: refund(*entry)})
-    around.stored.put("payments", plain(of) | {"refunding": "yes"})
+def refunding(around: Around, *of: Any) -> None:
+    item = payment(status="completed", refunds={REFUND: entry(*of)})
+    around.stored.put("payments", plain(item) | {"refunding": "yes"})
 
 
 @pytest.mark.parametrize(("status", "given"), [("pending", ORDER), ("requires_action", ORDER), ("failed", TAKEN_BACK)])
@@ -325,11 +339,11 @@ AT_WORK = {"failed-re_1": "RUNNING"}  # what Stripe took back has an execution o
 
 
 @pytest.mark.parametrize(
-    ("entry", "executions"),
+    ("of", "executions"),
     [(("succeeded",), {}), (("settled_elsewhere",), {}), (("pending", "dashboard"), {}), (("failed",), AT_WORK)],
 )
-def test_a_refund_that_is_settled_or_at_work_is_left(around: Around, entry: Any, executions: dict[str, str]) -> None:
-    refunding(around, *entry)
+def test_a_refund_that_is_settled_or_at_work_is_left(around: Around, of: Any, executions: dict[str, str]) -> None:
+    refunding(around, *of)
     around.executions = executions
     assert around.reconcile() == {}
 
@@ -346,7 +360,7 @@ def test_a_refund_that_is_settled_or_at_work_is_left(around: Around, entry: Any,
     ],
 )
 def test_a_refund_that_died_has_a_successor_at_once(around: Around, status: Any, given: Json, again: Json) -> None:
-    refunds = {} if status is None else {REFUND: refund(status)}
+    refunds = {} if status is None else {REFUND: entry(status)}
     around.stored.payment(payment(status="completed", refunds=refunds))
     around.executions[REFUND] = "FAILED"
     assert around.reconcile(died(**given)) == {"refund_successor": 1}
@@ -370,8 +384,8 @@ def test_money_kept_of_a_cancelled_booking_is_told_once(around: Around, monkeypa
     assert around.item["told"] == {"money_kept"}
 
 
-GOODWILL = {"refunds": {"PAY-RES-1-0123456789ab": refund("succeeded", "goodwill")}}
-CANCELLED = {"refunds": {REFUND: refund("succeeded")}}
+GOODWILL = {"refunds": {"PAY-RES-1-0123456789ab": entry("succeeded", "goodwill")}}
+CANCELLED = {"refunds": {REFUND: entry("succeeded")}}
 
 
 @pytest.mark.parametrize(
