@@ -238,6 +238,8 @@ def published() -> Json:
             operation["requestBody"] = {"required": required, **_content(route.body)}
         paths[path] = {method.lower(): operation}
     method, path = WEBHOOK_ROUTE
+    responses = _responses({200: WebhookResponse}, _OF_THE_WEBHOOK)
+    responses["503"] = responses["500"] | {"description": "`INTERNAL_ERROR`: not now, send it again"}
     paths[path] = {
         method.lower(): {
             "summary": WEBHOOK_SUMMARY,
@@ -245,8 +247,7 @@ def published() -> Json:
                 {"name": "Stripe-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
             ],
             "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
-            "responses": _responses({200: WebhookResponse}, _OF_THE_WEBHOOK)
-            | {"503": {"description": "Not now: send it again", **_content(ErrorResponse)}},
+            "responses": responses,
         }
     }
     return {
