@@ -306,8 +306,9 @@ REFUND = "PAY-RES-1-cancellation"
 BY_GUEST = {"requested_by": "guest-1", "policy": "full_refund"}
 
 
-def entry(status: Any, kind: Any = "cancellation") -> Refund:
-    return refund(status=status, kind=kind, stripe_refund_id="re_1", failure_reason="lost", **BY_GUEST)
+def entry(status: str, **more: str) -> Refund:
+    taken_back = {"stripe_refund_id": "re_1", "failure_reason": "lost"}
+    return refund(**({"status": status, "kind": "cancellation"} | taken_back | BY_GUEST | more))
 
 
 ORDER: Json = BOOKING | {"refund_id": REFUND, "kind": "cancellation", "payment_intent": "pi_1"}
@@ -316,8 +317,8 @@ TAKEN_BACK: Json = BOOKING | {"refund_id": REFUND, "failed_stripe_refund_id": "r
 OTHER_TRY = TAKEN_BACK | {"failed_stripe_refund_id": "re_0"}
 
 
-def refunding(around: Around, *of: Any) -> None:
-    item = payment(status="completed", refunds={REFUND: entry(*of)})
+def refunding(around: Around, status: str, **more: str) -> None:
+    item = payment(status="completed", refunds={REFUND: entry(status, **more)})
     around.stored.put("payments", plain(item) | {"refunding": "yes"})
 
 
@@ -335,15 +336,19 @@ def test_a_dead_refund_gets_three_successors_then_operators_are_told(around: Aro
     assert len(around.started) == 4
 
 
-AT_WORK = {"failed-re_1": "RUNNING"}  # what Stripe took back has an execution of another name
-
-
 @pytest.mark.parametrize(
     ("of", "executions"),
-    [(("succeeded",), {}), (("settled_elsewhere",), {}), (("pending", "dashboard"), {}), (("failed",), AT_WORK)],
+    [
+        ({"status": "succeeded"}, {}),
+        ({"status": "settled_elsewhere"}, {}),
+        ({"status": "pending", "kind": "dashboard"}, {}),
+        ({"status": "failed"}, {"failed-re_1": "RUNNING"}),
+        ({"status": "pending", "execution": "by-hand"}, {"by-hand": "RUNNING"}),
+    ],
 )
-def test_a_refund_that_is_settled_or_at_work_is_left(around: Around, of: Any, executions: dict[str, str]) -> None:
-    refunding(around, *of)
+def test_a_refund_that_is_settled_or_at_work_is_left(around: Around, of: Json, executions: dict[str, str]) -> None:
+    """At work may be an execution of another name."""
+    refunding(around, **of)
     around.executions = executions
     assert around.reconcile() == {}
 
@@ -384,7 +389,7 @@ def test_money_kept_of_a_cancelled_booking_is_told_once(around: Around, monkeypa
     assert around.item["told"] == {"money_kept"}
 
 
-GOODWILL = {"refunds": {"PAY-RES-1-0123456789ab": entry("succeeded", "goodwill")}}
+GOODWILL = {"refunds": {"PAY-RES-1-0123456789ab": entry("succeeded", kind="goodwill")}}
 CANCELLED = {"refunds": {REFUND: entry("succeeded")}}
 
 
