@@ -14,7 +14,7 @@ import time
 import types
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -88,11 +88,17 @@ class Invocation:
     lately: str = ""
 
 
+def shortened(calls: Sequence[str]) -> tuple[str, ...]:
+    """Polling, which goes on for as long as it takes, counts as one call."""
+    return tuple(call for number, call in enumerate(calls) if number == 0 or call != calls[number - 1])
+
+
 @dataclass(frozen=True)
 class Crash:
     """The function's process ends right before or after its n-th call (from 0) to the outside.
 
     With `operation` only calls of that operation count. `run`: in the function's n-th run for the booking, or in any.
+    `way`: at a call that these, `shortened`, have led to.
     """
 
     function: str
@@ -100,10 +106,14 @@ class Crash:
     moment: Moment
     operation: str | None = None
     run: int | None = None
+    way: tuple[str, ...] | None = None
 
     def strikes(self, invocation: Invocation, number: int, moment: Moment) -> bool:
         """Whether it is the invocation's call of this number."""
         before = invocation.calls[:number]
+        if self.way is not None:
+            led = shortened(invocation.calls[: number + 1])
+            return (self.function, self.moment, self.way) == (invocation.function, moment, led)
         counted = number if self.operation is None else before.count(self.operation)
         return (
             (self.function, self.moment, self.call) == (invocation.function, moment, counted)
