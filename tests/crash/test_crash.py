@@ -74,6 +74,14 @@ def test_no_call_of_any_function_is_missing_in_the_crash_table(ends: dict[Scenar
     assert calls_to_stripe() - {operation for _, operation in table} == set()
 
 
+def test_the_page_has_every_call_and_no_other_end() -> None:
+    page = run.PAGE.read_text()
+    rows = set(re.findall(r"^\| (\w+) \| ([\w.]+) \|", page, re.MULTILINE))
+    assert calls() - rows == set()
+    assert calls_to_stripe() - {operation for _, operation in rows} == set()
+    assert ", 0 with another end." in page
+
+
 def test_what_an_execution_was_doing_when_it_was_stopped_is_done_by_a_successor(
     made: World, ends: dict[Scenario, Clean]
 ) -> None:

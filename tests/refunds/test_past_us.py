@@ -63,7 +63,7 @@ def test_one_that_fails_later_is_taken_back_and_told(world: World) -> None:
     world.stripe.webhooks.wait_until_idle()
     until(lambda: booking.entry(refund)["status"] == "failed", "the failure to be entered")
     assert booking.ledger == ("completed", 0, 0, 45_001)
-    (told,) = world.told_operators(refund)
+    (told,) = until(lambda: world.told_operators(refund), "the operators to be told")
     assert told.startswith(f"DashboardRefundFailed: {refund} of reservation {booking.id} has failed")
     assert booking.give_back(45_002).error == (400, "REFUND_NOT_ALLOWED")
     assert booking.cancel().body["amount"] == 45_001
@@ -111,12 +111,14 @@ def disputed(world: World) -> tuple[Booking, str]:
     booking = world.paid()
     dispute = str(world.stripe.open_dispute(booking.pi)["id"])
     until(lambda: dispute in booking.item["disputes"], "the dispute to be entered")
+    until(lambda: world.told_operators(dispute), "the operators to be told")
     return booking, dispute
 
 
 def close(world: World, booking: Booking, dispute: str, outcome: str) -> None:
     world.stripe.close_dispute(dispute, outcome)  # type: ignore[arg-type]
     until(lambda: booking.item["disputes"][dispute].get("closed_at"), "the outcome to be entered")
+    until(lambda: len(world.told_operators(dispute)) > 1, "the operators to be told of it")
 
 
 def test_it_is_recorded_and_operators_are_told_once(world: World) -> None:
