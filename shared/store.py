@@ -670,7 +670,7 @@ class _Changes:
 
     @property
     def empty(self) -> bool:
-        return not self._set and not self._remove
+        return not (self._set or self._remove or self._add)
 
     def set(self, path: str, value: Any) -> None:
         self._set.append(f"{self._path(path)} = {self._value(value)}")

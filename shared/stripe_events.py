@@ -7,6 +7,7 @@ its name; an event is recorded once.
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -187,18 +188,20 @@ def _late(payment: Payment, pi: str) -> tuple[Result, str]:
     """
     count("LatePayments")
     refund_id = unusable_refund_id(pi)
-    _give_back(
-        refund_id,
-        pi,
-        payment,
-        "Late payment",
-        f"LatePayment: reservation {payment.reservation_id} was paid though its payment is {payment.status}. "
-        f"The money is refunded in full by the execution {refund_id}.",
-    )
+
+    def tell() -> None:
+        notify_operators(
+            "Late payment",
+            f"LatePayment: reservation {payment.reservation_id} was paid though its payment is {payment.status}. "
+            f"The money is refunded in full by the execution {refund_id}.",
+        )
+        store.note_told(payment, f"late {refund_id}")
+
+    _give_back(refund_id, pi, payment, tell)
     return "success", "the money is refunded"
 
 
-def _give_back(refund_id: str, pi: str, payment: Payment, subject: str, message: str) -> None:
+def _give_back(refund_id: str, pi: str, payment: Payment, tell: Callable[[], None]) -> None:
     """Tell the operators, and have all that is left of a capture refunded, also where they cannot be told now."""
     order: dict[str, str | int] = {
         "refund_id": refund_id,
@@ -209,11 +212,10 @@ def _give_back(refund_id: str, pi: str, payment: Payment, subject: str, message:
         "requested_by": "webhook",
     }
     try:
-        notify_operators(subject, message)
+        tell()
     except OperatorsNotTold:
         workflow.start_refund(refund_id, order)
         raise
-    store.note_told(payment, f"late {refund_id}")
     workflow.start_refund(refund_id, order)
 
 
@@ -326,7 +328,7 @@ def _failed_from_dashboard(refund: StripeRefundObject, payment: Payment) -> None
     if payment.captures[refund.payment_intent].role == "unusable":
         refund_id = unusable_refund_id(refund.id)
         told = f"{failed} The money is refunded by the execution {refund_id}."
-        _give_back(refund_id, refund.payment_intent, payment, subject, told)
+        _give_back(refund_id, refund.payment_intent, payment, lambda: notify_operators(subject, told))
     else:
         notify_operators(subject, f"{failed} Repeat it in Stripe's dashboard or by another way.")
 

@@ -41,7 +41,8 @@ class Point:
 
     def __str__(self) -> str:
         crash = self.crash
-        where = f"{crash.moment} {crash.operation} ({crash.call + 1}) in run {(crash.run or 0) + 1}"
+        where = f"{crash.moment} {crash.operation} ({crash.call + 1})"
+        where += "" if crash.run is None else f" in run {crash.run + 1}"
         return f"{self.scenario.__name__}: {crash.function} dies {where}"
 
 

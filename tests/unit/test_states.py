@@ -1046,6 +1046,16 @@ def test_a_refund_that_settles_hides_no_other_from_the_reconciler(stored: Stored
     assert item(stored)["refunding"] == "yes"
 
 
+def test_unusable_money_that_the_dashboard_has_taken_is_marked_though_nothing_is_left(stored: Stored) -> None:
+    """D-31: its refund from there may fail yet, and then the money is to go back all the same."""
+    stored.payment(payment(captures={"pi_1": capture(refundable=0)}))
+    stored.reservation()
+    with pytest.raises(NotEnoughLeft):
+        refunding(reserve_refund, kind="unusable", payment_intent="pi_1", requested_by="workflow")
+    assert item(stored)["captures"]["pi_1"]["role"] == "unusable"
+    assert "refunds" not in item(stored) or item(stored)["refunds"] == {}
+
+
 # How DynamoDB is read.
 
 
@@ -1101,13 +1111,3 @@ def test_every_read_is_consistent(captured: Stored, monkeypatch: pytest.MonkeyPa
     tables = [of for given in asked_for for of in given.get("RequestItems", {"": given}).values()]
     assert len(tables) == 5
     assert all(of["ConsistentRead"] is True for of in tables)
-
-
-def test_unusable_money_that_the_dashboard_has_taken_is_marked_though_nothing_is_left(stored: Stored) -> None:
-    """D-31: its refund from there may fail yet, and then the money is to go back all the same."""
-    stored.payment(payment(captures={"pi_1": capture(refundable=0)}))
-    stored.reservation()
-    with pytest.raises(NotEnoughLeft):
-        refunding(reserve_refund, kind="unusable", payment_intent="pi_1", requested_by="workflow")
-    assert item(stored)["captures"]["pi_1"]["role"] == "unusable"
-    assert "refunds" not in item(stored) or item(stored)["refunds"] == {}
