@@ -56,37 +56,37 @@ format: $(READY)
 	$(PYTHON) -m ruff check --fix
 
 bench: $(READY)
-	$(PYTHON) -m local.bench $(or $(N),50 200 500)
+	$(PYTHON) -m scripts.benchmark $(or $(N),50 200 500)
 
 fuzz: $(READY)
 	FUZZ_EXAMPLES=$(or $(N),5000) $(PYTHON) -m pytest -s tests/fuzz
 
 crashes: $(READY)
-	$(PYTHON) -W ignore -m tests.crash.run --write
-	$(PYTHON) -W ignore -m tests.crash.stops
+	$(PYTHON) -W ignore -m tests.properties.crash_points.crash_table --write
+	$(PYTHON) -W ignore -m tests.properties.crash_points.stops
 
 simulate: $(READY)
-	$(PYTHON) -W ignore -m tests.simulation.run --histories $(or $(N),2000) --seed $(or $(SEED),1)
+	$(PYTHON) -W ignore -m tests.properties.simulation.run --histories $(or $(N),2000) --seed $(or $(SEED),1)
 
 package: $(READY)
 	$(PYTHON) -m infra.packaging
 
 import-times: $(READY)
-	$(PYTHON) -m infra.import_times
+	$(PYTHON) -m scripts.import_times
 
 stripe-webhook: $(READY)
-	$(PYTHON) -m infra.stripe_webhook $(or $(STACK),$(error give STACK=, as in pulumi stack ls)) $(if $(REPLACE),--replace)
+	$(PYTHON) -m scripts.stripe_endpoint $(or $(STACK),$(error give STACK=, as in pulumi stack ls)) $(if $(REPLACE),--replace)
 
 pulumi-cli: $(READY)
-	$(PYTHON) -m local.automation
+	$(PYTHON) -m local.pulumi.automation
 
 permissions: $(READY)
 	WRITE_REPORT=1 $(PYTHON) -m pytest tests/permissions
 
 docs: $(READY)
-	$(PYTHON) -m statemachines.diagrams
+	$(PYTHON) -m scripts.diagrams
 	$(PYTHON) -m infra.openapi
-	$(PYTHON) -m tests.defects
+	$(PYTHON) -m scripts.defects
 
 release-payloads: $(READY)
 	$(PYTHON) -W ignore -m tests.release.record > /dev/null

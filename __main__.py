@@ -92,7 +92,7 @@ secret_key = key_of_stripe("secret_key")
 publishable_key = key_of_stripe("publishable_key")
 webhook_secret = key_of_stripe("webhook_secret")
 
-# ── Operators and announcements ──────────────────────────────────────────────────────────────────────────────────────
+# ── Operators and events ──────────────────────────────────────────────────────────────────────────────────────
 
 operator_topic = aws.sns.Topic("operators", name=f"{prefix}-operators", kms_master_key_id=encryption.key_arn)
 if config.operator_email:
@@ -219,7 +219,7 @@ payment_functions = {
     ),
 }
 
-announce = allow("events:PutEvents", on=[event_bus.arn])
+publish = allow("events:PutEvents", on=[event_bus.arn])
 notify = allow("sns:Publish", on=[operator_topic.arn])
 
 refund_functions = {
@@ -228,7 +228,7 @@ refund_functions = {
         "reserve_refund",
         timeout=35,
         environment=settings,
-        grants=[read_booking, update_booking, call_stripe, announce],
+        grants=[read_booking, update_booking, call_stripe, publish],
     ),
     "create_refund": Function(
         runtime,
@@ -248,7 +248,7 @@ refund_functions = {
         runtime,
         "record_refund",
         environment=settings,
-        grants=[read_payment, update_payment, announce],
+        grants=[read_payment, update_payment, publish],
     ),
 }
 
@@ -265,7 +265,7 @@ refund = Workflow(
         "EventBusName": event_bus.name,
         "ConsoleUrl": console_url,
     },
-    grants=[allow("dynamodb:UpdateItem", on=[payments.arn]), announce, notify],
+    grants=[allow("dynamodb:UpdateItem", on=[payments.arn]), publish, notify],
     log_retention_days=config.log_retention_days,
     encryption=encryption,
 )
@@ -285,7 +285,7 @@ payment = Workflow(
     grants=[
         allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]),
         refund.may_start,
-        announce,
+        publish,
         notify,
     ],
     log_retention_days=config.log_retention_days,
@@ -332,7 +332,7 @@ stripe_webhook = Function(
         allow("dynamodb:GetItem", "dynamodb:PutItem", on=[webhook_events.arn]),
         refund.may_start,
         resume,
-        announce,
+        publish,
         notify,
     ],
 )
@@ -364,7 +364,7 @@ reconcile_payments = Function(
         resume,
         allow("states:DescribeExecution", on=[payment.executions, refund.executions]),
         call_stripe,
-        announce,
+        publish,
         notify,
     ],
 )

@@ -43,10 +43,10 @@ _OURS: Sequence[_Counted] = (
         [("Reconciled", {"kind": kind}) for kind in ("overdue_wait", "execution_missing")],
     ),
     (
-        "GivenUp",
+        "RestartsExhausted",
         "Executions died again and again; nobody but a person moves these bookings or refunds on.",
         1,
-        [("Reconciled", {"kind": kind}) for kind in ("given_up", "refund_given_up")],
+        [("Reconciled", {"kind": kind}) for kind in ("restarts_exhausted", "refund_restarts_exhausted")],
     ),
     (
         "EventsUndelivered",
@@ -55,10 +55,10 @@ _OURS: Sequence[_Counted] = (
         [("Reconciled", {"kind": "undelivered_event"})],
     ),
     (
-        "AnnouncementsFailed",
+        "PublishingFailed",
         "The platform or the operators were not told of something.",
         1,
-        [("AnnouncementsFailed", {})],
+        [("PublishingFailed", {})],
     ),
 )
 

@@ -102,7 +102,7 @@ class ExecutionsDied(pulumi.ComponentResource):
                     "execution": "$.detail.executionArn",
                 },
                 "input_template": json.dumps(
-                    "ExecutionDied: <name> of <machine> is <status>. The reconciler starts its successor, three times"
+                    "ExecutionDied: <name> of <machine> is <status>. The reconciler starts its replacement, three times"
                     f" at most. {console_url}<execution>"
                 ),
             },

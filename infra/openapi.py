@@ -13,10 +13,9 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from shared.contracts import (
+from shared.contracts.http import (
     CheckoutSessionRequest,
     CheckoutSessionResponse,
-    Contract,
     EmptyRequest,
     ErrorResponse,
     PaymentStatusResponse,
@@ -25,6 +24,7 @@ from shared.contracts import (
     ResolutionRequest,
     WebhookResponse,
 )
+from shared.contracts.states import Contract
 
 type Json = dict[str, Any]
 

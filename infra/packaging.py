@@ -34,7 +34,7 @@ def sources() -> pulumi.Archive:
         {
             str(source.relative_to(_ROOT)): pulumi.FileAsset(str(source))
             for name in _CODE
-            for source in sorted((_ROOT / name).glob("*.py"))
+            for source in sorted((_ROOT / name).rglob("*.py"))
         }
     )
 
@@ -44,9 +44,9 @@ def code() -> Path:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name in _CODE:
-            for source in sorted((_ROOT / name).glob("*.py")):
-                target = root / name / source.name
-                target.parent.mkdir(exist_ok=True)
+            for source in sorted((_ROOT / name).rglob("*.py")):
+                target = root / source.relative_to(_ROOT)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
         return _archive(root, run_from="/var/task", into=_BUILD / "code.zip")
 

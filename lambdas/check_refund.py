@@ -1,14 +1,14 @@
 """State CheckRefund: see what became of a refund that was pending.
 
-Changes: takes the note `looked` off the ledger's entry.
+Changes: takes the note `check_requested_at` off the ledger's entry.
 Safe to run twice: the note is taken off before Stripe is asked, so news that comes in between is noted again.
 """
 
 from typing import Any
 
-from shared import payments, store
-from shared.contracts import CheckRefundInput, RefundOutput
-from shared.models import PENDING
+from shared.adapters import payment_items, refund_ledger, stripe_api
+from shared.contracts.states import CheckRefundInput, RefundOutput
+from shared.domain.models import PENDING
 from shared.observability import bind, entry_point
 
 
@@ -17,8 +17,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer with the status at Stripe, or the ledger's once that is final. Raises StripeUnavailable, StoreBusy."""
     request = CheckRefundInput.model_validate(event)
     bind(refund_id=request.refund_id)
-    store.clear_look(request.payment_id, request.refund_id)
-    payment = store.read_payment(request.payment_id)
+    refund_ledger.clear_refund_check(request.payment_id, request.refund_id)
+    payment = payment_items.read_payment(request.payment_id)
     if payment is None or request.refund_id not in payment.refunds:
         raise LookupError(f"no entry {request.refund_id} on {request.payment_id}")
     entry = payment.refunds[request.refund_id]
@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             stripe_refund_id=entry.stripe_refund_id,
             failure_reason=entry.failure_reason,
         ).model_dump(exclude_none=True)
-    listed = payments.list_refunds(entry.payment_intent, request.refund_id)
+    listed = stripe_api.list_refunds(entry.payment_intent, request.refund_id)
     at_stripe = next((refund for refund in listed if refund.id == entry.stripe_refund_id), None)
     if at_stripe is None:
         raise LookupError(f"Stripe does not list {entry.stripe_refund_id} of {request.refund_id}")

@@ -10,19 +10,20 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from shared import domain, store
-from shared.contracts import ConfirmReservationInput, ConfirmReservationOutput
-from shared.errors import BookingLost, StoreBusy
-from shared.models import Booking, Capture, Payment
+from shared.adapters import bookings
+from shared.contracts.states import ConfirmReservationInput, ConfirmReservationOutput
+from shared.domain.attempts import CURRENCY, booking_gone
+from shared.domain.errors import BookingLost, StoreBusy
+from shared.domain.models import Booking, Capture, Payment
 from shared.observability import count, entry_point
-from shared.verdicts import payment_of
+from shared.services.next_step import payment_of
 
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer with what was paid. Raises BookingLost (the money is to be refunded), StoreBusy (again)."""
     request = ConfirmReservationInput.model_validate(event)
-    booking = store.read_booking(request.reservation_id)
+    booking = bookings.read_booking(request.reservation_id)
     payment = payment_of(booking)
     if not _confirmed(payment):
         pi, capture = _capture(payment, request.payment_intent)
@@ -47,23 +48,23 @@ def _capture(payment: Payment, pi: str | None) -> tuple[str, Capture]:
 
 def _lost(booking: Booking, capture: Capture) -> bool:
     return (
-        domain.booking_gone(booking)
+        booking_gone(booking)
         or payment_of(booking).status == "expired"
         or capture.role is not None
         or booking.reservation.total_amount != capture.amount
-        or capture.currency != domain.CURRENCY
+        or capture.currency != CURRENCY
     )
 
 
 def _commit(booking: Booking, pi: str, capture: Capture, now: datetime) -> bool:
     """Whether the booking is confirmed now; False when it is really lost."""
     try:
-        if store.confirm_reservation(booking, pi, capture, now=now):
+        if bookings.confirm_reservation(booking, pi, capture, now=now):
             return True
         busy = StoreBusy("refused, though nothing that was read forbids it")
     except StoreBusy as error:
         busy = error
-    after = store.read_booking(booking.reservation.reservation_id)
+    after = bookings.read_booking(booking.reservation.reservation_id)
     payment = payment_of(after)
     if _confirmed(payment):
         return True

@@ -9,10 +9,19 @@ one that comes after the URL was published is told that URL.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared import domain, payments, store
-from shared.contracts import CreateCheckoutSessionInput, OpenedAttempt
-from shared.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused
-from shared.models import Attempt, Booking, CheckoutSession, Payment, iso
+from shared.adapters import bookings, payment_items, stripe_api
+from shared.contracts.states import CreateCheckoutSessionInput, OpenedAttempt
+from shared.domain.attempts import (
+    amount_payable,
+    booking_gone,
+    hold_ending,
+    next_attempt_key,
+    repeatable,
+    session_expires_at,
+)
+from shared.domain.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused
+from shared.domain.models import Attempt, Booking, CheckoutSession, Payment, iso
+from shared.domain.session_outcomes import never_opened
 from shared.observability import bind, count, entry_point
 from shared.settings import settings
 
@@ -29,7 +38,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     request = CreateCheckoutSessionInput.model_validate(event)
     refused: StripeRefused | None = None
     for _ in range(KEYS_PER_CALL):
-        booking = store.read_booking(request.reservation_id)
+        booking = bookings.read_booking(request.reservation_id)
         now = datetime.now(UTC)
         payment = _payable(booking, now)
         published = OpenedAttempt.published(payment)
@@ -38,14 +47,14 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         key, attempt = _attempt(booking, payment, now)
         bind(attempt=key)
         try:
-            session = payments.create_checkout_session(
+            session = stripe_api.create_checkout_session(
                 attempt.parameters, idempotency_key=f"{payment.payment_id}:checkout:{key}"
             )
         except StripeRefused as error:
             refused = error
-            closed = domain.never_opened(attempt, "refused", now)
+            closed = never_opened(attempt, "refused", now)
             stored = payment.model_copy(update={"attempts": {**payment.attempts, key: attempt}})
-            store.record_findings(stored, {key: closed}, now=now)
+            payment_items.record_session_outcomes(stored, {key: closed}, now=now)
             continue
         count("SessionsOpened")
         return _opened(key, attempt, session)
@@ -54,11 +63,11 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 def _payable(booking: Booking, now: datetime) -> Payment:
     payment = booking.payment
-    if payment is None or payment.status != "pending" or domain.booking_gone(booking):
+    if payment is None or payment.status != "pending" or booking_gone(booking):
         raise ReservationNotPayable("no longer pending")
-    if not domain.amount_payable(booking.reservation):
+    if not amount_payable(booking.reservation):
         raise ReservationNotPayable("total outside Stripe's bounds")
-    if domain.hold_ending(payment.hold_expires_at, timedelta(seconds=settings().checkout_window_seconds), now):
+    if hold_ending(payment.hold_expires_at, timedelta(seconds=settings().checkout_window_seconds), now):
         raise HoldEnding(iso(payment.hold_expires_at))
     return payment
 
@@ -66,18 +75,18 @@ def _payable(booking: Booking, now: datetime) -> Payment:
 def _attempt(booking: Booking, payment: Payment, now: datetime) -> tuple[str, Attempt]:
     """The attempt that a repeat continues, or else a new one, stored."""
     current = payment.current
-    if payment.current_attempt and current and domain.repeatable(current, booking.reservation, now):
+    if payment.current_attempt and current and repeatable(current, booking.reservation, now):
         return payment.current_attempt, current
     if any(attempt.status == "open" for attempt in payment.attempts.values()):
         # Two payable sessions would be two charges: the way on is through ExpireCheckoutSessions.
         raise ReservationNotPayable("an earlier session is not closed")
-    key = domain.next_attempt_key(payment)
+    key = next_attempt_key(payment)
     window = timedelta(seconds=settings().checkout_window_seconds)
-    parameters = payments.checkout_parameters(
+    parameters = stripe_api.checkout_parameters(
         booking.reservation,
         payment_id=payment.payment_id,
         attempt_key=key,
-        expires_at=domain.session_expires_at(now, window),
+        expires_at=session_expires_at(now, window),
         success_url=payment.success_url,
         cancel_url=payment.cancel_url,
     )
@@ -88,8 +97,10 @@ def _attempt(booking: Booking, payment: Payment, now: datetime) -> tuple[str, At
         opened_at=now,
         deadline=now + window,
     )
-    abandon = current is not None and current.status == "opening"
-    if not store.open_attempt(payment, key, attempt, booking.reservation, abandon=abandon, now=now):
+    leave_unresolved = current is not None and current.status == "opening"
+    if not payment_items.open_attempt(
+        payment, key, attempt, booking.reservation, leave_unresolved=leave_unresolved, now=now
+    ):
         raise StoreBusy("another call opened an attempt")
     return key, attempt
 

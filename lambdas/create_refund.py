@@ -8,10 +8,10 @@ lives. Only after as many confirmed failures as were allowed (`attempt`) is ther
 from datetime import UTC, datetime
 from typing import Any
 
-from shared import payments, store
-from shared.contracts import CreateRefundInput, RefundOutput
-from shared.errors import StoreBusy, StripeRefused
-from shared.models import SETTLED, Payment, Refund, RefundStatus, StripeRefund
+from shared.adapters import payment_items, refund_ledger, stripe_api
+from shared.contracts.states import CreateRefundInput, RefundOutput
+from shared.domain.errors import StoreBusy, StripeRefused
+from shared.domain.models import SETTLED, Payment, Refund, RefundStatus, StripeRefund
 from shared.observability import bind, entry_point
 
 DEAD = frozenset({"failed", "canceled"})
@@ -25,14 +25,14 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     bind(refund_id=request.refund_id, stripe_payment_intent_id=entry.payment_intent)
     if entry.status in SETTLED:
         return _told(entry, entry.status, entry.stripe_refund_id, None)
-    listed = payments.list_refunds(entry.payment_intent, request.refund_id)
+    listed = stripe_api.list_refunds(entry.payment_intent, request.refund_id)
     living = _living(listed)
     if living is None:
         dead = len(listed)
         if dead >= request.attempt:
             return _told(entry, "failed", listed[0].id, listed[0].failure_reason or listed[0].status)
         try:
-            living = payments.create_refund(
+            living = stripe_api.create_refund(
                 pi=entry.payment_intent,
                 amount=entry.amount,
                 metadata={
@@ -44,7 +44,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             )
         except StripeRefused as refusal:
             # The charge may be refunded already, by us: what Stripe has on record is what counts.
-            living = _living(payments.list_refunds(entry.payment_intent, request.refund_id))
+            living = _living(stripe_api.list_refunds(entry.payment_intent, request.refund_id))
             if living is None:
                 return _told(entry, "failed", None, refusal.code or "refused")
     bind(stripe_refund_id=living.id)
@@ -61,13 +61,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             "execution": request.execution,
         }
     )
-    if sent != entry and not store.change_refund(payment, request.refund_id, sent, now=datetime.now(UTC)):
+    if sent != entry and not refund_ledger.update_refund(payment, request.refund_id, sent, now=datetime.now(UTC)):
         raise StoreBusy("the ledger changed meanwhile")
     return _told(entry, living.status, living.id, None)
 
 
 def _entry(request: CreateRefundInput) -> tuple[Payment, Refund]:
-    payment = store.read_payment(request.payment_id)
+    payment = payment_items.read_payment(request.payment_id)
     if payment is None or request.refund_id not in payment.refunds:
         raise LookupError(f"no entry {request.refund_id} on {request.payment_id}")
     return payment, payment.refunds[request.refund_id]

@@ -16,32 +16,32 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConf
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from pydantic import ValidationError
 
-from shared import domain, store, workflow
-from shared.contracts import (
-    RESERVATION_ID,
+from shared.adapters import bookings, payment_items, refund_ledger, step_functions
+from shared.contracts.http import (
     AttemptStatusResponse,
     CheckoutSessionRequest,
     CheckoutSessionResponse,
-    Contract,
     EmptyRequest,
     ErrorResponse,
-    OpenedAttempt,
     PaymentStatusResponse,
-    RefundOrder,
     RefundRequest,
     RefundResponse,
     RefundStatusResponse,
     ResolutionRequest,
 )
-from shared.errors import ApiError, Transient
-from shared.models import PENDING, SETTLED, Payment, RefundPolicy, Reservation, iso
+from shared.contracts.states import RESERVATION_ID, Contract, OpenedAttempt, RefundOrder
+from shared.domain.attempts import amount_payable, attempts_left, hold_ending, new_payment, offerable
+from shared.domain.errors import ApiError, TransientError
+from shared.domain.ids import cancellation_id, goodwill_id, payment_id_of
+from shared.domain.models import PENDING, SETTLED, Payment, RefundPolicy, Reservation, iso
+from shared.domain.refund_policy import refund_by_policy
 from shared.observability import bind, count, entry_point, logger
 from shared.settings import settings
 
 OPERATORS = "operators"
 PATIENCE = 8.0  # seconds that a call waits for the workflow before it answers 202
 PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds between two reads
-LOOK_PAUSE = 0.25  # seconds between two reads of a refund or a release, which take a second or two
+POLL_INTERVAL = 0.25  # seconds between two reads of a refund or a release, which take a second or two
 MARGIN = timedelta(seconds=60)  # a session that ends sooner is not handed out any more
 
 router = Router()  # type: ignore[no-untyped-call]
@@ -68,7 +68,7 @@ def _app() -> APIGatewayRestResolver:
     app = APIGatewayRestResolver(cors=cors)
     app.include_router(router)
     app.exception_handler(ApiError)(_refused)
-    app.exception_handler(Transient)(_unavailable)
+    app.exception_handler(TransientError)(_unavailable)
     app.exception_handler(Exception)(_broken)
     app.not_found(lambda _: _refused(_not_found()))
     return app
@@ -87,7 +87,7 @@ def _refused(error: ApiError) -> Response[str]:
     return _json(error.status, body, headers)
 
 
-def _unavailable(error: Transient) -> Response[str]:
+def _unavailable(error: TransientError) -> Response[str]:
     logger.error("unavailable", error=type(error).__name__, reason=str(error))
     return _refused(_internal_error())
 
@@ -165,7 +165,7 @@ def _require_operator(caller: Caller) -> None:
 
 def _reservation_id(given: str) -> str:
     """The reservation id of an id in a path, which may be the payment's."""
-    reservation_id = given.removeprefix(domain.payment_id_of(""))
+    reservation_id = given.removeprefix(payment_id_of(""))
     if RESERVATION_ID.fullmatch(reservation_id) is None:
         raise _invalid({"id": "must be a reservation id or a payment id"})
     return reservation_id
@@ -174,7 +174,7 @@ def _reservation_id(given: str) -> str:
 def _find(reservation_id: str, caller: Caller) -> tuple[Reservation, Payment | None]:
     """Somebody else's booking is answered exactly as one that does not exist."""
     bind(reservation_id=reservation_id)
-    reservation, payment = store.read_booking_items(reservation_id)
+    reservation, payment = bookings.read_booking_items(reservation_id)
     if reservation is None or not (caller.operator or caller.owns(reservation)):
         raise _not_found()
     return reservation, payment
@@ -263,7 +263,7 @@ def _session(  # noqa: C901 - one loop over what the item says, a case each
     while True:
         reservation, payment = _find(reservation_id, caller)
         now = datetime.now(UTC)
-        if payment is not None and domain.handed_out(payment, reservation, margin=_margin(), now=now):
+        if payment is not None and offerable(payment, reservation, margin=_margin(), now=now):
             return _json(200 if first else 201, _opened(payment))
         _check_payable(reservation, payment)
         if payment is None:
@@ -278,13 +278,13 @@ def _session(  # noqa: C901 - one loop over what the item says, a case each
                 raise _why_no_session(payment, now)
             if acted_at is None:
                 _check_retryable(payment, now)
-                if workflow.signal(payment.task_token, "retry"):
+                if step_functions.signal(payment.task_token, "retry"):
                     acted_at = sequence
         elif payment.task_token and _repriced(reservation, payment):
             # Its session is at the old price: the workflow closes it, and the guest's next call opens another.
-            workflow.signal(payment.task_token, "look")
+            step_functions.signal(payment.task_token, "refresh")
             return _under_way(reservation_id, reservation, payment)
-        if not _next_wait(domain.payment_id_of(reservation_id), payment, until):
+        if not _next_wait(payment_id_of(reservation_id), payment, until):
             return _under_way(reservation_id, reservation, payment)
         first = False
 
@@ -300,7 +300,7 @@ def _next_wait(payment_id: str, seen: Payment | None, until: float) -> bool:
     while time.monotonic() < until:
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
-        payment = store.read_payment(payment_id)
+        payment = payment_items.read_payment(payment_id)
         if payment is None:
             continue
         if payment.status != "pending" or payment.token_sequence != (None if seen is None else seen.token_sequence):
@@ -325,7 +325,7 @@ def _opened(payment: Payment) -> CheckoutSessionResponse:
         amount=payment.amount,
         currency="EUR",
         attempt_number=sum(known.counted for known in payment.attempts.values()),
-        attempts_left=domain.attempts_left(payment, settings().max_attempts),
+        attempts_left=attempts_left(payment, settings().max_attempts),
         hold_expires_at=iso(payment.hold_expires_at),
     )
 
@@ -337,7 +337,7 @@ def _check_payable(reservation: Reservation, payment: Payment | None) -> None:
         raise _not_payable("its hold is over" if payment.status == "expired" else "it is paid already")
     if payment is not None and payment.cancel_requested_at is not None:
         raise _not_payable("it is being cancelled")
-    if not domain.amount_payable(reservation):
+    if not amount_payable(reservation):
         raise _not_payable("its total is not an amount that can be charged")
 
 
@@ -345,16 +345,16 @@ def _start(reservation: Reservation, urls: tuple[str, str], now: datetime) -> No
     payment = _new_payment(reservation, urls, now)
     _check_hold(payment, now)
     bind(payment_id=payment.payment_id)
-    workflow.start_payment(payment)
+    step_functions.start_payment(payment)
 
 
 def _new_payment(reservation: Reservation, urls: tuple[str, str], now: datetime) -> Payment:
     hold = timedelta(seconds=settings().hold_seconds)
-    return domain.new_payment(reservation, hold=hold, success_url=urls[0], cancel_url=urls[1], now=now)
+    return new_payment(reservation, hold=hold, success_url=urls[0], cancel_url=urls[1], now=now)
 
 
 def _check_hold(payment: Payment, now: datetime) -> None:
-    if domain.hold_ending(payment.hold_expires_at, timedelta(seconds=settings().checkout_window_seconds), now):
+    if hold_ending(payment.hold_expires_at, timedelta(seconds=settings().checkout_window_seconds), now):
         raise ApiError(
             409,
             "HOLD_ENDING",
@@ -365,7 +365,7 @@ def _check_hold(payment: Payment, now: datetime) -> None:
 
 
 def _check_retryable(payment: Payment, now: datetime) -> None:
-    if domain.attempts_left(payment, settings().max_attempts) == 0:
+    if attempts_left(payment, settings().max_attempts) == 0:
         raise ApiError(
             409,
             "ATTEMPTS_EXHAUSTED",
@@ -408,8 +408,8 @@ def status(payment_or_reservation_id: str) -> Response[str]:
     now = datetime.now(UTC)
     query = router.current_event.query_string_parameters or {}
     due = payment is not None and _due(payment, query.get("session_id"), now)
-    if due and payment and payment.task_token and store.claim_look(payment, now=now):
-        workflow.signal(payment.task_token, "look")
+    if due and payment and payment.task_token and payment_items.claim_refresh(payment, now=now):
+        step_functions.signal(payment.task_token, "refresh")
     return _json(200, _status(reservation, payment, now))
 
 
@@ -428,14 +428,14 @@ def _status(reservation: Reservation, payment: Payment | None, now: datetime) ->
     known = payment or _new_payment(reservation, ("", ""), now)
     if payment is None and reservation.status != "pending":
         known = known.model_copy(update={"status": "expired"})
-    left = domain.attempts_left(payment, settings().max_attempts)
+    left = attempts_left(payment, settings().max_attempts)
     window = timedelta(seconds=settings().checkout_window_seconds)
-    open_now = domain.handed_out(known, reservation, margin=timedelta(0), now=now)
+    open_now = offerable(known, reservation, margin=timedelta(0), now=now)
     payable = (
         known.status == "pending"
         and reservation.status == "pending"
         and known.cancel_requested_at is None
-        and domain.amount_payable(reservation)
+        and amount_payable(reservation)
     )
     return PaymentStatusResponse(
         reservation_id=known.reservation_id,
@@ -454,7 +454,7 @@ def _status(reservation: Reservation, payment: Payment | None, now: datetime) ->
         can_retry=payable
         and (payment is None or payment.awaiting == "retry")
         and left > 0
-        and not domain.hold_ending(known.hold_expires_at, window, now),
+        and not hold_ending(known.hold_expires_at, window, now),
         checkout_url=known.current.checkout_url if open_now and known.current else None,
         stripe_payment_intent_id=known.stripe_payment_intent_id,
         completed_at=_moment(known.completed_at),
@@ -514,8 +514,8 @@ def cancel(payment_or_reservation_id: str) -> Response[str]:
     if payment is None and reservation.status != "pending":
         return _json(200, _status(reservation, payment, now))
     fresh = payment or _new_payment(reservation, _urls(CheckoutSessionRequest(reservation_id=reservation_id)), now)
-    if store.request_cancel(fresh, by=_name_of(caller), now=now) and fresh.token_sequence is None:
-        workflow.start_payment(fresh)
+    if payment_items.request_cancel(fresh, by=_name_of(caller), now=now) and fresh.token_sequence is None:
+        step_functions.start_payment(fresh)
     return _released(reservation_id, caller)
 
 
@@ -537,10 +537,10 @@ def _released(reservation_id: str, caller: Caller) -> Response[str]:
         if payment is not None and payment.status != "pending":
             raise _already_paid()
         if payment is not None and payment.task_token and not signalled:
-            signalled = workflow.signal(payment.task_token, "cancel")
+            signalled = step_functions.signal(payment.task_token, "cancel")
         if time.monotonic() > until:
             return _under_way(reservation_id, reservation, payment)
-        time.sleep(LOOK_PAUSE)
+        time.sleep(POLL_INTERVAL)
 
 
 # Refunds.
@@ -554,7 +554,7 @@ def refund(payment_or_reservation_id: str) -> Response[str]:
     request = _body(RefundRequest)
     _check_allowed(caller, request)
     reservation, payment = _find(reservation_id, caller)
-    refund_id = _refund_id(domain.payment_id_of(reservation_id), request)
+    refund_id = _refund_id(payment_id_of(reservation_id), request)
     bind(refund_id=refund_id)
     if payment is not None and refund_id in payment.refunds:
         if request.amount not in {None, payment.refunds[refund_id].amount} and request.kind == "goodwill":
@@ -564,7 +564,7 @@ def refund(payment_or_reservation_id: str) -> Response[str]:
         raise _not_refundable("this booking has no completed payment to refund", {})
     order = _order(request, refund_id, caller, reservation, payment)
     if request.reason is not None:
-        store.note_refund_reason(payment, refund_id, request.reason)
+        refund_ledger.record_refund_reason(payment, refund_id, request.reason)
     return _await_refund(order, caller)
 
 
@@ -576,11 +576,11 @@ def _check_allowed(caller: Caller, request: RefundRequest) -> None:
 
 def _refund_id(payment_id: str, request: RefundRequest) -> str:
     if request.kind == "cancellation":
-        return domain.cancellation_id(payment_id)
+        return cancellation_id(payment_id)
     key = router.current_event.headers.get("Idempotency-Key")
     if not key:
         raise _invalid({"Idempotency-Key": "is needed for a goodwill refund"})
-    return domain.goodwill_id(payment_id, key)
+    return goodwill_id(payment_id, key)
 
 
 def _order(
@@ -593,7 +593,7 @@ def _order(
     if payment.disputed(pi):
         raise _disputed()
     left = capture.refundable
-    by_policy = domain.policy_refund(
+    by_policy = refund_by_policy(
         reservation.check_in, capture.amount, time_zone=settings().time_zone, now=datetime.now(UTC)
     )
     if request.amount is not None or request.kind == "goodwill":
@@ -663,9 +663,9 @@ def _await_refund(order: RefundOrder, caller: Caller) -> Response[str]:
     """
     until = time.monotonic() + PATIENCE
     given = order.model_dump(exclude_none=True)
-    generation = 0
+    restart = 0
     name = order.refund_id
-    started = workflow.start_refund(name, given)
+    started = step_functions.start_refund(name, given)
     while True:
         _, payment = _find(order.reservation_id, caller)
         entry = None if payment is None else payment.refunds.get(order.refund_id)
@@ -673,20 +673,20 @@ def _await_refund(order: RefundOrder, caller: Caller) -> Response[str]:
             if entry.status not in PENDING or time.monotonic() > until:
                 return _refunded(payment, order.refund_id)
         else:
-            execution = workflow.refund_execution(name)
+            execution = step_functions.refund_execution(name)
             # One just started may not be described yet.
-            if not execution.runs and execution != workflow.MISSING and payment is not None:
+            if not execution.runs and execution != step_functions.MISSING and payment is not None:
                 if started:
                     raise _why_refused(execution, payment)
-                generation += 1
-                name = workflow.generation_name(order.refund_id, generation)
-                started = workflow.start_refund(name, given)
+                restart += 1
+                name = step_functions.execution_name(order.refund_id, restart)
+                started = step_functions.start_refund(name, given)
             elif time.monotonic() > until:
                 raise _in_progress()
-        time.sleep(LOOK_PAUSE)
+        time.sleep(POLL_INTERVAL)
 
 
-def _why_refused(execution: workflow.Execution, payment: Payment) -> ApiError:
+def _why_refused(execution: step_functions.Execution, payment: Payment) -> ApiError:
     refused = None if execution.output is None else execution.output.get("refused")
     if refused == "PaymentDisputed":
         return _disputed()
@@ -731,8 +731,8 @@ def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[s
     if entry.awaiting != "operator" or token is None:
         raise _in_progress()
     if request.note is not None:
-        store.note_answer(payment.payment_id, refund_id, token=token, note=request.note)
-    if not workflow.signal(token, request.answer):
+        refund_ledger.record_operator_note(payment.payment_id, refund_id, token=token, note=request.note)
+    if not step_functions.signal(token, request.answer):
         raise _in_progress()
     until = time.monotonic() + PATIENCE
     while True:
@@ -743,7 +743,7 @@ def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[s
         if now.status in SETTLED or now.task_token not in {token, None} or time.monotonic() > until:
             # Whatever the answer led to, it was taken.
             return Response(status_code=200, content_type="application/json", body=_refunded(payment, refund_id).body)
-        time.sleep(LOOK_PAUSE)
+        time.sleep(POLL_INTERVAL)
 
 
 # Operators.
@@ -760,6 +760,6 @@ def grant_attempt(payment_or_reservation_id: str) -> Response[str]:
     if payment is None:
         raise _not_found()
     _check_payable(reservation, payment)
-    if not store.grant_attempt(payment.payment_id, now=datetime.now(UTC)):
+    if not payment_items.grant_attempt(payment.payment_id, now=datetime.now(UTC)):
         raise _not_payable("its payment is over")
     return _json(200, _status(*_find(reservation_id, caller), datetime.now(UTC)))

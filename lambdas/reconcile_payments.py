@@ -2,9 +2,9 @@
 
 It never decides about money: it makes a workflow look, starts one anew, or tells the operators. Each kind of find is
 a metric (`Reconciled`).
-Changes: `execution_generation` and notes on payment items; starts and resumes executions; processes Stripe's
+Changes: `restarts` and notes on payment items; starts and resumes executions; processes Stripe's
 undelivered events as the webhook does.
-Safe to run twice, beside itself and beside the webhook: executions have names, generations are counted up by
+Safe to run twice, beside itself and beside the webhook: executions have names, restarts are counted up by
 conditional writes, a signal only causes a look.
 """
 
@@ -15,22 +15,24 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared import domain, payments, store, workflow
-from shared.announcements import notify_operators
-from shared.contracts import StripeEvent
-from shared.errors import ApiError, OperatorsNotTold, Transient
-from shared.models import Payment, Refund, Reservation
+from shared.adapters import bookings, payment_items, refund_ledger, step_functions, stripe_api
+from shared.adapters.notifications import notify_operators
+from shared.contracts.stripe_objects import StripeEvent
+from shared.domain.attempts import new_payment
+from shared.domain.errors import ApiError, NotificationFailed, TransientError
+from shared.domain.ids import cancellation_id, payment_id_of, unapplied_refund_id
+from shared.domain.models import Payment, Refund, Reservation
 from shared.observability import bind, count, entry_point, logger
+from shared.services.stripe_events import HANDLED, process
 from shared.settings import settings
-from shared.stripe_events import HANDLED, process
 
-MAX_GENERATIONS = 3
+MAX_RESTARTS = 3
 QUIET = timedelta(seconds=60)  # what changed a moment ago is left to those who are at it
 GRACE = timedelta(seconds=30)  # a wait that ended this long ago should have been left
 FOR_EVER = timedelta(days=400)
 EVENTS_SINCE = timedelta(days=3)  # as long as Stripe tries to deliver
-LOOK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(days=1))  # after a release
-LOOK_AGAIN_UNTIL = timedelta(days=3)
+CHECK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(days=1))  # after a release
+CHECK_AGAIN_UNTIL = timedelta(days=3)
 
 
 @entry_point
@@ -83,19 +85,19 @@ class Found:
 def _everything(found: Found) -> None:
     now = datetime.now(UTC)
     hold = timedelta(seconds=settings().hold_seconds)
-    pending = store.payments_between("pending", now - FOR_EVER, now - QUIET)
+    pending = payment_items.payments_between("pending", now - FOR_EVER, now - QUIET)
     found.each(pending, lambda payment_id: _pending(payment_id, found))
-    found.each(store.payments_refunding(), lambda payment_id: _refunding(payment_id, found))
-    found.each(store.reservations_in("pending"), lambda reservation_id: _unstarted(reservation_id, hold, found))
-    released = store.payments_between("expired", now - LOOK_AGAIN_UNTIL, now - LOOK_AGAIN_AFTER[0])
+    found.each(refund_ledger.payments_refunding(), lambda payment_id: _refunding(payment_id, found))
+    found.each(bookings.reservations_in("pending"), lambda reservation_id: _unstarted(reservation_id, hold, found))
+    released = payment_items.payments_between("expired", now - CHECK_AGAIN_UNTIL, now - CHECK_AGAIN_AFTER[0])
     found.each(released, lambda payment_id: _released(payment_id, found))
     found.each([now - EVENTS_SINCE], lambda since: _undelivered(since, found))
     # The only list that grows for ever: it may take time from nothing else.
-    found.each(store.reservations_in("cancelled"), lambda reservation_id: _money_kept(reservation_id, found))
+    found.each(bookings.reservations_in("cancelled"), lambda reservation_id: _money_kept(reservation_id, found))
 
 
 def _execution_died(detail: dict[str, Any], found: Found) -> None:
-    """Start the successor at once. Without the input in the event (it was too large), the schedule does it."""
+    """Start the replacement at once. Without the input in the event (it was too large), the schedule does it."""
     given = json.loads(detail.get("input") or "{}")
     if isinstance(given.get("payment_id"), str):
         found.each([given], lambda of: (_refund_died if "refund_id" in of else _payment_died)(of, found))
@@ -106,39 +108,39 @@ def _execution_died(detail: dict[str, Any], found: Found) -> None:
 
 def _payment_died(given: dict[str, Any], found: Found) -> None:
     """Also where nothing was written yet, or nothing was left but to announce how it ended."""
-    reservation, payment = store.read_booking_items(given["reservation_id"])
+    reservation, payment = bookings.read_booking_items(given["reservation_id"])
     if payment is None:
         if reservation is not None:
             urls = {name: given[name] for name in ("success_url", "cancel_url")}
             hold = timedelta(seconds=settings().hold_seconds)
-            _revive(domain.new_payment(reservation, hold=hold, now=datetime.now(UTC), **urls), found)
+            _revive(new_payment(reservation, hold=hold, now=datetime.now(UTC), **urls), found)
     elif payment.status == "pending":
         _pending(payment.payment_id, found)
     else:
         bind(payment_id=payment.payment_id, reservation_id=payment.reservation_id)
         execution = _execution_of(payment)
-        if execution == workflow.MISSING:
+        if execution == step_functions.MISSING:
             _start_missing(payment, found)
         elif not execution.runs and execution.status != "SUCCEEDED":
             _succeed(payment, execution.status, found)
 
 
-def _execution_of(payment: Payment) -> workflow.Execution:
+def _execution_of(payment: Payment) -> step_functions.Execution:
     """The booking's newest execution."""
-    return workflow.payment_execution(workflow.generation_name(payment.reservation_id, payment.execution_generation))
+    return step_functions.payment_execution(step_functions.execution_name(payment.reservation_id, payment.restarts))
 
 
 def _pending(payment_id: str, found: Found) -> None:
-    payment = store.read_payment(payment_id)
+    payment = payment_items.read_payment(payment_id)
     if payment is None or payment.status != "pending":
         return
     bind(payment_id=payment_id, reservation_id=payment.reservation_id)
     execution = _execution_of(payment)
     if execution.runs:
         if _overdue(payment, datetime.now(UTC)) and payment.task_token:
-            workflow.signal(payment.task_token, "look")
+            step_functions.signal(payment.task_token, "refresh")
             found.note("overdue_wait", payment_id=payment_id)
-    elif execution == workflow.MISSING:
+    elif execution == step_functions.MISSING:
         _start_missing(payment, found)
     else:
         _succeed(payment, execution.status, found)
@@ -146,7 +148,7 @@ def _pending(payment_id: str, found: Found) -> None:
 
 def _start_missing(payment: Payment, found: Found) -> None:
     """Never started, or counted up and not started: the same name, whoever comes first."""
-    workflow.start_payment(payment)
+    step_functions.start_payment(payment)
     found.note("execution_missing", payment_id=payment.payment_id)
 
 
@@ -159,21 +161,21 @@ def _overdue(payment: Payment, now: datetime) -> bool:
 
 
 def _succeed(payment: Payment, status: str, found: Found) -> None:
-    """Start the dead execution's successor, three times at most; then it is a person's."""
+    """Start the dead execution's replacement, three times at most; then it is a person's."""
     now = datetime.now(UTC)
-    if payment.execution_generation >= MAX_GENERATIONS:
-        what = f"{MAX_GENERATIONS} successors of its execution died ({status})"
-        if _tell_once("given_up", "PaymentGivenUp", payment, what):
-            found.note("given_up", payment_id=payment.payment_id)
-    elif store.next_generation(payment, now=now):
-        generation = payment.execution_generation + 1
-        workflow.start_payment(payment.model_copy(update={"execution_generation": generation}))
-        found.note("successor", payment_id=payment.payment_id, former=status)
+    if payment.restarts >= MAX_RESTARTS:
+        what = f"{MAX_RESTARTS} replacements of its execution died ({status})"
+        if _notify_once("restarts_exhausted", "PaymentRestartsExhausted", payment, what):
+            found.note("restarts_exhausted", payment_id=payment.payment_id)
+    elif payment_items.claim_restart(payment, now=now):
+        restart = payment.restarts + 1
+        step_functions.start_payment(payment.model_copy(update={"restarts": restart}))
+        found.note("replacement_started", payment_id=payment.payment_id, former=status)
 
 
 def _unstarted(reservation_id: str, hold: timedelta, found: Found) -> None:
     """A hold that is over and whose guest never pressed "Pay now" is released by an execution of its own."""
-    reservation, payment = store.read_booking_items(reservation_id)
+    reservation, payment = bookings.read_booking_items(reservation_id)
     bind(reservation_id=reservation_id)
     now = datetime.now(UTC)
     if reservation is None or payment is not None or reservation.status != "pending":
@@ -181,8 +183,8 @@ def _unstarted(reservation_id: str, hold: timedelta, found: Found) -> None:
     if now < reservation.created_at + hold + GRACE:
         return
     fresh = _fresh(reservation, hold, now)
-    if workflow.payment_execution(reservation_id) == workflow.MISSING:
-        workflow.start_payment(fresh)
+    if step_functions.payment_execution(reservation_id) == step_functions.MISSING:
+        step_functions.start_payment(fresh)
         found.note("hold_without_payment", reservation_id=reservation_id)
     else:
         _revive(fresh, found)
@@ -190,45 +192,45 @@ def _unstarted(reservation_id: str, hold: timedelta, found: Found) -> None:
 
 def _revive(fresh: Payment, found: Found) -> None:
     """Its execution died before it wrote anything: with an item, it is a payment like any other."""
-    store.create_payment(fresh)
+    payment_items.create_payment(fresh)
     _pending(fresh.payment_id, found)
 
 
 def _fresh(reservation: Reservation, hold: timedelta, now: datetime) -> Payment:
     origin = settings().origins[0]
-    return domain.new_payment(reservation, hold=hold, success_url=origin, cancel_url=origin, now=now)
+    return new_payment(reservation, hold=hold, success_url=origin, cancel_url=origin, now=now)
 
 
 def _released(payment_id: str, found: Found) -> None:
     """Look at a released booking's sessions again, twice: money that came after all is given back."""
-    payment = store.read_payment(payment_id)
+    payment = payment_items.read_payment(payment_id)
     if payment is None or payment.status != "expired":
         return
     bind(payment_id=payment_id, reservation_id=payment.reservation_id)
     now = datetime.now(UTC)
-    due = [n for n, after in enumerate(LOOK_AGAIN_AFTER, 1) if now >= payment.updated_at + after]
-    if not due or payment.looks_after_release >= due[-1]:
+    due = [n for n, after in enumerate(CHECK_AGAIN_AFTER, 1) if now >= payment.updated_at + after]
+    if not due or payment.checks_after_release >= due[-1]:
         return
     for attempt in payment.attempts.values():
         if attempt.stripe_checkout_session_id is None:
             continue
-        intent = payments.retrieve_checkout_session(attempt.stripe_checkout_session_id).payment_intent
+        intent = stripe_api.retrieve_checkout_session(attempt.stripe_checkout_session_id).payment_intent
         if intent is not None and intent.status == "succeeded" and intent.id not in payment.captures:
             _give_back(payment, intent.id, found)
             found.note("late_money", payment_id=payment_id, stripe_payment_intent_id=intent.id)
-    store.count_looks_after_release(payment, due[-1])
+    payment_items.record_check_after_release(payment, due[-1])
 
 
 def _give_back(payment: Payment, pi: str, found: Found) -> None:
-    refund_id = domain.unusable_refund_id(pi)
-    order = _order(payment, refund_id, "unusable", pi, "workflow")
+    refund_id = unapplied_refund_id(pi)
+    order = _order(payment, refund_id, "unapplied", pi, "workflow")
     # Told first: once the refund has entered the capture, no run comes here again.
     try:
-        _tell("LatePayment", payment, f"{pi} was paid after the release; it is refunded in full by {refund_id}")
-    except OperatorsNotTold:
-        workflow.start_refund(refund_id, order)
+        _notify("LatePayment", payment, f"{pi} was paid after the release; it is refunded in full by {refund_id}")
+    except NotificationFailed:
+        step_functions.start_refund(refund_id, order)
         raise
-    if not workflow.start_refund(refund_id, order):
+    if not step_functions.start_refund(refund_id, order):
         _next_execution(payment, refund_id, order, found)
 
 
@@ -245,14 +247,14 @@ def _order(payment: Payment, refund_id: str, kind: str, pi: str, requested_by: s
 
 def _money_kept(reservation_id: str, found: Found) -> None:
     """A booking that was cancelled outside the refund route, with its money kept, is for the operators to decide."""
-    payment = store.read_payment(domain.payment_id_of(reservation_id))
+    payment = payment_items.read_payment(payment_id_of(reservation_id))
     if payment is None or payment.status not in {"completed", "partially_refunded"}:
         return
-    if domain.cancellation_id(payment.payment_id) in payment.refunds:
+    if cancellation_id(payment.payment_id) in payment.refunds:
         return
     bind(payment_id=payment.payment_id, reservation_id=reservation_id)
     what = "the reservation is cancelled, but nobody has asked for a refund"
-    if _tell_once("money_kept", "CancelledMoneyKept", payment, what):
+    if _notify_once("money_kept", "CancelledMoneyKept", payment, what):
         found.note("cancelled_money_kept", payment_id=payment.payment_id)
 
 
@@ -260,7 +262,7 @@ def _money_kept(reservation_id: str, found: Found) -> None:
 
 
 def _refunding(payment_id: str, found: Found) -> None:
-    payment = store.read_payment(payment_id)
+    payment = payment_items.read_payment(payment_id)
     if payment is None:
         return
     bind(payment_id=payment_id, reservation_id=payment.reservation_id)
@@ -271,7 +273,7 @@ def _refunding(payment_id: str, found: Found) -> None:
 
 def _refund_died(given: dict[str, Any], found: Found) -> None:
     """Also where nothing was entered yet, or nothing was left but to announce that the money is back."""
-    payment = store.read_payment(given["payment_id"])
+    payment = payment_items.read_payment(given["payment_id"])
     if payment is None:
         return
     bind(payment_id=payment.payment_id, reservation_id=payment.reservation_id)
@@ -286,7 +288,7 @@ def _refund_died(given: dict[str, Any], found: Found) -> None:
 
 def _unsettled(payment: Payment, refund_id: str, entry: Refund, found: Found) -> None:
     """A refund that has not settled has an execution that runs; else it gets the next one."""
-    if workflow.refund_execution(entry.execution or f"failed-{entry.stripe_refund_id}").runs:
+    if step_functions.refund_execution(entry.execution or f"failed-{entry.stripe_refund_id}").runs:
         return
     order: dict[str, str | int]
     if entry.status == "failed":
@@ -304,25 +306,25 @@ def _unsettled(payment: Payment, refund_id: str, entry: Refund, found: Found) ->
 
 
 def _next_execution(payment: Payment, refund_id: str, order: Mapping[str, str | int], found: Found) -> None:
-    for generation in range(MAX_GENERATIONS + 1):
-        name = workflow.generation_name(refund_id, generation)
-        execution = workflow.refund_execution(name)
+    for restart in range(MAX_RESTARTS + 1):
+        name = step_functions.execution_name(refund_id, restart)
+        execution = step_functions.refund_execution(name)
         if execution.runs:
             return
-        if execution == workflow.MISSING:
-            workflow.start_refund(name, order)
-            found.note("refund_successor", payment_id=payment.payment_id, refund_id=refund_id)
+        if execution == step_functions.MISSING:
+            step_functions.start_refund(name, order)
+            found.note("refund_replacement_started", payment_id=payment.payment_id, refund_id=refund_id)
             return
     what = f"every execution of refund {refund_id} died"
-    if _tell_once(f"refund_given_up {refund_id}", "RefundGivenUp", payment, what):
-        found.note("refund_given_up", payment_id=payment.payment_id)
+    if _notify_once(f"refund_restarts_exhausted {refund_id}", "RefundRestartsExhausted", payment, what):
+        found.note("refund_restarts_exhausted", payment_id=payment.payment_id)
 
 
 # Stripe.
 
 
 def _undelivered(since: datetime, found: Found) -> None:
-    found.each(payments.undelivered_events(since, HANDLED), lambda fields: _event(fields, found))
+    found.each(stripe_api.undelivered_events(since, HANDLED), lambda fields: _event(fields, found))
 
 
 def _event(fields: Mapping[str, Any], found: Found) -> None:
@@ -333,7 +335,7 @@ def _event(fields: Mapping[str, Any], found: Found) -> None:
         return
     try:
         answer = process(event, "undelivered")
-    except Transient as error:
+    except TransientError as error:
         # Stripe goes on delivering it, and the next run comes across it again.
         logger.warning("not processed", stripe_event_id=event.id, error=type(error).__name__)
         return
@@ -345,15 +347,15 @@ def _event(fields: Mapping[str, Any], found: Found) -> None:
         found.note("undelivered_event", stripe_event_id=event.id)
 
 
-def _tell_once(mark: str, name: str, payment: Payment, what: str) -> bool:
+def _notify_once(mark: str, name: str, payment: Payment, what: str) -> bool:
     """Whether it was told now. Noted after it is told: who dies in between has it told twice rather than never."""
-    if mark in (payment.told or ()):
+    if mark in (payment.notified or ()):
         return False
-    _tell(name, payment, what)
-    return store.note_told(payment, mark)
+    _notify(name, payment, what)
+    return payment_items.record_notified(payment, mark)
 
 
-def _tell(name: str, payment: Payment, what: str) -> None:
+def _notify(name: str, payment: Payment, what: str) -> None:
     notify_operators(
         f"{name}: {payment.reservation_id}"[:100],
         f"{name}: reservation {payment.reservation_id}, payment {payment.payment_id}: {what}.",

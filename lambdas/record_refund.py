@@ -8,11 +8,11 @@ Safe to run twice: an entry that says so already is left as it is; a success tha
 from datetime import UTC, datetime
 from typing import Any
 
-from shared import store
-from shared.announcements import announce
-from shared.contracts import RecordRefundInput, RecordRefundOutput
-from shared.errors import StoreBusy
-from shared.models import Payment, Refund
+from shared.adapters import payment_items, refund_ledger
+from shared.adapters.notifications import publish
+from shared.contracts.states import RecordRefundInput, RecordRefundOutput
+from shared.domain.errors import StoreBusy
+from shared.domain.models import Payment, Refund
 from shared.observability import bind, count, entry_point
 
 TRIES = 5
@@ -24,17 +24,17 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     request = RecordRefundInput.model_validate(event)
     bind(refund_id=request.refund_id, stripe_refund_id=request.stripe_refund_id)
     for _ in range(TRIES):
-        payment = store.read_payment(request.payment_id)
+        payment = payment_items.read_payment(request.payment_id)
         if payment is None or request.refund_id not in payment.refunds:
             raise LookupError(f"no entry {request.refund_id} on {request.payment_id}")
         entry = payment.refunds[request.refund_id]
         if _says_so(entry, request):
             return _told(payment, entry)
         now = datetime.now(UTC)
-        if store.change_refund(payment, request.refund_id, _ended(entry, request, now), now=now):
+        if refund_ledger.update_refund(payment, request.refund_id, _ended(entry, request, now), now=now):
             count("Refunds", outcome=request.outcome)
             if request.outcome == "failed":
-                announce(
+                publish(
                     "RefundFailed",
                     {
                         "reservation_id": request.reservation_id,
@@ -69,7 +69,7 @@ def _ended(entry: Refund, request: RecordRefundInput, now: datetime) -> Refund:
             "execution": request.execution,
             "awaiting": None,
             "task_token": None,
-            "looked": None,
+            "check_requested_at": None,
         }
     )
 

@@ -1,22 +1,22 @@
 """State ReserveRefund: enter the refund into the ledger and set its amount aside, before any money moves.
 
-Changes: payment item (entry, what is left of the capture, role of an unusable capture); with a cancellation the
+Changes: payment item (entry, what is left of the capture, role of an unapplied capture); with a cancellation the
 reservation (`cancelled`) and its nights, in the same transaction.
 Safe to run twice: it finds its own entry. Two refunds cannot reserve the same cents: each writes under the condition
-that what was left is still what it has read. An unusable capture of which a refund from the dashboard has left nothing
+that what was left is still what it has read. An unapplied capture of which a refund from the dashboard has left nothing
 is refused, but takes its role: should that refund fail, the webhook has the money given back.
 """
 
 from datetime import UTC, datetime
 from typing import Any
 
-from shared import payments, store
-from shared.announcements import announce
-from shared.contracts import RefundOutput, ReserveRefundInput
-from shared.errors import CaptureDisputed, NotEnoughLeft, NotRefundable, PaymentDisputed, StoreBusy
-from shared.models import Booking, Capture, Payment, Refund
+from shared.adapters import bookings, refund_ledger, stripe_api
+from shared.adapters.notifications import publish
+from shared.contracts.states import RefundOutput, ReserveRefundInput
+from shared.domain.errors import CaptureDisputed, NotEnoughLeft, NotRefundable, PaymentDisputed, StoreBusy
+from shared.domain.models import Booking, Capture, Payment, Refund
 from shared.observability import bind, count, entry_point
-from shared.verdicts import payment_of
+from shared.services.next_step import payment_of
 
 TRIES = 5
 
@@ -31,14 +31,14 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     request = ReserveRefundInput.model_validate(event)
     bind(refund_id=request.refund_id, stripe_payment_intent_id=request.payment_intent)
     for _ in range(TRIES):
-        booking = store.read_booking(request.reservation_id)
+        booking = bookings.read_booking(request.reservation_id)
         payment = payment_of(booking)
         entry = payment.refunds.get(request.refund_id)
         if entry is None:
             entry = _reserve(request, booking, payment)
         if entry is None:
             continue
-        if request.kind == "unusable" and payment.disputed(request.payment_intent):
+        if request.kind == "unapplied" and payment.disputed(request.payment_intent):
             raise CaptureDisputed(request.payment_intent)
         return RefundOutput(
             status=entry.status,
@@ -52,10 +52,14 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) -> Refund | None:
     """The entry, written; None when something changed meanwhile."""
     now = datetime.now(UTC)
-    unusable = _unusable(request, payment) if request.kind == "unusable" else None
-    capture = unusable or _own(request, payment)
+    unapplied = _unapplied(request, payment) if request.kind == "unapplied" else None
+    capture = unapplied or _own(request, payment)
     amount = capture.refundable if request.amount is None else request.amount
-    if unusable is not None and amount < 1 and not store.mark_unusable(payment, request.payment_intent, capture):
+    if (
+        unapplied is not None
+        and amount < 1
+        and not refund_ledger.mark_unapplied(payment, request.payment_intent, capture)
+    ):
         return None
     if amount < 1 or amount > capture.refundable:
         raise NotEnoughLeft(f"{capture.refundable} cents are left, {amount} are asked for")
@@ -71,11 +75,13 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
         execution=request.execution,
     )
     cancel_stay = request.kind == "cancellation" and booking.reservation.status == "confirmed"
-    if not store.reserve_refund(booking, request.refund_id, entry, capture=unusable, cancel_stay=cancel_stay, now=now):
+    if not bookings.reserve_refund(
+        booking, request.refund_id, entry, capture=unapplied, cancel_stay=cancel_stay, now=now
+    ):
         return None
     count("RefundsReserved", kind=request.kind)
     if cancel_stay:
-        announce(
+        publish(
             "BookingCancelled",
             {"reservation_id": request.reservation_id, "payment_id": request.payment_id, "refund_amount": amount},
         )
@@ -91,14 +97,14 @@ def _own(request: ReserveRefundInput, payment: Payment) -> Capture:
     return own[1]
 
 
-def _unusable(request: ReserveRefundInput, payment: Payment) -> Capture:
+def _unapplied(request: ReserveRefundInput, payment: Payment) -> Capture:
     """The capture as recorded, or as Stripe tells it where no state has seen it."""
     known = payment.captures.get(request.payment_intent)
     if known is not None:
         if known.role == "booking":
             raise NotRefundable("the capture is the booking's own")
         return known
-    intent = payments.retrieve_payment_intent(request.payment_intent)
+    intent = stripe_api.retrieve_payment_intent(request.payment_intent)
     if intent.status != "succeeded":
         raise NotRefundable(f"PaymentIntent {intent.status}")
     attempt = payment.attempts.get(intent.metadata.get("attempt", ""))

@@ -1,8 +1,8 @@
-"""Route POST /webhooks/stripe: Stripe's events, verified, then processed (shared/stripe_events.py).
+"""Route POST /webhooks/stripe: Stripe's events, verified, then processed (shared/services/stripe_events.py).
 
 Answers: 400 what cannot be verified or read; 200 done, duplicate or not ours; 5xx what could not be done, so that
 Stripe sends it again.
-Changes: nothing by itself; see shared/stripe_events.py.
+Changes: nothing by itself; see shared/services/stripe_events.py.
 Safe to run twice: what an event causes is.
 """
 
@@ -15,13 +15,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.contracts import ErrorResponse, StripeEvent
-from shared.errors import ApiError, Transient
+from shared.adapters.secrets import refreshed, secret
+from shared.adapters.signature import secrets_in, verified
+from shared.contracts.http import ErrorResponse
+from shared.contracts.stripe_objects import StripeEvent
+from shared.domain.errors import ApiError, TransientError
 from shared.observability import count, entry_point, logger
-from shared.secrets import refreshed, secret
+from shared.services.stripe_events import process, unreadable
 from shared.settings import settings
-from shared.signature import secrets_in, verified
-from shared.stripe_events import process, unreadable
 
 
 @entry_point
@@ -36,7 +37,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         return _response(200, answer.model_dump_json(), request_id)
     except ApiError as error:
         told, status = error, error.status
-    except Transient as error:
+    except TransientError as error:
         logger.warning("not processed", error=type(error).__name__, reason=str(error))
         told, status = _again(), 503
     except Exception:  # noqa: BLE001 - whatever it is, Stripe must send the event again

@@ -36,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pulumi import RunError
 
     from local import demo
-    from local.dynamodb_local import dynamodb_local
-    from local.parts import CannotBeHadError
-    from local.resources import DeployError
+    from local.aws.dynamodb_local import dynamodb_local
+    from local.external_tools import CannotBeHadError
+    from local.pulumi.resources import DeployError
     from local.stack import LocalStack, PortBusyError
 
     config = dict(given.config)

@@ -136,7 +136,7 @@ class Story:
 def paid_at_once(story: Story) -> None:
     story.pay(story.press_pay_now())
     story.end(
-        states="RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment PaymentVerdict? ConfirmReservation "
+        states="RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment NextStep? ConfirmReservation "
         "AnnouncePayment PaymentConfirmed",
         reservation="confirmed",
         payment="completed",
@@ -149,8 +149,8 @@ def declined_expired_retried_paid(story: Story) -> None:
     story.wait("AwaitRetry")
     story.pay(story.retry())
     story.end(
-        states="RecordPayment CreateCheckoutSession AwaitPayment ExpireCheckoutSessions PaymentVerdict? "
-        "RecordFailedAttempt AwaitRetry RetrySignal? CreateCheckoutSession AwaitPayment VerifyPayment PaymentVerdict? "
+        states="RecordPayment CreateCheckoutSession AwaitPayment ExpireCheckoutSessions NextStep? "
+        "RecordFailedAttempt AwaitRetry RetrySignal? CreateCheckoutSession AwaitPayment VerifyPayment NextStep? "
         "ConfirmReservation AnnouncePayment PaymentConfirmed",
         reservation="confirmed",
         payment="completed",
@@ -165,7 +165,7 @@ def paid_in_the_last_second(story: Story) -> None:
     try:
         story.pay(session)
         story.end(
-            states="RecordPayment CreateCheckoutSession AwaitPayment ExpireCheckoutSessions PaymentVerdict? "
+            states="RecordPayment CreateCheckoutSession AwaitPayment ExpireCheckoutSessions NextStep? "
             "ConfirmReservation AnnouncePayment PaymentConfirmed",
             reservation="confirmed",
             payment="completed",
@@ -185,10 +185,10 @@ def three_attempts_then_released(story: Story) -> None:
     status, answer = story.api("POST", f"{story.id}/retry")
     story.tell(f"the guest tries a fourth time → {status} {answer['error_code']}")
     story.expect("the fourth try", answer["error_code"], "ATTEMPTS_EXHAUSTED")
-    attempt = "CreateCheckoutSession AwaitPayment ExpireCheckoutSessions PaymentVerdict? RecordFailedAttempt AwaitRetry"
+    attempt = "CreateCheckoutSession AwaitPayment ExpireCheckoutSessions NextStep? RecordFailedAttempt AwaitRetry"
     story.end(
         states=f"RecordPayment {attempt} RetrySignal? {attempt} RetrySignal? {attempt} ExpireCheckoutSessions "
-        "PaymentVerdict? ReleaseHold AnnounceRelease HoldReleased",
+        "NextStep? ReleaseHold AnnounceRelease HoldReleased",
         reservation="expired",
         payment="expired",
         dates="available",
@@ -205,7 +205,7 @@ def stripe_down_then_paid(story: Story) -> None:
     story.pay(story.press_pay_now())
     story.end(
         states="RecordPayment CreateCheckoutSession RecordFailedAttempt AwaitRetry RetrySignal? CreateCheckoutSession "
-        "AwaitPayment VerifyPayment PaymentVerdict? ConfirmReservation AnnouncePayment PaymentConfirmed",
+        "AwaitPayment VerifyPayment NextStep? ConfirmReservation AnnouncePayment PaymentConfirmed",
         reservation="confirmed",
         payment="completed",
         dates="booked",
@@ -217,8 +217,8 @@ def cancelled_before_paying(story: Story) -> None:
     status, _ = story.api("POST", f"{story.id}/cancel")
     story.tell(f"the guest cancels → {status}")
     story.end(
-        states="RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment PaymentVerdict? ExpireCheckoutSessions "
-        "PaymentVerdict? ReleaseHold AnnounceRelease HoldReleased",
+        states="RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment NextStep? ExpireCheckoutSessions "
+        "NextStep? ReleaseHold AnnounceRelease HoldReleased",
         reservation="cancelled",
         payment="expired",
         dates="available",
@@ -229,7 +229,7 @@ def cancelled_before_paying(story: Story) -> None:
 
 PRICE = 45_001
 PAID = (
-    "RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment PaymentVerdict? ConfirmReservation AnnouncePayment "
+    "RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment NextStep? ConfirmReservation AnnouncePayment "
     "PaymentConfirmed"
 )
 TO_STRIPE = "AlreadyFailed? ReserveRefund CreateRefund RefundStatus?"
@@ -345,8 +345,8 @@ def paid_after_the_release(story: Story) -> None:
     story.tell("refund workflow: " + " → ".join(execution["visited"]))
     story.expect("what went back", story.ledger()["refund_amount"], PRICE)
     story.end(
-        states="RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment PaymentVerdict? ExpireCheckoutSessions "
-        "PaymentVerdict? ReleaseHold AnnounceRelease HoldReleased",
+        states="RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment NextStep? ExpireCheckoutSessions "
+        "NextStep? ReleaseHold AnnounceRelease HoldReleased",
         reservation="cancelled",
         payment="expired",
         dates="available",

@@ -1,4 +1,4 @@
-"""The whole system in this process: AWS, the program deployed to it, API Gateway, the Stripe stand-in, `/local`."""
+"""The whole system in this process: AWS, the program deployed to it, API Gateway, the Stripe fake, `/local`."""
 
 import functools
 import shutil
@@ -17,19 +17,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 
 from infra.stripe_keys import store_keys
-from local import engine, settings
-from local.control import Control, create_app
-from local.deployer import STACK, Deployment, deploy
-from local.eventbridge import EventBridge
-from local.gateway import Gateway
-from local.permissions import Permissions
-from local.resources import Aws
-from local.stripe_standin.stand_in import StripeStandIn
-from shared.stripe_events import HANDLED
+from local import credentials
+from local.admin_api import AdminApi, create_app
+from local.aws import emulator
+from local.aws.eventbridge import EventBridge
+from local.aws.gateway import Gateway
+from local.aws.iam import Permissions
+from local.fake_stripe.fake_stripe import FakeStripe
+from local.pulumi.deployer import STACK, Deployment, deploy
+from local.pulumi.resources import Aws
+from shared.services.stripe_events import HANDLED
 
 if TYPE_CHECKING:
-    from local.automation import Engine
-    from local.provider import Provider
+    from local.pulumi.automation import Engine
+    from local.pulumi.provider import Provider
 
 HOST = "127.0.0.1"
 LOGS = Path(__file__).parent.parent / "build" / "local"
@@ -45,7 +46,7 @@ class LocalStack:
     """`with LocalStack(config={"holdSeconds": 12}) as stack:` serves everything at `stack.url` until the block ends.
 
     One at a time in a process; after it another can start, with another configuration. `config` takes every key that
-    `pulumi config set` takes. `sandbox` are the secrets of a Stripe sandbox to be used in place of the stand-in.
+    `pulumi config set` takes. `sandbox` are the secrets of a Stripe sandbox to be used in place of the fake.
     `dynamodb` is the address of a DynamoDB that keeps the items in place of moto's; its tables go with the stack.
     With `pulumi` the Pulumi engine deploys, and whoever deploys again with `stack.engine` or in its environment changes
     what is served. Raises PortBusyError, or what the deployment raises.
@@ -53,8 +54,8 @@ class LocalStack:
 
     url: str
     deployment: Deployment
-    stand_in: StripeStandIn
-    control: Control
+    fake_stripe: FakeStripe
+    admin: AdminApi
     permissions: Permissions
     engine: "Engine"
     _provider: "Provider"
@@ -94,9 +95,9 @@ class LocalStack:
         self.url = f"http://{HOST}:{listener.getsockname()[1]}"
         self.log = LOGS / f"functions-{listener.getsockname()[1]}.log"
         _forget_environment()
-        aws = engine.start(self._dynamodb)
-        self._stop.append(functools.partial(engine.stop, aws))
-        engine.log_functions_to(self.log)
+        aws = emulator.start(self._dynamodb)
+        self._stop.append(functools.partial(emulator.stop, aws))
+        emulator.log_functions_to(self.log)
         config: dict[str, str | int] = {"stripeApiBase": f"{self.url}/stripe", **self._config}
         if self._sandbox:
             config = self._config
@@ -105,22 +106,22 @@ class LocalStack:
             self.outputs,
             **self._sandbox
             or {
-                "secret_key": settings.STRIPE_API_KEY,
-                "publishable_key": settings.PUBLISHABLE_KEY,
-                "webhook_secret": settings.WEBHOOK_SECRET,
+                "secret_key": credentials.STRIPE_API_KEY,
+                "publishable_key": credentials.PUBLISHABLE_KEY,
+                "webhook_secret": credentials.WEBHOOK_SECRET,
             },
         )
         stage = self.deployment.stage["name"]
-        self.stand_in = StripeStandIn(
+        self.fake_stripe = FakeStripe(
             base_url=f"{self.url}/stripe",
             webhook_url=f"{self.url}/{stage}/webhooks/stripe",
             enabled_events=sorted(HANDLED),
         )
-        self._stop.append(self.stand_in.close)
+        self._stop.append(self.fake_stripe.close)
         self.permissions = Permissions(self.deployment)
-        engine.access.append(self.permissions.check)
+        emulator.access.append(self.permissions.check)
         self._stop.append(EventBridge().close)
-        self.control = Control(self.deployment, self.stand_in, config=config, log=self.log)
+        self.admin = AdminApi(self.deployment, self.fake_stripe, config=config, log=self.log)
         gateway = Gateway(self.deployment.openapi, stage=stage, limits=_limits(self.deployment))
         self._stop.append(gateway.close)
         if self._pulumi:
@@ -128,8 +129,8 @@ class LocalStack:
         app = Starlette(
             routes=[
                 Mount(f"/{stage}", app=gateway),
-                Mount("/stripe", app=self.stand_in.app),
-                Mount("/local", app=create_app(self.control)),
+                Mount("/stripe", app=self.fake_stripe.app),
+                Mount("/local", app=create_app(self.admin)),
             ],
             exception_handlers={404: _nothing_here},
         )
@@ -137,8 +138,8 @@ class LocalStack:
 
     def _deploy_by_pulumi(self, config: Mapping[str, str | int]) -> Deployment:
         # The engine's language: seconds to import, which nobody else should wait for.
-        from local.automation import Engine
-        from local.provider import Provider
+        from local.pulumi.automation import Engine
+        from local.pulumi.provider import Provider
 
         self._provider = Provider(Aws())
         self._stop.append(self._provider.close)

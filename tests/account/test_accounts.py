@@ -16,11 +16,12 @@ import boto3
 import pytest
 import requests
 
-from shared import payments, settings
-from shared.errors import StripeRefused
-from shared.models import Reservation
+from shared import settings
+from shared.adapters import stripe_api
+from shared.domain.errors import StripeRefused
+from shared.domain.models import Reservation
 from statemachines import render
-from tests.unit.harness import ENVIRONMENT
+from tests.harness.in_process import ENVIRONMENT
 
 TIMEOUT = 40
 
@@ -42,7 +43,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (ENVIRONMENT | {"STRIPE_API_BASE": base}).items():
         monkeypatch.setenv(name, value)
     settings.settings.cache_clear()
-    monkeypatch.setattr(payments, "secret", lambda _: key)
+    monkeypatch.setattr(stripe_api, "secret", lambda _: key)
 
 
 @pytest.mark.stripe
@@ -60,7 +61,7 @@ def test_stripe_takes_our_session_repeats_it_and_expires_it() -> None:
         total_amount=11250,
         created_at=now,
     )
-    parameters = payments.checkout_parameters(
+    parameters = stripe_api.checkout_parameters(
         reservation,
         payment_id=f"PAY-{reservation.reservation_id}",
         attempt_key="1",
@@ -69,13 +70,13 @@ def test_stripe_takes_our_session_repeats_it_and_expires_it() -> None:
         cancel_url="https://booking.example.com/booking/cancel",
     )
     key = f"PAY-{reservation.reservation_id}:checkout:1"
-    session = payments.create_checkout_session(parameters, idempotency_key=key)
+    session = stripe_api.create_checkout_session(parameters, idempotency_key=key)
     assert (session.status, session.payment_status, session.payment_intent) == ("open", "unpaid", None)
-    assert payments.create_checkout_session(parameters, idempotency_key=key).id == session.id
+    assert stripe_api.create_checkout_session(parameters, idempotency_key=key).id == session.id
     with pytest.raises(StripeRefused):
-        payments.create_checkout_session(parameters.replace("11250", "11251"), idempotency_key=key)
-    assert payments.expire_checkout_session(session.id).status == "expired"
-    assert payments.retrieve_checkout_session(session.id).status == "expired"
+        stripe_api.create_checkout_session(parameters.replace("11250", "11251"), idempotency_key=key)
+    assert stripe_api.expire_checkout_session(session.id).status == "expired"
+    assert stripe_api.retrieve_checkout_session(session.id).status == "expired"
 
 
 # AWS Step Functions.
@@ -112,10 +113,10 @@ def test_step_functions_finds_no_error_in_a_definition(states: Any, name: str) -
 
 @pytest.mark.aws
 @pytest.mark.parametrize(
-    ("verdict", "following"),
+    ("next_step", "following"),
     [
         ("paid", "ConfirmReservation"),
-        ("unusable", "RefundUnusablePayment"),
+        ("unapplied", "RefundUnusablePayment"),
         ("open", "AwaitPayment"),
         ("create", "CreateCheckoutSession"),
         ("close", "ExpireCheckoutSessions"),
@@ -124,11 +125,11 @@ def test_step_functions_finds_no_error_in_a_definition(states: Any, name: str) -
         ("release", "ReleaseHold"),
     ],
 )
-def test_step_functions_goes_where_the_verdict_says(states: Any, verdict: str, following: str) -> None:
+def test_step_functions_goes_where_the_next_step_says(states: Any, next_step: str, following: str) -> None:
     whole = json.loads(definition("payment"))
-    state = {"QueryLanguage": "JSONata", **whole["States"]["PaymentVerdict?"]}
+    state = {"QueryLanguage": "JSONata", **whole["States"]["NextStep?"]}
     answer = states.test_state(
-        definition=json.dumps(state), input="{}", variables=json.dumps({"verdict": verdict, "handedOver": []})
+        definition=json.dumps(state), input="{}", variables=json.dumps({"next_step": next_step, "refundsStarted": []})
     )
     assert (answer["status"], answer["nextState"]) == ("SUCCEEDED", following)
 

@@ -125,7 +125,7 @@ def until(check: Callable[[], bool], what: Callable[[], str]) -> None:
 def secrets_read_long_ago() -> None:
     """No function counts a refused secret as one that it has just read anew, wherever its code runs from."""
     for name, module in list(sys.modules.items()):
-        if name.endswith("shared.secrets"):
+        if name.endswith("shared.adapters.secrets"):
             module._refreshed.clear()
 
 
@@ -169,6 +169,6 @@ def as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
     """Faults that a test left, and webhooks it held, are no other test's."""
     yield
     if "client" in request.fixturenames:
-        stand_in = request.getfixturevalue("client").stack.stand_in
-        stand_in.faults.clear()
-        stand_in.webhooks.set_mode("deliver")
+        fake_stripe = request.getfixturevalue("client").stack.fake_stripe
+        fake_stripe.faults.clear()
+        fake_stripe.webhooks.set_mode("deliver")

@@ -7,7 +7,8 @@ import boto3
 import pytest
 import requests
 
-from local import engine, settings
+from local import credentials
+from local.aws import emulator
 from tests.e2e.conftest import DECLINED, VISA, Booking, Client, at_once, until
 
 PAID = [
@@ -15,7 +16,7 @@ PAID = [
     "CreateCheckoutSession",
     "AwaitPayment",
     "VerifyPayment",
-    "PaymentVerdict?",
+    "NextStep?",
     "ConfirmReservation",
     "AnnouncePayment",
     "PaymentConfirmed",
@@ -48,8 +49,8 @@ def test_a_booking_is_reserved_paid_and_confirmed(client: Client) -> None:
     assert booking.dates == {"booked"}
     status = booking.status()
     assert (status["status"], status["has_completed_payment"]) == ("completed", True)
-    announced = [event["detail_type"] for event in client.local("GET", "events") if booking.id in str(event)]
-    assert announced == ["PaymentConfirmed"]
+    published = [event["detail_type"] for event in client.local("GET", "events") if booking.id in str(event)]
+    assert published == ["PaymentConfirmed"]
 
 
 def test_a_decline_is_counted_and_uses_up_no_attempt(client: Client) -> None:
@@ -124,7 +125,7 @@ def expired_token(client: Client) -> str:
 def engine_pool(client: Client) -> Any:
     from moto.cognitoidp.models import cognitoidp_backends  # noqa: PLC0415
 
-    return cognitoidp_backends[engine.ACCOUNT][engine.REGION].user_pools[client.stack.outputs["userPoolId"]]
+    return cognitoidp_backends[emulator.ACCOUNT][emulator.REGION].user_pools[client.stack.outputs["userPoolId"]]
 
 
 @pytest.mark.parametrize("kind", ["none", "access", "nonsense", "tampered", "expired"])
@@ -200,9 +201,11 @@ def test_a_browser_may_ask_first(client: Client) -> None:
 
 
 def event_of(client: Client, booking: Booking, event_type: str) -> dict[str, Any]:
-    stand_in = client.stack.stand_in
-    with stand_in.current():
-        events = [event for event in stand_in.all("event") if event["type"] == event_type and booking.id in str(event)]
+    fake_stripe = client.stack.fake_stripe
+    with fake_stripe.current():
+        events = [
+            event for event in fake_stripe.all("event") if event["type"] == event_type and booking.id in str(event)
+        ]
     return dict(events[-1])
 
 
@@ -221,7 +224,7 @@ def test_a_webhook_that_fails_is_answered_5xx_not_recorded_and_works_when_it_com
     assert first["status"] in (500, 503)
     assert booking.execution["waiting_in"] == "AwaitPayment"
     assert recorded(client, event["id"]) != "success"
-    engine.aws_faults.clear()
+    emulator.aws_faults.clear()
     second = client.local("POST", "stripe/events", event=event)
     assert second["status"] == 200
     assert json.loads(second["answer"])["processing_result"] == "success"
@@ -231,7 +234,7 @@ def test_a_webhook_that_fails_is_answered_5xx_not_recorded_and_works_when_it_com
 
 
 def recorded(client: Client, event_id: str) -> Any:
-    found = boto3.client("dynamodb", region_name=engine.REGION).get_item(
+    found = boto3.client("dynamodb", region_name=emulator.REGION).get_item(
         TableName=client.stack.outputs["webhookEventsTable"], Key={"event_id": {"S": event_id}}
     )
     return found.get("Item", {}).get("processing_result", {}).get("S")
@@ -242,7 +245,7 @@ def test_a_webhook_with_a_forged_signature_changes_nothing(client: Client) -> No
     client.local("POST", "stripe/webhooks", mode="hold")
     assert booking.pay(booking.session()) == 303
     event = event_of(client, booking, "checkout.session.completed")
-    status, answer = client.stack.stand_in.deliver(event, secrets=["whsec_forged"])
+    status, answer = client.stack.fake_stripe.deliver(event, secrets=["whsec_forged"])
     assert (status, json.loads(answer)["error_code"]) == (400, "INVALID_SIGNATURE")
     assert booking.execution["waiting_in"] == "AwaitPayment"
     client.local("POST", "stripe/webhooks/release")
@@ -255,7 +258,7 @@ def test_a_webhook_with_a_forged_signature_changes_nothing(client: Client) -> No
 def test_fifty_bookings_at_once_all_get_their_url_and_cost_what_they_should(client: Client) -> None:
     bookings = at_once(50, lambda _: client.booking())
     states = ("create_checkout_session", "verify_payment", "confirm_reservation")
-    calls_before = sum(len(engine.counts.functions[name]) for name in states)
+    calls_before = sum(len(emulator.counts.functions[name]) for name in states)
     requests_before = len(client.local("GET", "stripe/requests"))
 
     sessions = at_once(50, lambda number: bookings[number].session())
@@ -264,7 +267,7 @@ def test_fifty_bookings_at_once_all_get_their_url_and_cost_what_they_should(clie
         execution = booking.ended()
         assert (execution["status"], execution["visited"]) == ("SUCCEEDED", PAID)
         assert execution["transitions"] <= 9
-    assert sum(len(engine.counts.functions[name]) for name in states) - calls_before == 150
+    assert sum(len(emulator.counts.functions[name]) for name in states) - calls_before == 150
     assert len(client.local("GET", "stripe/requests")) - requests_before <= 100
 
 
@@ -275,7 +278,7 @@ def test_no_secret_and_nothing_personal_is_in_logs_or_executions(client: Client)
     booking.ended()
     log = client.stack.log.read_text(encoding="utf-8")
     assert booking.id in log
-    states = boto3.client("stepfunctions", region_name=engine.REGION)
+    states = boto3.client("stepfunctions", region_name=emulator.REGION)
     data, tokens = [], set()
     for summary in client.local("GET", "executions"):
         arn = client.stack.outputs["paymentStateMachineArn"].replace(":stateMachine:", ":execution:")
@@ -291,8 +294,8 @@ def test_no_secret_and_nothing_personal_is_in_logs_or_executions(client: Client)
     assert tokens
     everything = "\n".join([log, *data])
     secrets = [
-        settings.STRIPE_API_KEY,
-        settings.WEBHOOK_SECRET,
+        credentials.STRIPE_API_KEY,
+        credentials.WEBHOOK_SECRET,
         booking.token,
         booking.token.split(".")[2],
         VISA,

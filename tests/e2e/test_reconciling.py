@@ -20,19 +20,19 @@ def waits_in(booking: Booking, name: str, state: str) -> bool:
     )
 
 
-def test_a_stopped_execution_has_a_successor_in_which_the_same_session_is_paid(client: Client) -> None:
+def test_a_stopped_execution_has_a_replacement_in_which_the_same_session_is_paid(client: Client) -> None:
     booking = client.booking()
     session = booking.session()
     assert client.local("POST", f"executions/{booking.id}/stop") == {"status": "ABORTED"}
-    successor = f"{booking.id}-r1"
-    until(lambda: waits_in(booking, successor, "AwaitPayment"), lambda: "the successor")
+    replacement = f"{booking.id}-r1"
+    until(lambda: waits_in(booking, replacement, "AwaitPayment"), lambda: "the replacement")
     assert booking.session_again()["checkout_url"] == session["checkout_url"]
     assert booking.pay(session, VISA) == 303
     until(lambda: booking.reservation["status"] == "confirmed", lambda: "a confirmed booking")
     shown = booking.execution
     assert shown["status"] == "ABORTED"
-    assert shown["successor"]["name"] == successor
-    assert shown["successor"]["visited"][:2] == ["RecordPayment", "VerifyPayment"]
+    assert shown["replacement_started"]["name"] == replacement
+    assert shown["replacement_started"]["visited"][:2] == ["RecordPayment", "VerifyPayment"]
     (told,) = [
         notification["message"]
         for notification in client.local("GET", "notifications")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from infra.stripe_keys import store_keys
-from infra.stripe_webhook import set_up
-from local import settings
+from local import credentials
+from scripts.stripe_endpoint import set_up
 from tests.e2e.conftest import Booking, Client, secrets_read_long_ago, until
 
 EVENTS = 100
@@ -33,11 +33,11 @@ def confirmed(booking: Booking) -> None:
 
 def by_overlap(client: Client) -> dict[int, Callable[[], None]]:
     """The steps of docs/operations.md, each after so many events."""
-    old, new = settings.WEBHOOK_SECRET, "whsec_rolled"
-    webhooks = client.stack.stand_in.webhooks
+    old, new = credentials.WEBHOOK_SECRET, "whsec_rolled"
+    webhooks = client.stack.fake_stripe.webhooks
 
     def signed_with(*secrets: str) -> None:
-        client.stack.stand_in.webhook_secrets = list(secrets)
+        client.stack.fake_stripe.webhook_secrets = list(secrets)
 
     def stored_alone() -> None:
         assert webhooks.wait_until_idle(60)  # the overlap is over, and what was signed before has long arrived
@@ -59,7 +59,7 @@ def by_command(client: Client) -> dict[int, Callable[[], None]]:
         set_up(outputs, replace=True, api_base=f"{client.url}/stripe")
 
     def reconcile() -> None:
-        assert client.stack.stand_in.webhooks.wait_until_idle(60)
+        assert client.stack.fake_stripe.webhooks.wait_until_idle(60)
         client.local("POST", "reconcile")
 
     return {50: replace, EVENTS: reconcile}
@@ -72,14 +72,14 @@ def test_of_100_events_during_the_roll_of_the_signing_secret_none_is_lost(
     """D-27."""
     booking = client.booking()
     booking.session()
-    stand_in, steps = client.stack.stand_in, roll(client)
+    fake_stripe, steps = client.stack.fake_stripe, roll(client)
     charges = {f"ch_{number}" for number in range(EVENTS)}
     for number in range(EVENTS + 1):
         if number in steps:
             steps[number]()
         if number < EVENTS:
-            with stand_in.current():
-                stand_in.emit("payment_intent.payment_failed", declined(booking, f"ch_{number}"))
+            with fake_stripe.current():
+                fake_stripe.emit("payment_intent.payment_failed", declined(booking, f"ch_{number}"))
 
     def noted() -> set[str]:
         return set(booking.payment["attempts"]["1"]["declines"])
@@ -99,22 +99,22 @@ def declined(booking: Booking, charge: str) -> dict[str, Any]:
 
 def test_the_api_key_is_rolled_without_a_restart(client: Client) -> None:
     """D-27: a guest is on the pay page when the old key expires; the next one and a refund know only the new key."""
-    old, new = settings.STRIPE_API_KEY, "sk_test_rolled"
-    stand_in = client.stack.stand_in
+    old, new = credentials.STRIPE_API_KEY, "sk_test_rolled"
+    fake_stripe = client.stack.fake_stripe
     meanwhile = client.booking()
     session = meanwhile.session()
-    stand_in.api_keys = {old, new}
+    fake_stripe.api_keys = {old, new}
     store_keys(client.stack.outputs, secret_key=new)
     assert meanwhile.pay(session) == 303
     confirmed(meanwhile)
     waiting = client.booking()
     session = waiting.session()
-    stand_in.api_keys = {new}
+    fake_stripe.api_keys = {new}
     assert waiting.pay(session) == 303
     confirmed(waiting)
     refund = client.api("POST", f"payments/{paid(client).id}/refund", None, headers=operator(client))
     assert refund.status_code in {200, 202}, refund.text
-    refused = [request for request in stand_in.requests if request.status == 401]
+    refused = [request for request in fake_stripe.requests if request.status == 401]
     assert refused
 
 

@@ -1,4 +1,4 @@
-"""`make stripe-webhook` against the stand-in: the endpoint, its secret, and that no event is lost on the way."""
+"""`make stripe-webhook` against the fake: the endpoint, its secret, and that no event is lost on the way."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import boto3
 import pytest
 
 from infra.stripe_keys import PLACEHOLDER, store_keys
-from infra.stripe_webhook import EVENTS, set_up
-from shared.payments import API_VERSION
+from scripts.stripe_endpoint import EVENTS, set_up
+from shared.adapters.stripe_api import API_VERSION
 from tests.e2e.conftest import Client, secrets_read_long_ago, until
 
 
@@ -27,7 +27,7 @@ def parameter(outputs: dict[str, Any]) -> str:
 
 
 def endpoints(client: Client) -> list[dict[str, Any]]:
-    return client.stack.stand_in.endpoints()
+    return client.stack.fake_stripe.endpoints()
 
 
 def pays(client: Client) -> None:
@@ -57,7 +57,7 @@ def test_replacing_it_rotates_the_secret_and_bookings_are_confirmed_all_the_whil
     assert (old["status"], new["status"]) == ("disabled", "enabled")
     assert (new["enabled_events"], new["api_version"]) == (EVENTS, API_VERSION)
     secret, overlapping = parameter(outputs).split(",")
-    assert (overlapping, client.stack.stand_in.webhooks.secrets[new["id"]]) == (before, [secret])
+    assert (overlapping, client.stack.fake_stripe.webhooks.secrets[new["id"]]) == (before, [secret])
     pays(client)
 
 
@@ -66,6 +66,6 @@ def test_a_stack_whose_secret_was_never_set_gets_its_endpoint(client: Client, ou
     assert "made" in run(client, outputs)
     new = [endpoint for endpoint in endpoints(client) if endpoint["status"] == "enabled"]
     assert len(new) == 1
-    assert client.stack.stand_in.webhooks.secrets[new[0]["id"]] == [parameter(outputs)]
+    assert client.stack.fake_stripe.webhooks.secrets[new[0]["id"]] == [parameter(outputs)]
     secrets_read_long_ago()  # a refused secret is read anew every 30 s at most
     pays(client)

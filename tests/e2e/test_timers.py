@@ -28,11 +28,11 @@ def test_an_unpaid_booking_goes_through_its_timeout_and_gives_its_dates_back_whe
         "CreateCheckoutSession",
         "AwaitPayment",
         "ExpireCheckoutSessions",
-        "PaymentVerdict?",
+        "NextStep?",
         "RecordFailedAttempt",
         "AwaitRetry",
         "ExpireCheckoutSessions",
-        "PaymentVerdict?",
+        "NextStep?",
         "ReleaseHold",
         "AnnounceRelease",
         "HoldReleased",
@@ -40,9 +40,9 @@ def test_an_unpaid_booking_goes_through_its_timeout_and_gives_its_dates_back_whe
     assert booking.reservation["status"] == "expired"
     assert booking.payment["status"] == "expired"
     assert booking.dates == {"available"}
-    stand_in = client.stack.stand_in
-    with stand_in.current():
-        assert stand_in.get("checkout.session", session["checkout_session_id"])["status"] == "expired"
+    fake_stripe = client.stack.fake_stripe
+    with fake_stripe.current():
+        assert fake_stripe.get("checkout.session", session["checkout_session_id"])["status"] == "expired"
     assert booking.pay(session) == 410
 
 
@@ -56,7 +56,7 @@ def test_a_payment_whose_webhook_never_comes_is_found_when_the_window_ends(clien
         "CreateCheckoutSession",
         "AwaitPayment",
         "ExpireCheckoutSessions",
-        "PaymentVerdict?",
+        "NextStep?",
         "ConfirmReservation",
         "AnnouncePayment",
         "PaymentConfirmed",

@@ -11,7 +11,7 @@ from pulumi.runtime.settings import SETTINGS
 
 from infra.config import Config
 from infra.stripe_keys import PLACEHOLDER
-from shared.signature import verified
+from shared.adapters.signature import verified
 
 GOOD = {
     "frontendUrl": "https://booking.example.com",

@@ -4,8 +4,8 @@ import pulumi
 import pytest
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs
 
-from local.deployer import _Engine, _environment
-from local.resources import Aws, DeployError, Resource, known, missing_outputs, plain
+from local.pulumi.deployer import _Engine, _environment
+from local.pulumi.resources import Aws, DeployError, Resource, known, missing_outputs, plain
 from tests.infra.conftest import Deploy
 from tests.infra.worker import Seen
 

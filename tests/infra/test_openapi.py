@@ -9,7 +9,7 @@ import pytest
 
 from infra import openapi
 from infra.openapi import GATEWAY_ERRORS, STATUSES
-from shared.contracts import RefundRequest
+from shared.contracts.http import RefundRequest
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +43,7 @@ def test_every_error_that_is_raised_is_there_with_its_status() -> None:
     raised = {
         (node.args[1].value, node.args[0].value)
         for folder in ("lambdas", "shared")
-        for path in (ROOT / folder).glob("*.py")
+        for path in (ROOT / folder).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) == "ApiError"

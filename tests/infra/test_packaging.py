@@ -61,7 +61,7 @@ def test_what_lambda_is_sent_is_far_below_its_limit(sent_layers: list[Path]) -> 
 
 
 def test_the_code_is_every_function_and_what_they_share_with_bytecode() -> None:
-    modules = {path.relative_to(ROOT) for name in ("lambdas", "shared") for path in (ROOT / name).glob("*.py")}
+    modules = {path.relative_to(ROOT) for name in ("lambdas", "shared") for path in (ROOT / name).rglob("*.py")}
     bytecode = {path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc" for path in modules}
     with zipfile.ZipFile(packaging.code()) as archive:
         assert {Path(name) for name in archive.namelist()} == modules | bytecode
@@ -69,7 +69,7 @@ def test_the_code_is_every_function_and_what_they_share_with_bytecode() -> None:
 
 def test_the_services_whose_models_are_shipped_are_those_that_are_called() -> None:
     text = "".join(
-        path.read_text(encoding="utf-8") for name in ("lambdas", "shared") for path in (ROOT / name).glob("*.py")
+        path.read_text(encoding="utf-8") for name in ("lambdas", "shared") for path in (ROOT / name).rglob("*.py")
     )
     called = set(re.findall(r'boto3\.client\(\s*"([\w-]+)"', text))
     if "parameters.get_parameter(" in text:

@@ -29,9 +29,9 @@ PAGES = {
     "RefundFailed": 1,
     "LatePayment": 1,
     "OverduePayments": 1,
-    "GivenUp": 1,
+    "RestartsExhausted": 1,
     "EventsUndelivered": 1,
-    "AnnouncementsFailed": 1,
+    "PublishingFailed": 1,
     "ReconcilerNotRun": 1,
 }
 
@@ -50,7 +50,7 @@ def watched(alarm: dict[str, Any]) -> list[tuple[str, str, dict[str, str]]]:
 def counted() -> dict[str, set[str]]:
     """Our metrics with their dimensions, from the calls in the code."""
     found: dict[str, set[str]] = {}
-    for path in (*(ROOT / "shared").glob("*.py"), *(ROOT / "lambdas").glob("*.py")):
+    for path in (*(ROOT / "shared").rglob("*.py"), *(ROOT / "lambdas").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "count":
                 (name, *_) = node.args
@@ -85,9 +85,9 @@ def test_every_alarm_has_its_section_of_the_runbook_and_every_section_its_alarm(
 
 def test_whatever_operators_are_told_begins_with_the_name_of_a_section() -> None:
     """And each section is a name, a state that waits for a person, or an error that ends there."""
-    code = {path.name: path.read_text() for f in ("shared", "lambdas", "infra") for path in (ROOT / f).glob("*.py")}
+    code = {path.name: path.read_text() for f in ("shared", "lambdas", "infra") for path in (ROOT / f).rglob("*.py")}
     machines = "".join(path.read_text() for path in (ROOT / "statemachines").glob("*.asl.json"))
-    told = set(re.findall(r'_tell(?:_once\(f?"[^"]+", |\()"(\w+)"', code["reconcile_payments.py"]))
+    told = set(re.findall(r'_notify(?:_once\(f?"[^"]+", |\()"(\w+)"', code["reconcile_payments.py"]))
     told |= set(re.findall(r'f"(\w+): ', code["stripe_events.py"]))
     told |= set(re.findall(r'"(\w+): <name>', code["events.py"]))
     told |= set(re.findall(r"\{% '(\w+): refund '", machines))
@@ -101,10 +101,10 @@ def test_whatever_operators_are_told_begins_with_the_name_of_a_section() -> None
         "ExecutionDied",
         "LatePayment",
         "PaymentDisputed",
-        "PaymentGivenUp",
+        "PaymentRestartsExhausted",
         "RefundFailed",
-        "RefundGivenUp",
-        "UnknownVerdict",
+        "RefundRestartsExhausted",
+        "UnknownNextStep",
     }
     assert told <= alarms | people
     assert people - told == {"NeedsAttention", "AwaitOperator", "StripeRefused"}
@@ -117,7 +117,7 @@ def test_our_metrics_are_watched_with_the_dimensions_that_they_are_sent_with(ala
         "Refunds",
         "LatePayments",
         "Reconciled",
-        "AnnouncementsFailed",
+        "PublishingFailed",
         "ReconcilerRuns",
     }
     for _, name, dimensions in ours:
@@ -126,7 +126,7 @@ def test_our_metrics_are_watched_with_the_dimensions_that_they_are_sent_with(ala
 
 
 def test_the_values_that_alarms_watch_are_those_that_the_code_sends(alarms: dict[str, Any]) -> None:
-    code = "\n".join(path.read_text() for folder in ("shared", "lambdas") for path in (ROOT / folder).glob("*.py"))
+    code = "\n".join(path.read_text() for folder in ("shared", "lambdas") for path in (ROOT / folder).rglob("*.py"))
     values = {
         value
         for alarm in alarms.values()
@@ -142,8 +142,8 @@ def test_the_values_that_alarms_watch_are_those_that_the_code_sends(alarms: dict
         "late_money",
         "overdue_wait",
         "execution_missing",
-        "given_up",
-        "refund_given_up",
+        "restarts_exhausted",
+        "refund_restarts_exhausted",
         "undelivered_event",
     }
     for value in values - {"failed", "dashboard_failed", "dashboard_canceled"}:

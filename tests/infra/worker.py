@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import boto3
 from moto import mock_aws
 
-from local import deployer, resources
+from local.pulumi import deployer, resources
 
 
 class Seen(NamedTuple):

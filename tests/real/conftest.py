@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from local.dynamodb_local import dynamodb_local as running
-from local.parts import CannotBeHadError, bring
+from local.aws.dynamodb_local import dynamodb_local as running
+from local.external_tools import CannotBeHadError, bring
 
 MISSING: set[str] = set()
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.config import Config
 
-from local.provider import Provider
-from local.resources import RESOURCES, Aws
+from local.pulumi.provider import Provider
+from local.pulumi.resources import RESOURCES, Aws
 
 
 def main(address: str, type_: str, name: str) -> None:

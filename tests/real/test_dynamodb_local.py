@@ -16,15 +16,16 @@ import boto3
 import pytest
 
 from lambdas import confirm_reservation, release_hold, reserve_refund
-from local import engine, settings
+from local import credentials
+from local.aws import emulator
+from local.fake_stripe.fake_stripe import FakeStripe
 from local.stack import LocalStack
-from local.stripe_standin.stand_in import StripeStandIn
-from shared import store
-from shared.errors import BookedElsewhere, BookingLost, NotRefundable, StoreBusy
+from shared.adapters import dynamodb, payment_items
+from shared.domain.errors import BookedElsewhere, BookingLost, NotRefundable, StoreBusy
 from shared.settings import settings as function_settings
 from tests.e2e.conftest import Client, pulumi_quiet
-from tests.unit.builders import NOW, TOTAL, capture, payment
-from tests.unit.harness import CONTEXT, ENVIRONMENT, Stored
+from tests.harness.builders import NOW, TOTAL, capture, payment
+from tests.harness.in_process import CONTEXT, ENVIRONMENT, Stored
 
 pytestmark = pytest.mark.dynamodb_local
 
@@ -35,18 +36,18 @@ BUSY_TRIES = 20
 @pytest.mark.parametrize(
     "command",
     [
-        "pytest tests/unit/test_states.py tests/unit/test_webhook.py tests/unit/test_api.py",
+        "pytest tests/unit/lambdas/test_states.py tests/unit/lambdas/test_stripe_webhook.py tests/unit/lambdas/payments_api/test_payments_api.py",
         "pytest tests/e2e",
         "tests.crash.run --once",
         "tests.simulation.run --histories 300 --processes 1",
     ],
 )
 def test_the_system_does_the_same_on_it(dynamodb_local: str, command: str) -> None:
-    environment = os.environ | {settings.DYNAMODB_ENDPOINT: dynamodb_local}
+    environment = os.environ | {credentials.DYNAMODB_ENDPOINT: dynamodb_local}
     tables = boto3.client(
         "dynamodb",
         endpoint_url=dynamodb_local,
-        region_name=engine.REGION,
+        region_name=emulator.REGION,
         aws_access_key_id="a",
         aws_secret_access_key="s",
     )
@@ -70,13 +71,13 @@ def test_the_system_does_the_same_on_it(dynamodb_local: str, command: str) -> No
 def stored(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stored]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    running = engine.start(dynamodb_local)
-    for cached in (store._client, function_settings):
+    running = emulator.start(dynamodb_local)
+    for cached in (dynamodb.client, function_settings):
         cached.cache_clear()
     yield Stored()
-    for cached in (store._client, function_settings):
+    for cached in (dynamodb.client, function_settings):
         cached.cache_clear()
-    engine.stop(running)
+    emulator.stop(running)
 
 
 def paid(stored: Stored, number: int) -> str:
@@ -139,12 +140,12 @@ def release(number: int) -> str:
 
 def cancel(number: int) -> str:
     of = payment(payment_id=f"PAY-RES-{number}", reservation_id=f"RES-{number}")
-    return "cancelled" if store.request_cancel(of, by="guest-1", now=NOW) else "refused"
+    return "cancelled" if payment_items.request_cancel(of, by="guest-1", now=NOW) else "refused"
 
 
 def refund(number: int) -> str:
     pi = f"pi_{number}"
-    order = {"refund_id": f"REF-{pi}", "kind": "unusable", "payment_intent": pi, "requested_by": "workflow"}
+    order = {"refund_id": f"REF-{pi}", "kind": "unapplied", "payment_intent": pi, "requested_by": "workflow"}
     try:
         reserve_refund.handler(state_input(number) | order, CONTEXT)
     except NotRefundable:
@@ -172,7 +173,7 @@ def ended(stored: Stored, number: int) -> tuple[Any, ...]:
     [
         (release, "released", ("expired", "expired", "available", None, False, {})),
         (cancel, "cancelled", ("pending", "pending", "booked", None, True, {})),
-        (refund, "reserved", ("pending", "pending", "booked", "unusable", False, {"REF-pi": TOTAL})),
+        (refund, "reserved", ("pending", "pending", "booked", "unapplied", False, {"REF-pi": TOTAL})),
     ],
 )
 def test_a_confirmation_and_what_forbids_it_exclude_each_other(
@@ -189,7 +190,7 @@ def test_a_confirmation_and_what_forbids_it_exclude_each_other(
             assert ended(stored, number) == other_end
 
 
-def pay_at_once(stripe: StripeStandIn, reservation_id: str) -> None:
+def pay_at_once(stripe: FakeStripe, reservation_id: str) -> None:
     """The guest's card is there the moment that the session is, before anybody has its URL."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
@@ -209,7 +210,7 @@ def test_a_token_is_written_beside_the_signal_that_it_is_for(dynamodb_local: str
 
         def play(_: int) -> str:
             booking = client.booking()
-            guest = threading.Thread(target=pay_at_once, args=(stack.stand_in, booking.id))
+            guest = threading.Thread(target=pay_at_once, args=(stack.fake_stripe, booking.id))
             guest.start()
             booking.pay_now()
             guest.join()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from infra import packaging
-from local import automation
+from local.pulumi import automation
 from local.stack import LocalStack
 from statemachines.render import render
 from tests.e2e.conftest import Booking, Client, until

@@ -18,11 +18,12 @@ from pulumi.automation import CommandError
 
 from infra import function, openapi, packaging
 from infra.grants import trust
-from local import automation, settings
-from local import engine as aws_engine
-from local.automation import Engine
-from local.provider import Provider
-from local.resources import RESOURCES, Aws
+from local import credentials
+from local.aws import emulator as aws_engine
+from local.pulumi import automation
+from local.pulumi.automation import Engine
+from local.pulumi.provider import Provider
+from local.pulumi.resources import RESOURCES, Aws
 from statemachines.render import render
 from tests.real import aws_over_http
 from tests.real.conftest import part_or_skip
@@ -278,7 +279,7 @@ def test_a_secret_is_a_secret_in_the_state_and_to_the_provider_itself(
 def test_the_stripe_keys_never_enter_the_state(cloud: Cloud) -> None:
     engine = cloud.engine("dev")
     engine.up()
-    keys = [settings.STRIPE_API_KEY, settings.PUBLISHABLE_KEY, settings.WEBHOOK_SECRET]
+    keys = [credentials.STRIPE_API_KEY, credentials.PUBLISHABLE_KEY, credentials.WEBHOOK_SECRET]
     for name, key in zip(("secret_key", "publishable_key", "webhook_secret"), keys, strict=True):
         cloud.aws("ssm").put_parameter(
             Name=f"/booking/dev/stripe/{name}", Value=key, Type="SecureString", Overwrite=True
@@ -289,7 +290,7 @@ def test_the_stripe_keys_never_enter_the_state(cloud: Cloud) -> None:
     assert "/booking/dev/stripe/secret_key" in told
     assert [key for key in keys if key in told] == []
     stored = cloud.aws("ssm").get_parameter(Name="/booking/dev/stripe/secret_key", WithDecryption=True)["Parameter"]
-    assert stored["Value"] == settings.STRIPE_API_KEY
+    assert stored["Value"] == credentials.STRIPE_API_KEY
 
 
 def _files(folder: Path) -> str:

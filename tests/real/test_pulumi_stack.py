@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from local import automation
-from local.dynamodb_local import free_port
+from local.aws.dynamodb_local import free_port
+from local.pulumi import automation
 from tests.real.conftest import part_or_skip
 
 pytestmark = pytest.mark.pulumi
@@ -39,7 +39,7 @@ def test_the_demo_goes_as_it_should_on_it() -> None:
 OTHERS = """
 import os, sys
 from pulumi import automation
-import local.automation
+import local.pulumi.automation
 work = os.path.dirname(sys.argv[1])
 stack = automation.select_stack(
     "local", project_name="booking-payments", program=local.automation._program,

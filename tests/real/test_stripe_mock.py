@@ -1,4 +1,4 @@
-"""What the adapter asks Stripe, asked of Stripe's own test server too; and the stand-in is as strict as that.
+"""What the adapter asks Stripe, asked of Stripe's own test server too; and the fake is as strict as that.
 
 stripe-mock checks a request against Stripe's OpenAPI description and answers with a fixture: it keeps no state.
 """
@@ -18,12 +18,12 @@ import pytest
 import requests
 import stripe
 
-from local.stripe_standin.stand_in import StripeStandIn
-from shared import payments
+from local.fake_stripe.fake_stripe import FakeStripe
+from shared.adapters import stripe_api
+from shared.services.stripe_events import HANDLED
 from shared.settings import settings
-from shared.stripe_events import HANDLED
-from tests.unit.builders import MINUTE, NOW, reservation
-from tests.unit.harness import API_KEY, ENVIRONMENT, Clock, InProcess, new_stand_in
+from tests.harness.builders import MINUTE, NOW, reservation
+from tests.harness.in_process import API_KEY, ENVIRONMENT, Clock, InProcess, new_fake_stripe
 
 pytestmark = pytest.mark.stripe_mock
 
@@ -49,11 +49,11 @@ class Asked:
 
 
 class Wire(InProcess):
-    """The stand-in, and what it was asked."""
+    """The fake, and what it was asked."""
 
-    def __init__(self, stand_in: StripeStandIn) -> None:
-        super().__init__(stand_in)
-        self.account = stand_in
+    def __init__(self, fake_stripe: FakeStripe) -> None:
+        super().__init__(fake_stripe)
+        self.account = fake_stripe
         self.asked: list[Asked] = []
 
     def request(self, method: str, url: str, headers: Any, post_data: Any = None, **_: Any) -> Any:
@@ -63,7 +63,7 @@ class Wire(InProcess):
         return super().request(method, url, headers, post_data)
 
     def refusal(self, asked: Asked) -> dict[str, Any] | None:
-        """Why the stand-in refuses it, if it does."""
+        """Why the fake refuses it, if it does."""
         url = f"http://stripe.test/stripe{asked.path}{asked.query}"
         answer, _, _ = super().request(asked.method, url, {"Authorization": f"Bearer {API_KEY}"}, asked.body)
         error: dict[str, Any] | None = json.loads(answer).get("error")
@@ -72,19 +72,19 @@ class Wire(InProcess):
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    """The adapter at the stand-in."""
+    """The adapter at the fake."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    stand_in = new_stand_in(Clock())
-    wire = Wire(stand_in)
+    fake_stripe = new_fake_stripe(Clock())
+    wire = Wire(fake_stripe)
     monkeypatch.setattr(stripe, "RequestsClient", lambda **_: wire)
-    monkeypatch.setattr(payments, "secret", lambda _: API_KEY)
-    for cached in (settings, payments._client):
+    monkeypatch.setattr(stripe_api, "secret", lambda _: API_KEY)
+    for cached in (settings, stripe_api._client):
         cached.cache_clear()
     yield wire
-    for cached in (settings, payments._client):
+    for cached in (settings, stripe_api._client):
         cached.cache_clear()
-    stand_in.close()
+    fake_stripe.close()
 
 
 def in_its_version(asked: Asked) -> Asked:
@@ -101,7 +101,7 @@ def mock(address: str, asked: Asked) -> requests.Response:
 
 def opened(wire: Wire, **changes: Any) -> str:
     of = reservation(**changes)
-    parameters = payments.checkout_parameters(
+    parameters = stripe_api.checkout_parameters(
         of,
         payment_id=f"PAY-{of.reservation_id}",
         attempt_key="1",
@@ -109,26 +109,26 @@ def opened(wire: Wire, **changes: Any) -> str:
         success_url="https://stay.example/booking/success?session_id={CHECKOUT_SESSION_ID}&lang=ä",
         cancel_url="http://localhost:3000/booking/cancel?reservation_id=RES-1",
     )
-    return payments.create_checkout_session(parameters, idempotency_key=f"k{len(wire.asked)}").id
+    return stripe_api.create_checkout_session(parameters, idempotency_key=f"k{len(wire.asked)}").id
 
 
 def paid(wire: Wire) -> str:
     session = opened(wire)
     wire.account.pay(session)
-    intent = payments.retrieve_checkout_session(session).payment_intent
+    intent = stripe_api.retrieve_checkout_session(session).payment_intent
     assert intent is not None
     return intent.id
 
 
 def refund(wire: Wire, pi: str) -> str:
     metadata = {"refund_id": f"REF-{pi}", "payment_id": "PAY-RES-1", "reservation_id": "RES-1"}
-    return payments.create_refund(pi=pi, amount=100, metadata=metadata, idempotency_key=f"k{len(wire.asked)}").id
+    return stripe_api.create_refund(pi=pi, amount=100, metadata=metadata, idempotency_key=f"k{len(wire.asked)}").id
 
 
 def expire_twice(wire: Wire) -> None:
     session = opened(wire)
-    payments.expire_checkout_session(session)
-    payments.expire_checkout_session(session)
+    stripe_api.expire_checkout_session(session)
+    stripe_api.expire_checkout_session(session)
 
 
 # Every call that the adapter has, in each form that it can take; the call is the last request of each.
@@ -149,27 +149,27 @@ CALLS: dict[str, tuple[str, Callable[[Wire], object]]] = {
     ),
     "reading a session": (
         "checkout.sessions.retrieve",
-        lambda wire: payments.retrieve_checkout_session(opened(wire)),
+        lambda wire: stripe_api.retrieve_checkout_session(opened(wire)),
     ),
-    "expiring a session": ("checkout.sessions.expire", lambda wire: payments.expire_checkout_session(opened(wire))),
+    "expiring a session": ("checkout.sessions.expire", lambda wire: stripe_api.expire_checkout_session(opened(wire))),
     "reading a session that cannot be expired": ("checkout.sessions.retrieve", expire_twice),
-    "reading a payment": ("payment_intents.retrieve", lambda wire: payments.retrieve_payment_intent(paid(wire))),
+    "reading a payment": ("payment_intents.retrieve", lambda wire: stripe_api.retrieve_payment_intent(paid(wire))),
     "a refund": ("refunds.create", lambda wire: refund(wire, paid(wire))),
-    "the refunds of a payment": ("refunds.list", lambda wire: payments.list_refunds(paid(wire), "REF-1")),
-    "undelivered events": ("events.list", lambda _: payments.undelivered_events(NOW - timedelta(hours=1), HANDLED)),
+    "the refunds of a payment": ("refunds.list", lambda wire: stripe_api.list_refunds(paid(wire), "REF-1")),
+    "undelivered events": ("events.list", lambda _: stripe_api.undelivered_events(NOW - timedelta(hours=1), HANDLED)),
 }
 each_call = pytest.mark.parametrize("call", [call for _, call in CALLS.values()], ids=CALLS)
 
 
 def test_these_are_all_calls_of_the_adapter() -> None:
-    calls = [node for node in ast.walk(ast.parse(inspect.getsource(payments))) if isinstance(node, ast.Call)]
-    named = [node.args[0] for node in calls if isinstance(node.func, ast.Name) and node.func.id == "_ask"]
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(stripe_api))) if isinstance(node, ast.Call)]
+    named = [node.args[0] for node in calls if isinstance(node.func, ast.Name) and node.func.id == "_call"]
     assert {ast.literal_eval(name) for name in named} == {operation for operation, _ in CALLS.values()}
 
 
 @each_call
 def test_both_accept_what_the_adapter_asks(stripe_mock: str, wire: Wire, call: Callable[[Wire], object]) -> None:
-    call(wire)  # raises what the stand-in refuses
+    call(wire)  # raises what the fake refuses
     answer = mock(stripe_mock, in_its_version(wire.asked[-1]))
     assert answer.ok, answer.text
 
@@ -181,9 +181,9 @@ def test_stripe_mock_does_not_describe_our_version_yet(stripe_mock: str, wire: W
 
 
 READERS: dict[str, Callable[[Any], object]] = {
-    "checkout.session": payments._session,
-    "payment_intent": payments._payment_intent,
-    "refund": payments._refund,
+    "checkout.session": stripe_api._session,
+    "payment_intent": stripe_api._payment_intent,
+    "refund": stripe_api._refund,
 }
 
 
@@ -235,7 +235,7 @@ def bent(asked: Asked) -> Iterator[tuple[str, str, Asked]]:
         ("undelivered events", {"unknown": 1, "wrong": 52}),
     ],
 )
-def test_the_stand_in_refuses_what_stripe_mock_refuses(
+def test_the_fake_stripe_refuses_what_stripe_mock_refuses(
     stripe_mock: str, wire: Wire, call: str, refused_there: dict[str, int]
 ) -> None:
     """Every parameter left out, of another type, and with an unknown one beside it; and it names that parameter."""
@@ -249,7 +249,7 @@ def test_the_stand_in_refuses_what_stripe_mock_refuses(
             continue
         refused[kind] += 1
         refusal = wire.refusal(request)
-        assert refusal is not None, f"{kind} {name}: the stand-in accepts {request.pairs}"
+        assert refusal is not None, f"{kind} {name}: the fake accepts {request.pairs}"
         param = refusal["param"]
         assert param.startswith(name) or name.startswith(param), f"{kind} {name}: {refusal['message']}"
     assert refused == refused_there

@@ -17,9 +17,9 @@ from typing import Any
 import boto3
 import pytest
 
-from local import engine
-from tests.permissions.test_least_privilege import STORIES
-from tests.refunds.conftest import start
+from local.aws import emulator
+from tests.infra.test_least_privilege import STORIES
+from tests.workflows.refund.conftest import start
 
 LAST = Path(__file__).with_name("last")
 DEFINITIONS = Path(__file__).parents[2] / "statemachines"
@@ -50,7 +50,7 @@ def one_of_each(payloads: list[Json]) -> list[Json]:
 
 def record() -> Json:
     functions: dict[str, list[Json]] = {}
-    run = engine._run_handler
+    run = emulator._run_handler
 
     def recorded(function: Any, body: str | bytes) -> tuple[bytes, bool]:
         answer, failed = run(function, body)
@@ -61,12 +61,12 @@ def record() -> Json:
         return answer, failed
 
     with contextlib.ExitStack() as end, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_run_handler", recorded)
+        patch.setattr(emulator, "_run_handler", recorded)
         world = start(end)
         for told in [world.meanwhile(functools.partial(story, world)) for story in STORIES]:
             told.result()
-        states: Any = boto3.client("stepfunctions", region_name=engine.REGION)
-        dynamodb: Any = boto3.client("dynamodb", region_name=engine.REGION)
+        states: Any = boto3.client("stepfunctions", region_name=emulator.REGION)
+        dynamodb: Any = boto3.client("dynamodb", region_name=emulator.REGION)
         starts = {
             workflow: one_of_each(
                 [

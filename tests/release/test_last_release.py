@@ -1,7 +1,7 @@
 """What the last release left behind is still understood: its inputs, its items, and its definitions.
 
 An execution under way keeps its definition and the versions of its functions; but the items it writes are read by the
-functions of today, its waits are answered by them, and a successor starts them with its input.
+functions of today, its waits are answered by them, and a replacement starts them with its input.
 """
 
 import contextlib
@@ -16,35 +16,36 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
 import infra.workflow
-from local import engine
-from local.stripe_standin.webhooks import sign
-from shared import contracts, store
-from shared.models import Payment, Reservation
-from shared.workflow import Signal
+from local.aws import emulator
+from local.fake_stripe.webhook_delivery import sign
+from shared.adapters import dynamodb
+from shared.adapters.step_functions import Signal
+from shared.contracts import states
+from shared.domain.models import Payment, Reservation
 from statemachines import render
-from tests.refunds.conftest import PENDING, World, start, until
+from tests.workflows.refund.conftest import PENDING, World, start, until
 
 LAST = Path(__file__).with_name("last")
 PAYLOADS = json.loads((LAST / "payloads.json").read_text(encoding="utf-8"))
 
 type Json = dict[str, Any]
 
-ANSWERS: dict[str, type[contracts.Contract]] = {
-    "create_checkout_session": contracts.OpenedAttempt,
-    "verify_payment": contracts.VerdictOutput,
-    "expire_checkout_sessions": contracts.VerdictOutput,
-    "confirm_reservation": contracts.ConfirmReservationOutput,
-    "release_hold": contracts.ReleaseHoldOutput,
-    "reserve_refund": contracts.RefundOutput,
-    "create_refund": contracts.RefundOutput,
-    "check_refund": contracts.RefundOutput,
-    "record_refund": contracts.RecordRefundOutput,
+ANSWERS: dict[str, type[states.Contract]] = {
+    "create_checkout_session": states.OpenedAttempt,
+    "verify_payment": states.NextStepOutput,
+    "expire_checkout_sessions": states.NextStepOutput,
+    "confirm_reservation": states.ConfirmReservationOutput,
+    "release_hold": states.ReleaseHoldOutput,
+    "reserve_refund": states.RefundOutput,
+    "create_refund": states.RefundOutput,
+    "check_refund": states.RefundOutput,
+    "record_refund": states.RecordRefundOutput,
 }
 CALLS = [(module, call) for module, calls in PAYLOADS["functions"].items() for call in calls]
 
 
-def input_of(module: str) -> type[contracts.Contract]:
-    model: type[contracts.Contract] = getattr(contracts, f"{module.title().replace('_', '')}Input")
+def input_of(module: str) -> type[states.Contract]:
+    model: type[states.Contract] = getattr(states, f"{module.title().replace('_', '')}Input")
     return model
 
 
@@ -64,17 +65,17 @@ def test_todays_functions_still_say_all_that_its_states_read(module: str, call: 
     assert said.model_dump(exclude_none=True) == {name: of for name, of in call["answer"].items() if of is not None}
 
 
-def test_its_executions_can_be_given_successors() -> None:
+def test_its_executions_can_be_given_replacements() -> None:
     """One that failed after it had succeeded starts behind ReserveRefund, and is no order."""
     orders = [given for given in PAYLOADS["starts"]["refund"] if "failed_stripe_refund_id" not in given]
-    assert {order["kind"] for order in orders} == {"cancellation", "unusable"}
+    assert {order["kind"] for order in orders} == {"cancellation", "unapplied"}
     for order in orders:
-        contracts.ReserveRefundInput.model_validate({"execution": order["refund_id"], **order})
+        states.ReserveRefundInput.model_validate({"execution": order["refund_id"], **order})
 
 
 @pytest.mark.parametrize("item", PAYLOADS["items"]["payments"])
 def test_its_payments_are_read(item: Json) -> None:
-    stored = store._python(item)
+    stored = dynamodb.from_item(item)
     payment = Payment.model_validate(stored)
     assert (payment.payment_id, payment.status) == (stored["payment_id"], stored["status"])
     assert payment.attempts.keys() == stored["attempts"].keys()
@@ -89,7 +90,7 @@ def test_its_payments_are_read(item: Json) -> None:
 @pytest.mark.parametrize("item", PAYLOADS["items"]["reservations"])
 def test_its_reservations_are_read(item: Json) -> None:
     read = {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
-    assert Reservation.model_validate(store._python(item)).status == read["status"]
+    assert Reservation.model_validate(dynamodb.from_item(item)).status == read["status"]
 
 
 def test_the_signals_that_its_states_tell_apart_are_still_sent() -> None:
@@ -118,7 +119,7 @@ def test_a_payment_that_died_before_it_was_written_goes_on_from_its_input(world:
     booking = world.held()
     dead: Json = json.loads(json.dumps(given).replace(given["reservation_id"], booking.id))
     event = {"source": "aws.states", "detail": {"status": "FAILED", "input": json.dumps(dead)}}
-    answer, failed = engine.invoke(world.stack.outputs["reconcilerFunction"], event)
+    answer, failed = emulator.invoke(world.stack.outputs["reconcilerFunction"], event)
     assert (answer, failed) == ({"execution_missing": 1}, False)
     until(lambda: booking.execution().waiting_in == "AwaitPayment", "the payment to be possible")
     urls = {"success_url", "cancel_url"}
@@ -147,5 +148,5 @@ def test_its_definitions_run_with_todays_functions(world: World) -> None:
     unpaid.press_pay_now()
     assert world.call("POST", f"{unpaid.id}/cancel", unpaid.token).status == 200
     assert unpaid.reservation == "cancelled"
-    announced = {event["detail_type"] for event in world.control.events()}
-    assert announced == {"PaymentConfirmed", "BookingCancelled", "RefundCompleted", "HoldReleased"}
+    published = {event["detail_type"] for event in world.admin.events()}
+    assert published == {"PaymentConfirmed", "BookingCancelled", "RefundCompleted", "HoldReleased"}

@@ -9,11 +9,12 @@ from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDE
 from moto import mock_aws
 
 from lambdas import payments_api
-from local.settings import DYNAMODB_ENDPOINT
-from local.stripe_standin.stand_in import StripeStandIn
-from shared import announcements, observability, payments, secrets, store, workflow
+from local.credentials import DYNAMODB_ENDPOINT
+from local.fake_stripe.fake_stripe import FakeStripe
+from shared import observability
+from shared.adapters import dynamodb, notifications, secrets, step_functions, stripe_api
 from shared.settings import settings, starter_settings
-from tests.unit.harness import ENVIRONMENT, Clock, InProcess, Stored, new_stand_in
+from tests.harness.in_process import ENVIRONMENT, Clock, InProcess, Stored, new_fake_stripe
 
 
 def forget_container() -> None:
@@ -21,10 +22,10 @@ def forget_container() -> None:
     for cached in (
         settings,
         starter_settings,
-        store._client,
-        workflow._client,
-        announcements._events,
-        announcements._sns,
+        dynamodb.client,
+        step_functions._client,
+        notifications._events,
+        notifications._sns,
         payments_api._app,
     ):
         cached.cache_clear()
@@ -46,11 +47,11 @@ def environment() -> Iterator[None]:
 def aws(environment: None) -> Iterator[Stored]:
     """One AWS with its tables: making them and their clients is what takes time."""
     if DYNAMODB_ENDPOINT in os.environ:  # tests/real
-        from local import engine  # noqa: PLC0415 - a second that no other run needs
+        from local.aws import emulator
 
-        running = engine.start()
+        running = emulator.start()
         yield Stored()
-        engine.stop(running)
+        emulator.stop(running)
         return
     with mock_aws():
         yield Stored()
@@ -90,8 +91,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         "lambdas.reserve_refund",
         "lambdas.stripe_webhook",
         "lambdas.verify_payment",
-        "shared.stripe_events",
-        "shared.verdicts",
+        "shared.services.stripe_events",
+        "shared.services.next_step",
     ):
         module, frozen = clock.reads(name)
         monkeypatch.setattr(module, "datetime", frozen)
@@ -99,11 +100,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def stripe_account(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeStandIn]:
-    """The stand-in, reached by the real SDK."""
-    stand_in = new_stand_in(clock)
-    monkeypatch.setattr(stripe, "RequestsClient", lambda **_: InProcess(stand_in))
-    payments._client.cache_clear()
-    yield stand_in
-    payments._client.cache_clear()
-    stand_in.close()
+def stripe_account(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripe]:
+    """The fake, reached by the real SDK."""
+    fake_stripe = new_fake_stripe(clock)
+    monkeypatch.setattr(stripe, "RequestsClient", lambda **_: InProcess(fake_stripe))
+    stripe_api._client.cache_clear()
+    yield fake_stripe
+    stripe_api._client.cache_clear()
+    fake_stripe.close()

@@ -1,0 +1,192 @@
+"""IAM on this machine: each call of a function or state machine against the role that the program gives it.
+
+What a role does not allow is refused as AWS refuses it, in every run; what each role has used is kept, so that a test
+finds the permissions that nobody needs (tests/permissions). The policies are evaluated by moto's evaluator.
+"""
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from moto.iam.access_control import IAMPolicy, PermissionResult
+
+from local.aws import emulator
+from local.pulumi.deployer import Deployment
+
+type Json = dict[str, Any]
+type Refusal = tuple[int, dict[str, str], str]
+
+_PREFIX = f"{emulator.REGION}:{emulator.ACCOUNT}"
+_QUALIFIER = "states:StateMachineQualifier"
+
+
+@dataclass(frozen=True)
+class Call:
+    """What IAM is asked about one request, or about one item of a transaction; `qualifier` of a state machine."""
+
+    operation: str
+    action: str
+    resource: str
+    qualifier: str = ""
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One action on one resource, of a statement of a role."""
+
+    action: str
+    resource: str
+    condition: str | None = None
+
+    def allows(self, call: Call) -> bool:
+        statement: Json = {"Effect": "Allow", "Action": [self.action], "Resource": [self.resource]}
+        if self.condition is not None:
+            statement["Condition"] = json.loads(self.condition)
+        return _permits(json.dumps({"Version": "2012-10-17", "Statement": [statement]}), call)
+
+
+class Permissions:
+    """The roles of a deployment, by name, and the calls made under each."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.calls: dict[str, set[Call]] = {}
+        self._lock = threading.Lock()
+        self.follow(deployment)
+
+    def follow(self, deployment: Deployment) -> None:
+        """The roles as another deployment has them."""
+        self.policies = {
+            resource.inputs["role"]: resource.inputs["policy"]
+            for resource in deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+        }
+        roles: dict[str, str] = {}
+        for function in deployment.of_type("aws:lambda/function:Function"):
+            module = function.inputs["handler"].split(".")[1]
+            roles[module] = function.inputs["role"].rpartition("/")[2]
+        for machine in deployment.of_type("aws:sfn/stateMachine:StateMachine"):
+            roles[machine.inputs["name"]] = machine.inputs["roleArn"].rpartition("/")[2]
+        self._roles = roles
+        with self._lock:
+            self.calls |= {role: set() for role in self.policies.keys() - self.calls.keys()}
+            self._answers: dict[tuple[str, Call], bool] = {}
+
+    def check(self, caller: str, operation: str, request: Any) -> Refusal | None:
+        """How AWS would refuse the request (`dynamodb.UpdateItem`) of a function's module or of a state machine."""
+        role = self._roles[caller]
+        for call in asked(operation, request):
+            with self._lock:
+                self.calls[role].add(call)
+                allowed = self._answers.get((role, call))
+                if allowed is None:
+                    allowed = self._answers[role, call] = _permits(self.policies[role], call)
+            if not allowed:
+                return _refusal(operation, role, call)
+        return None
+
+    @staticmethod
+    def listed(policy: Mapping[str, Any]) -> Iterator[Permission]:
+        """A policy's statements, one action on one resource at a time."""
+        for statement in policy["Statement"]:
+            condition = json.dumps(statement["Condition"]) if "Condition" in statement else None
+            for resource in statement["Resource"]:
+                for action in statement["Action"]:
+                    yield Permission(action, resource, condition)
+
+
+def _permits(policy: str, call: Call) -> bool:
+    permitted = IAMPolicy(policy).is_action_permitted(
+        call.action, call.resource, incoming_condition_values={_QUALIFIER: call.qualifier}
+    )
+    return permitted is PermissionResult.PERMITTED
+
+
+# From a request to what IAM is asked: the API's names are not always the actions'.
+
+type _Asked = tuple[str, str] | tuple[str, str, str]
+
+
+def asked(operation: str, request: Any) -> list[Call]:
+    """Raises KeyError for an operation that nobody has looked up in AWS's list of actions."""
+    service = operation.partition(".")[0]
+    body = request.body.decode() if isinstance(request.body, bytes) else request.body
+    if service == "lambda":
+        given: Json = {"FunctionName": unquote(request.url.partition("/functions/")[2].partition("/")[0])}
+    elif service == "sns":
+        given = body if isinstance(body, dict) else {key: values[0] for key, values in parse_qs(body).items()}
+    else:
+        given = json.loads(body)
+    return [Call(operation, *of) for of in _ACTIONS[operation](given)]
+
+
+def _table(name: str) -> str:
+    return f"arn:aws:dynamodb:{_PREFIX}:table/{name}"
+
+
+def _item(action: str) -> Callable[[Json], list[_Asked]]:
+    return lambda given: [(f"dynamodb:{action}", _table(given["TableName"]))]
+
+
+# A transaction asks for the permission of each of its items, not for one of its own.
+_TRANSACTED = {"Update": "UpdateItem", "Put": "PutItem", "ConditionCheck": "ConditionCheckItem"}
+
+
+def _transact(given: Json) -> list[_Asked]:
+    return [
+        (f"dynamodb:{_TRANSACTED[kind]}", _table(item["TableName"]))
+        for operation in given["TransactItems"]
+        for kind, item in operation.items()
+    ]
+
+
+def _start(given: Json) -> list[_Asked]:
+    """A call through an alias is authorised on the machine's own ARN."""
+    parts = given["stateMachineArn"].split(":")
+    return [("states:StartExecution", ":".join(parts[:7]), "".join(parts[7:]))]
+
+
+def _resume(given: Json) -> list[_Asked]:
+    # A token that never was one is refused for that.
+    machine = emulator.machine_of_token(given["taskToken"])
+    return [] if machine is None else [("states:SendTaskSuccess", machine)]
+
+
+_ACTIONS: Mapping[str, Callable[[Json], list[_Asked]]] = {
+    "dynamodb.GetItem": _item("GetItem"),
+    "dynamodb.PutItem": _item("PutItem"),
+    "dynamodb.UpdateItem": _item("UpdateItem"),
+    "dynamodb.BatchGetItem": lambda given: [("dynamodb:BatchGetItem", _table(name)) for name in given["RequestItems"]],
+    "dynamodb.Query": lambda given: [("dynamodb:Query", f"{_table(given['TableName'])}/index/{given['IndexName']}")],
+    "dynamodb.TransactWriteItems": _transact,
+    "ssm.GetParameter": lambda given: [("ssm:GetParameter", f"arn:aws:ssm:{_PREFIX}:parameter{given['Name']}")],
+    "sfn.StartExecution": _start,
+    "sfn.SendTaskSuccess": _resume,
+    "sfn.DescribeExecution": lambda given: [("states:DescribeExecution", given["executionArn"])],
+    "eventbridge.PutEvents": lambda given: [
+        ("events:PutEvents", f"arn:aws:events:{_PREFIX}:event-bus/{entry['EventBusName']}")
+        for entry in given["Entries"]
+    ],
+    "sns.Publish": lambda given: [("sns:Publish", given["TopicArn"])],
+    "lambda.Invoke": lambda given: [("lambda:InvokeFunction", given["FunctionName"])],
+}
+
+
+def _refusal(operation: str, role: str, call: Call) -> Refusal:
+    who = f"arn:aws:sts::{emulator.ACCOUNT}:assumed-role/{role}/local"
+    message = (
+        f"User: {who} is not authorized to perform: {call.action} on resource: {call.resource} because no "
+        f"identity-based policy allows the {call.action} action"
+    )
+    headers = {"x-amzn-requestid": str(uuid.uuid4()), "x-amzn-errortype": "AccessDeniedException"}
+    if operation.startswith("sns."):
+        error = f"<Error><Type>Sender</Type><Code>AuthorizationError</Code><Message>{message}</Message></Error>"
+        return (
+            403,
+            headers,
+            f"<ErrorResponse>{error}<RequestId>{headers['x-amzn-requestid']}</RequestId></ErrorResponse>",
+        )
+    status = 403 if operation.startswith("lambda.") else 400
+    return status, headers, json.dumps({"__type": "AccessDeniedException", "message": message, "Message": message})

@@ -1,0 +1,132 @@
+"""The Stripe fake: what is mounted at `/stripe`, and the faults_injected of tests, the demo and `/local/stripe/…`."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from local import credentials
+from local.fake_stripe import checkout_sessions, disputes, pay_page, payment_intents, stripe_refunds, webhook_endpoints
+from local.fake_stripe.account import Account
+from local.fake_stripe.app import Api
+from local.fake_stripe.cards import CARDS
+from local.fake_stripe.objects import API_VERSION, new_id
+from local.fake_stripe.stripe_errors import Json
+from local.fake_stripe.webhook_delivery import encode, sign
+
+
+class FakeStripe(Account):
+    """One account with one webhook endpoint; `app` is mounted where `base_url` says (`http://127.0.0.1:8400/stripe`).
+
+    Every method may be called from any thread. `deliver` blocks until the webhook answers; the others return at once.
+    `api_keys`: every key that is accepted, more than one while a key is rolled. `webhook_secrets`: what deliveries are
+    signed with, two while one is rolled.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        webhook_url: str,
+        api_key: str = credentials.STRIPE_API_KEY,
+        webhook_secret: str = credentials.WEBHOOK_SECRET,
+        enabled_events: Iterable[str] = ("*",),
+    ) -> None:
+        super().__init__(base_url=base_url, api_key=api_key)
+        self.endpoint = webhook_endpoints.add(
+            self, webhook_url, enabled_events=list(enabled_events), secret=webhook_secret
+        )
+        self.app = Starlette(routes=[Mount("/v1", app=Api(self)), *pay_page.routes(self)])
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        return self.webhooks.secrets[self.endpoint["id"]]
+
+    @webhook_secrets.setter
+    def webhook_secrets(self, secrets: list[str]) -> None:
+        self.webhooks.secrets[self.endpoint["id"]] = secrets
+
+    def expire_session(self, session_id: str) -> Json:
+        """Stripe-side expiry, now."""
+        with self.current():
+            return dict(checkout_sessions.expire(self, {}, session_id))
+
+    def pay(self, session_id: str, card_number: str = "4242424242424242") -> payment_intents.Outcome:
+        """As the pay page does, without waiting for the webhook."""
+        with self.current():
+            return payment_intents.pay(self, session_id, CARDS[card_number])
+
+    def force_payment(
+        self,
+        session_id: str,
+        card_number: str = "4242424242424242",
+        *,
+        amount: int | None = None,
+        currency: str | None = None,
+    ) -> Json:
+        """Pay a session whatever its state (an expired one becomes complete), with this amount → the PaymentIntent."""
+        with self.current():
+            return dict(payment_intents.force(self, session_id, CARDS[card_number], amount=amount, currency=currency))
+
+    def start_processing(
+        self,
+        session_id: str,
+        card_number: str = "4242424242424242",
+        *,
+        session_status: Literal["open", "complete"] = "open",
+    ) -> str:
+        """The guest confirms, the bank takes its time → the PaymentIntent, `processing` until `finish_processing`."""
+        with self.current():
+            payment_intents.pay(self, session_id, CARDS[card_number], processing=session_status)
+            return str(self.get("checkout.session", session_id)["payment_intent"])
+
+    def finish_processing(self, payment_intent: str, *, succeeded: bool) -> None:
+        with self.current():
+            payment_intents.settle(self, payment_intent, succeeded=succeeded)
+
+    def dashboard_refund(self, payment_intent: str, amount: int | None = None) -> Json:
+        with self.current():
+            return dict(stripe_refunds.from_dashboard(self, payment_intent, amount))
+
+    def settle_refund(
+        self, refund_id: str, status: Literal["succeeded", "failed", "canceled", "requires_action", "pending"]
+    ) -> Json:
+        with self.current():
+            return dict(stripe_refunds.settle(self, refund_id, status))
+
+    def open_dispute(self, payment_intent: str, amount: int | None = None) -> Json:
+        with self.current():
+            return dict(disputes.open_dispute(self, payment_intent, amount=amount))
+
+    def close_dispute(self, dispute_id: str, outcome: Literal["won", "lost"]) -> Json:
+        with self.current():
+            return dict(disputes.close_dispute(self, dispute_id, outcome))
+
+    def deliver(
+        self, event: Json, *, secrets: list[str] | None = None, timestamp: int | None = None
+    ) -> tuple[int | None, str]:
+        """Fill up the envelope, sign with the current secrets or these, post once → status and text of the answer."""
+        envelope: Json = {
+            "id": new_id("evt"),
+            "object": "event",
+            "api_version": API_VERSION,
+            "created": self.clock.timestamp(),
+            "livemode": False,
+            "pending_webhooks": 1,
+            "request": {"id": None, "idempotency_key": None},
+        }
+        body = encode(envelope | event)
+        return self.webhooks.post(
+            self.endpoint["url"], body, sign(body, *(secrets or self.webhook_secrets), timestamp=timestamp)
+        )
+
+    def resend(self, event_id: str) -> None:
+        """Deliver a recorded event once more."""
+        with self.lock:
+            self.webhooks.resend(self.get("event", event_id))
+
+
+def create_app(fake_stripe: FakeStripe) -> Starlette:
+    """What is mounted at `/stripe`."""
+    return fake_stripe.app

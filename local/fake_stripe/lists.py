@@ -1,0 +1,62 @@
+"""Retrieving and listing, the same for every object: newest first, pages by id, filters by equality and by time."""
+
+import operator
+from typing import Final
+
+from local.fake_stripe.account import Account
+from local.fake_stripe.stripe_errors import InvalidRequestError, Json, ParameterError
+
+_DEFAULT_LIMIT, _MAX_LIMIT = 10, 100
+_COMPARE: Final = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
+_PAGING = {"limit", "starting_after", "ending_before", "created", "expand"}
+
+
+def retrieve(kind: str, account: Account, object_id: str) -> Json:
+    return account.get(kind, object_id)
+
+
+def list_objects(kind: str, account: Account, params: Json, url: str) -> Json:
+    limit = params.get("limit", _DEFAULT_LIMIT)
+    if not 1 <= limit <= _MAX_LIMIT:
+        text = f"This value must be between 1 and {_MAX_LIMIT}."
+        raise ParameterError(text, code="parameter_invalid_integer", param="limit")
+    found = account.all(kind, lambda obj: _matches(account, obj, params))[::-1]
+    found, more = _page(found, params, limit)
+    return {"object": "list", "data": found, "has_more": more, "url": url}
+
+
+def _page(found: list[Json], params: Json, limit: int) -> tuple[list[Json], bool]:
+    if "ending_before" in params:
+        before = found[: _position(found, params["ending_before"], "ending_before")]
+        return before[-limit:], len(before) > limit
+    if "starting_after" in params:
+        found = found[_position(found, params["starting_after"], "starting_after") + 1 :]
+    return found[:limit], len(found) > limit
+
+
+def _position(found: list[Json], object_id: str, param: str) -> int:
+    for position, obj in enumerate(found):
+        if obj["id"] == object_id:
+            return position
+    raise InvalidRequestError(f"No such object: '{object_id}'", code="resource_missing", param=param)
+
+
+def _matches(account: Account, obj: Json, params: Json) -> bool:
+    created = params.get("created")
+    if isinstance(created, int) and obj["created"] != created:
+        return False
+    if isinstance(created, dict) and not all(_COMPARE[name](obj["created"], bound) for name, bound in created.items()):
+        return False
+    return all(_matches_one(account, obj, name, value) for name, value in params.items() if name not in _PAGING)
+
+
+def _matches_one(account: Account, obj: Json, name: str, value: object) -> bool:
+    if name == "delivery_success":
+        return account.webhooks.delivered(obj["id"]) is value
+    if name == "types":
+        return isinstance(value, list) and obj["type"] in value
+    if name not in obj:
+        raise ParameterError(f"Stripe can list by {name}, the fake cannot.", param=name)
+    if isinstance(value, dict):
+        return obj[name] is not None and all(obj[name].get(key) == part for key, part in value.items())
+    return bool(obj[name] == value)

@@ -1,0 +1,261 @@
+"""What happens when a guest pays: PaymentIntents and Charges, from the card to the money or the decline."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from local.fake_stripe.account import Account
+from local.fake_stripe.cards import Card
+from local.fake_stripe.checkout_sessions import cancel_payment
+from local.fake_stripe.disputes import open_dispute
+from local.fake_stripe.objects import build, new_id
+from local.fake_stripe.stripe_errors import Json
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the pay page shows. `answered` is done once our endpoint answered checkout.session.completed."""
+
+    kind: Literal["paid", "declined", "challenge", "processing", "refused"]
+    message: str = ""
+    answered: list[Future[None]] = field(default_factory=list)
+
+
+def pay(
+    account: Account, session_id: str, card: Card, *, processing: Literal["complete", "open"] | None = None
+) -> Outcome:
+    """The guest confirms with this card; after a decline another one may follow, with the same PaymentIntent.
+
+    `processing`: the bank takes its time, `settle` says how it ends. The session is complete meanwhile (a delayed
+    payment method), or stays open (a card that takes long) and may expire.
+    """
+    session = account.get("checkout.session", session_id)
+    if session["status"] != "open":
+        return _closed(session)
+    intent = _intent(account, session)
+    if intent["status"] == "processing":
+        return Outcome("refused", "A payment for this booking is being processed.")
+    intent |= {"payment_method": new_id("pm"), "last_payment_error": None, "next_action": None}
+    account.card_used[intent["id"]] = card
+    if card.challenge:
+        return _challenge(account, session, intent)
+    if processing:
+        intent["status"] = "processing"
+        account.emit("payment_intent.processing", intent)
+        answered = _complete(account, session) if processing == "complete" else []
+        return Outcome("processing", "Your payment is being processed.", answered)
+    return _charge(account, session, intent, card)
+
+
+def answer_challenge(account: Account, session_id: str, *, passed: bool) -> Outcome:
+    """The guest comes back from the bank; what happens after the session expired is `challenge_after_expiry`."""
+    session = account.get("checkout.session", session_id)
+    intent = account.fetch(session["payment_intent"] or "")
+    if intent is None or intent["status"] != "requires_action":
+        return _closed(session) if session["status"] != "open" else Outcome("refused", "There is nothing to confirm.")
+    if session["status"] == "expired" and account.challenge_after_expiry != "pays":
+        cancel_payment(account, intent)
+        return _closed(session)
+    intent["next_action"] = None
+    if passed:
+        return _charge(account, session, intent, account.card_used[intent["id"]])
+    message = "We are unable to authenticate your payment method. Please choose a different one and try again."
+    error = {"code": "payment_intent_authentication_failure", "message": message, "type": "invalid_request_error"}
+    _fail(account, session, intent, error)
+    return Outcome("declined", message)
+
+
+def settle(account: Account, payment_intent: str, *, succeeded: bool) -> None:
+    """A PaymentIntent that was `processing` succeeds or fails, whatever became of its session meanwhile."""
+    intent = account.get("payment_intent", payment_intent)
+    if intent["status"] != "processing":
+        raise ValueError(f"{payment_intent} is {intent['status']}, not processing")
+    session = _session_of(account, intent)
+    card = account.card_used[payment_intent]
+    _charge(account, session, intent, card if succeeded else replace(card, decline="generic_decline"))
+
+
+def force(
+    account: Account, session_id: str, card: Card, *, amount: int | None = None, currency: str | None = None
+) -> Json:
+    """Pay a session whatever its state, as if it had been paid before anybody knew."""
+    session = account.get("checkout.session", session_id)
+    if session["payment_status"] == "paid" or card.decline or card.challenge:
+        raise ValueError(f"{session_id} is paid already, or {card.number} does not simply pay")
+    intent = _intent(account, session)
+    session |= {"status": "open", "amount_total": amount or session["amount_total"]}
+    session["currency"] = currency or session["currency"]
+    intent |= {"canceled_at": None, "cancellation_reason": None, "payment_method": new_id("pm")}
+    intent |= {"amount": amount or intent["amount"], "currency": currency or intent["currency"]}
+    account.card_used[intent["id"]] = card
+    _charge(account, session, intent, card)
+    return intent
+
+
+def closed_message(session: Json) -> str:
+    if session["status"] == "complete":
+        return "This payment has been made already. Nothing more is charged."
+    return "This payment page has expired. Nothing has been charged."
+
+
+def _closed(session: Json) -> Outcome:
+    return Outcome("refused", closed_message(session))
+
+
+def _session_of(account: Account, intent: Json) -> Json:
+    return account.all("checkout.session", lambda session: session["payment_intent"] == intent["id"])[0]
+
+
+def _intent(account: Account, session: Json) -> Json:
+    """The session's PaymentIntent, made at the first attempt."""
+    if session["payment_intent"]:
+        return account.get("payment_intent", session["payment_intent"])
+    data = account.payment_intent_data[session["id"]]
+    intent_id = new_id("pi")
+    intent = build(
+        "payment_intent",
+        id=intent_id,
+        amount=session["amount_total"],
+        amount_capturable=0,
+        amount_details={"tip": {}},
+        amount_received=0,
+        capture_method="automatic_async",
+        client_secret=f"{intent_id}_secret_{new_id('local')}",
+        confirmation_method="automatic",
+        created=account.clock.timestamp(),
+        currency=session["currency"],
+        description=data.get("description"),
+        metadata=data.get("metadata") or {},
+        payment_method_options={"card": {"request_three_d_secure": "automatic"}},
+        payment_method_types=session["payment_method_types"],
+        receipt_email=data.get("receipt_email"),
+        statement_descriptor=data.get("statement_descriptor"),
+        statement_descriptor_suffix=data.get("statement_descriptor_suffix"),
+        status="requires_payment_method",
+    )
+    account.add(intent)
+    session["payment_intent"] = intent_id
+    account.emit("payment_intent.created", intent)
+    return intent
+
+
+def _challenge(account: Account, session: Json, intent: Json) -> Outcome:
+    url = f"{account.base_url}/pay/{session['id']}/challenge"
+    redirect = {"return_url": session["success_url"], "url": url}
+    intent |= {"status": "requires_action", "next_action": {"type": "redirect_to_url", "redirect_to_url": redirect}}
+    account.emit("payment_intent.requires_action", intent)
+    return Outcome("challenge")
+
+
+def _charge(account: Account, session: Json, intent: Json, card: Card) -> Outcome:
+    charge = _build_charge(account, session, intent, card)
+    account.add(charge)
+    intent["latest_charge"] = charge["id"]
+    if card.decline:
+        account.emit("charge.failed", charge)
+        error = {
+            "code": card.code,
+            "decline_code": card.decline,
+            "message": card.decline_message,
+            "type": "card_error",
+            "charge": charge["id"],
+        }
+        _fail(account, session, intent, error)
+        if session["status"] == "complete":
+            account.emit("checkout.session.async_payment_failed", session)
+        return Outcome("declined", card.decline_message)
+    intent |= {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None}
+    account.emit("charge.succeeded", charge)
+    account.emit("payment_intent.succeeded", intent)
+    answered = _follow(account, session)
+    if card.disputed:
+        account.clock.after(account.dispute_delay_seconds, lambda: open_dispute(account, intent["id"]))
+    return Outcome("paid", answered=answered)
+
+
+def _follow(account: Account, session: Json) -> list[Future[None]]:
+    """The session of a payment that arrived: a complete one waited for it, an expired one stays so and says nothing."""
+    session["payment_status"] = "paid"
+    if session["status"] == "complete":
+        return [account.emit("checkout.session.async_payment_succeeded", session)]
+    return _complete(account, session) if session["status"] == "open" else []
+
+
+def _complete(account: Account, session: Json) -> list[Future[None]]:
+    details = session["customer_details"] or {"email": "guest@example.com"}
+    session |= {
+        "status": "complete",
+        "url": None,
+        "customer_details": details | {"name": "Guest", "phone": None, "address": None},
+    }
+    return [account.emit("checkout.session.completed", session)]
+
+
+def _fail(account: Account, session: Json, intent: Json, error: Json) -> None:
+    method = {"id": intent["payment_method"], "object": "payment_method", "type": "card"}
+    intent |= {
+        "status": "requires_payment_method",
+        "payment_method": None,
+        "last_payment_error": error | {"payment_method": method},
+    }
+    account.emit("payment_intent.payment_failed", intent)
+    if session["status"] == "expired":
+        cancel_payment(account, intent)
+
+
+def _build_charge(account: Account, session: Json, intent: Json, card: Card) -> Json:
+    paid = card.decline is None
+    charge_id = new_id("ch")
+    network = "approved_by_network" if paid else "declined_by_network"
+    return build(
+        "charge",
+        id=charge_id,
+        amount=intent["amount"],
+        amount_captured=intent["amount"] if paid else 0,
+        amount_refunded=0,
+        balance_transaction=new_id("txn") if paid else None,
+        billing_details={
+            "address": None,
+            "email": session["customer_email"],
+            "name": "Guest",
+            "phone": None,
+            "tax_id": None,
+        },
+        calculated_statement_descriptor="BOOKING",
+        captured=paid,
+        created=account.clock.timestamp(),
+        currency=intent["currency"],
+        description=intent["description"],
+        disputed=False,
+        failure_code=None if paid else card.code,
+        failure_message=None if paid else card.decline_message,
+        fraud_details={},
+        # Copied once, when the charge is made; later changes of the PaymentIntent do not reach it.
+        metadata=dict(intent["metadata"]),
+        outcome={
+            "network_status": network,
+            "reason": card.decline,
+            "risk_level": "normal",
+            "seller_message": "Payment complete."
+            if paid
+            else "The bank did not return any further details with this decline.",
+            "type": "authorized" if paid else "issuer_declined",
+        },
+        paid=paid,
+        payment_intent=intent["id"],
+        payment_method=intent["payment_method"],
+        payment_method_details={
+            "type": "card",
+            "card": {
+                "brand": card.brand,
+                "country": "US",
+                "exp_month": 12,
+                "exp_year": 2034,
+                "funding": "credit",
+                "last4": card.number[-4:],
+            },
+        },
+        receipt_email=intent["receipt_email"],
+        refunded=False,
+        status="succeeded" if paid else "failed",
+    )

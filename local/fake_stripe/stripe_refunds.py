@@ -1,0 +1,157 @@
+"""Refunds: what may be refunded, how a refund settles, and what that does to the charge."""
+
+from typing import Final
+
+from local.fake_stripe.account import Account
+from local.fake_stripe.objects import build, new_id
+from local.fake_stripe.stripe_errors import InvalidRequestError, Json, ParameterError
+
+# Amounts that count against the charge: a refund under way is as good as made.
+_LIVE: Final = {"pending", "requires_action", "succeeded"}
+_MAY_BECOME: Final = {
+    "pending": {"succeeded", "failed", "canceled", "requires_action"},
+    "requires_action": {"pending", "succeeded", "failed", "canceled"},
+    "succeeded": {"failed"},
+}
+_ACTED_ON = {"amount", "charge", "expand", "metadata", "payment_intent", "reason"}
+
+
+def create(account: Account, params: Json) -> Json:
+    if unknown := params.keys() - _ACTED_ON:
+        name = min(unknown)
+        raise ParameterError(f"Stripe knows {name}, the fake does not act on it.", param=name)
+    if params.get("amount", 1) < 1:
+        text = "This value must be greater than or equal to 1."
+        raise ParameterError(text, code="parameter_invalid_integer", param="amount")
+    charge = _charge(account, params)
+    amount = params.get("amount", _unrefunded(account, charge))
+    _check(account, charge, amount)
+    return make(account, charge, amount, metadata=params.get("metadata") or {}, reason=params.get("reason"))
+
+
+def make(account: Account, charge: Json, amount: int, *, metadata: Json, reason: str | None) -> Json:
+    card = account.card_used[charge["payment_intent"]]
+    status = account.refund_status or ("pending" if card.refunds == "pending" else "succeeded")
+    refund = account.add(
+        build(
+            "refund",
+            id=new_id("re"),
+            amount=amount,
+            balance_transaction=new_id("txn") if status == "succeeded" else None,
+            charge=charge["id"],
+            created=account.clock.timestamp(),
+            currency=charge["currency"],
+            destination_details={
+                "card": {
+                    "type": "refund",
+                    "reference_status": "pending",
+                    "reference_type": "acquirer_reference_number",
+                },
+                "type": "card",
+            },
+            failure_reason="insufficient_funds" if status == "failed" else None,
+            metadata=metadata,
+            payment_intent=charge["payment_intent"],
+            payment_method=charge["payment_method"],
+            pending_reason="insufficient_funds" if account.refund_status == "pending" else None,
+            reason=reason,
+            status=status,
+        )
+    )
+    account.emit("refund.created", refund)
+    if status == "failed":
+        account.emit("refund.failed", refund)
+    _update_charge(account, charge)
+    if account.refund_status is None and card.refunds != "succeeded":
+        later = "succeeded" if card.refunds == "pending" else "failed"
+        account.clock.after(account.refund_delay_seconds, lambda: _settle_by_itself(account, refund, later))
+    return refund
+
+
+def settle(account: Account, refund_id: str, status: str) -> Json:
+    """Move a refund on; only ways that Stripe goes are allowed."""
+    refund = account.get("refund", refund_id)
+    if status not in _MAY_BECOME.get(refund["status"], set()):
+        raise ValueError(f"a refund that is {refund['status']} does not become {status}")
+    previous = {"status": refund["status"]}
+    refund |= {"status": status, "pending_reason": None}
+    if status == "succeeded":
+        refund["balance_transaction"] = new_id("txn")
+    if status == "failed":
+        refund |= {"failure_reason": "expired_or_canceled_card", "failure_balance_transaction": new_id("txn")}
+    account.emit("refund.updated", refund, previous=previous)
+    account.emit("charge.refund.updated", refund, previous=previous)
+    if status == "failed":
+        account.emit("refund.failed", refund)
+    _update_charge(account, account.get("charge", refund["charge"]))
+    return refund
+
+
+def from_dashboard(account: Account, payment_intent: str, amount: int | None) -> Json:
+    """A person refunds in Stripe's dashboard: no metadata of ours, the same rules."""
+    charge = _charge(account, {"payment_intent": payment_intent})
+    amount = amount or _unrefunded(account, charge)
+    _check(account, charge, amount)
+    return make(account, charge, amount, metadata={}, reason="requested_by_customer")
+
+
+def _settle_by_itself(account: Account, refund: Json, status: str) -> None:
+    # A test may have settled it by hand meanwhile.
+    if status in _MAY_BECOME.get(refund["status"], set()):
+        settle(account, refund["id"], status)
+
+
+def _charge(account: Account, params: Json) -> Json:
+    if not params.keys() & {"charge", "payment_intent"}:
+        raise ParameterError(
+            "One of the following params should be provided for this request: payment_intent or charge.",
+            code="parameter_missing",
+        )
+    if "payment_intent" not in params:
+        charge = account.get("charge", params["charge"], param="charge")
+        if not charge["paid"]:
+            raise InvalidRequestError(
+                f"Charge {charge['id']} was not successful and cannot be refunded.", param="charge"
+            )
+        return charge
+    intent = account.get("payment_intent", params["payment_intent"], param="payment_intent")
+    if intent["status"] != "succeeded":
+        raise InvalidRequestError(
+            f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.", param="payment_intent"
+        )
+    if params.get("charge", intent["latest_charge"]) != intent["latest_charge"]:
+        raise InvalidRequestError(f"Charge {params['charge']} does not belong to {intent['id']}.", param="charge")
+    return account.get("charge", intent["latest_charge"])
+
+
+def _check(account: Account, charge: Json, amount: int) -> None:
+    left = _unrefunded(account, charge)
+    disputes = account.all("dispute", lambda dispute: dispute["charge"] == charge["id"])
+    if any(dispute["status"] != "won" for dispute in disputes):
+        raise InvalidRequestError(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
+        )
+    if left == 0:
+        raise InvalidRequestError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
+    if amount > left:
+        shown = [f"{value / 100:.2f} {charge['currency']}" for value in (amount, left)]
+        raise InvalidRequestError(
+            f"Refund amount ({shown[0]}) is greater than unrefunded amount on charge ({shown[1]})", param="amount"
+        )
+
+
+def _of(account: Account, charge: Json, statuses: set[str]) -> int:
+    refunds = account.all("refund", lambda refund: refund["charge"] == charge["id"] and refund["status"] in statuses)
+    return sum(refund["amount"] for refund in refunds)
+
+
+def _unrefunded(account: Account, charge: Json) -> int:
+    return int(charge["amount"]) - _of(account, charge, _LIVE)
+
+
+def _update_charge(account: Account, charge: Json) -> None:
+    """`amount_refunded` is what has succeeded, pending refunds left out; it falls again when one fails."""
+    before, now = charge["amount_refunded"], _of(account, charge, {"succeeded"})
+    charge |= {"amount_refunded": now, "refunded": now == charge["amount"]}
+    if now > before:
+        account.emit("charge.refunded", charge, previous={"amount_refunded": before})

@@ -1,0 +1,227 @@
+"""Webhook deliveries: signed as Stripe signs, posted by worker threads, sent again until answered 2xx.
+
+On request they are held, lost, doubled or reordered.
+"""
+
+import hashlib
+import hmac
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from local.fake_stripe.clock import Clock
+from local.fake_stripe.objects import new_id
+from local.fake_stripe.stripe_errors import Json
+
+Mode = Literal["deliver", "hold", "drop", "duplicate", "reverse"]
+# Deliveries wait for the receiver, and fifty bookings make two hundred at once.
+_WORKERS = 48
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+# An event on its way: endpoint, event, the bytes of it.
+type _Parcel = tuple[Json, Json, bytes]
+
+
+def sign(body: bytes, *secrets: str, timestamp: int | None = None) -> str:
+    """The Stripe-Signature header; one v1 for each secret."""
+    at = int(time.time()) if timestamp is None else timestamp
+    digests = (hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest() for secret in secrets)
+    return ",".join([f"t={at}", *(f"v1={digest}" for digest in digests)])
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One attempt. `status` is None when there was no answer."""
+
+    event_id: str
+    event_type: str
+    url: str
+    attempt: int
+    status: int | None
+    answer: str
+
+
+class Webhooks:
+    """`mode` says how events are delivered from now on.
+
+    deliver    at once, several at a time
+    hold       kept until `release`
+    drop       never; they stay in the event list as undelivered
+    duplicate  twice at once, and once more as another event object with the same contents
+    reverse    what one action sets off is gathered for `gather_seconds` and delivered newest first, one after the other
+
+    `secrets` maps an endpoint's id to its signing secrets: two while one is being rolled. Signatures carry the real
+    time, not the fake's.
+    """
+
+    def __init__(self, lock: threading.RLock, clock: Clock, endpoints: Callable[[], list[Json]]) -> None:
+        self._lock = lock
+        self.mode: Mode = "deliver"
+        self.retry_delays: tuple[float, ...] = (0.5, 2, 5, 10)
+        self.timeout_seconds = 20.0
+        self.gather_seconds = 0.2
+        self.secrets: dict[str, list[str]] = {}
+        self.deliveries: list[Delivery] = []
+        self._clock = clock
+        self._endpoints = endpoints
+        self._held: list[Json] = []
+        self._gathered: list[tuple[Json, Future[None]]] = []
+        self._under_way: set[Future[None]] = set()
+        self._undelivered: dict[str, set[str]] = {}
+        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="stripe-webhook")
+        self._closed = False
+
+    def set_mode(self, mode: Mode) -> None:
+        if mode not in get_args(Mode):
+            raise ValueError(f"unknown webhook mode {mode}: one of {', '.join(get_args(Mode))}")
+        self.mode = mode
+
+    def send(self, event: Json) -> Future[None]:
+        """Under the fake's lock. The future is done once the first delivery was answered, or none is under way."""
+        targets = [endpoint for endpoint in self._endpoints() if _wants(endpoint, event["type"])]
+        self._undelivered[event["id"]] = {endpoint["id"] for endpoint in targets}
+        event["pending_webhooks"] = len(targets)
+        if self.mode == "hold":
+            self._held.append(event)
+        elif self.mode == "reverse":
+            return self._gather(event)
+        elif self.mode != "drop":
+            if self.mode == "duplicate":
+                self._start([event | {"id": new_id("evt")}])
+                self._start([event])
+            return self._start([event])
+        return _done()
+
+    def release(self) -> int:
+        """Send what is held, oldest first; how many that was."""
+        with self._lock:
+            held, self._held = self._held, []
+            for event in held:
+                self._start([event])
+            return len(held)
+
+    def resend(self, event: Json) -> Future[None]:
+        """Deliver an event once more, as the dashboard's button does."""
+        return self._start([event])
+
+    def wait_until_idle(self, timeout: float = 10) -> bool:
+        """Wait for the deliveries under way; those held or waiting for their next try are not."""
+        with self._lock:
+            under_way = list(self._under_way)
+        return not wait(under_way, timeout).not_done
+
+    def delivered(self, event_id: str) -> bool:
+        return not self._undelivered.get(event_id)
+
+    def post(self, url: str, body: bytes, signature: str) -> tuple[int | None, str]:
+        """Status and text of the answer; None and the reason when there was none. Blocks."""
+        parts = urlsplit(url)
+        if parts.hostname not in _LOOPBACK:
+            return None, f"the fake delivers on this machine only, not to {parts.hostname}"
+        connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=self.timeout_seconds)
+        try:
+            headers = {
+                "Content-Type": "application/json; charset=utf-8",
+                "Stripe-Signature": signature,
+                "User-Agent": "Stripe/1.0",
+            }
+            connection.request("POST", parts.path or "/", body, headers)
+            response = connection.getresponse()
+            return response.status, response.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as problem:
+            return None, repr(problem)
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        self._closed = True
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _gather(self, event: Json) -> Future[None]:
+        answered: Future[None] = Future()
+        if not self._gathered:
+            self._clock.after(self.gather_seconds, self._deliver_gathered)
+        self._gathered.append((event, answered))
+        return answered
+
+    def _deliver_gathered(self) -> None:
+        gathered, self._gathered = self._gathered[::-1], []
+        self._start([event for event, _ in gathered], [answered for _, answered in gathered])
+
+    def _start(self, events: list[Json], answered: list[Future[None]] | None = None) -> Future[None]:
+        """Deliver these one after the other in a worker, each to every endpoint that wants it."""
+        answered = answered or [Future() for _ in events]
+        with self._lock:
+            jobs = [
+                (
+                    future,
+                    [
+                        (endpoint, event, encode(event))
+                        for endpoint in self._endpoints()
+                        if _wants(endpoint, event["type"])
+                    ],
+                )
+                for event, future in zip(events, answered, strict=True)
+            ]
+        self._submit(jobs, attempt=0)
+        return answered[-1]
+
+    def _submit(self, jobs: list[tuple[Future[None], list[_Parcel]]], attempt: int) -> None:
+        with self._lock:
+            self._under_way.update(future for future, _ in jobs)
+            if not self._closed:
+                self._workers.submit(self._deliver, jobs, attempt)
+                return
+        for future, _ in jobs:
+            self._finish(future)
+
+    def _deliver(self, jobs: list[tuple[Future[None], list[_Parcel]]], attempt: int) -> None:
+        for future, parcels in jobs:
+            try:
+                for parcel in parcels:
+                    self._attempt(parcel, attempt)
+            finally:
+                self._finish(future)
+
+    def _attempt(self, parcel: _Parcel, attempt: int) -> None:
+        endpoint, event, body = parcel
+        if not _wants(endpoint, event["type"]):
+            return
+        status, answer = self.post(endpoint["url"], body, sign(body, *self.secrets[endpoint["id"]]))
+        with self._lock:
+            self.deliveries.append(Delivery(event["id"], event["type"], endpoint["url"], attempt, status, answer))
+            if status is not None and HTTPStatus(status).is_success:
+                # A twin of a doubled event has no record of its own.
+                pending = self._undelivered.get(event["id"], set())
+                pending.discard(endpoint["id"])
+                event["pending_webhooks"] = len(pending)
+            elif attempt < len(self.retry_delays) and not self._closed:
+                self._clock.after(self.retry_delays[attempt], lambda: self._submit([(Future(), [parcel])], attempt + 1))
+
+    def _finish(self, future: Future[None]) -> None:
+        with self._lock:
+            self._under_way.discard(future)
+        future.set_result(None)
+
+
+def encode(event: Json) -> bytes:
+    return json.dumps(event, indent=2, ensure_ascii=False).encode()
+
+
+def _wants(endpoint: Json, event_type: str) -> bool:
+    return endpoint["status"] == "enabled" and (
+        "*" in endpoint["enabled_events"] or event_type in endpoint["enabled_events"]
+    )
+
+
+def _done() -> Future[None]:
+    future: Future[None] = Future()
+    future.set_result(None)
+    return future

@@ -1,0 +1,210 @@
+"""Applies the Pulumi program to the in-process AWS, without the Pulumi engine.
+
+`__main__.py` runs on Pulumi's mocks, and each resource it registers is made in moto as the table in `local.resources`
+says for its type. What the table does not know stops the deployment, and so does an output that the program uses and
+the type does not give.
+"""
+
+import asyncio
+import json
+import os
+import runpy
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, cast
+
+import pulumi
+import yaml
+from pulumi.runtime import mocks, settings
+
+import shared.settings
+from local.pulumi.resources import (
+    REGION,
+    Aws,
+    DeployError,
+    Resource,
+    Values,
+    known,
+    look_up,
+    missing_outputs,
+    plain,
+    refuse_missing,
+)
+
+PROJECT = "booking-payments"
+STACK = "local"
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a deployment left: `openapi` and `stage` are the REST API's, `environment` all functions' together."""
+
+    outputs: Values
+    resources: list[Resource]
+    openapi: Values = field(default_factory=dict)
+    stage: Values = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, outputs: Values, resources: list[Resource]) -> Self:
+        return cls(
+            outputs=outputs,
+            resources=resources,
+            openapi=_openapi(resources),
+            stage=_stage(resources),
+            environment=_environment(resources),
+        )
+
+    def enter(self) -> None:
+        """Makes this process the functions' own: their environment is its environment."""
+        os.environ.update(self.environment)
+        shared.settings.settings.cache_clear()
+        shared.settings.starter_settings.cache_clear()
+
+    def of_type(self, type_: str) -> list[Resource]:
+        return [resource for resource in self.resources if resource.type == type_]
+
+
+def deploy(config: Mapping[str, str | int], stack: str = STACK) -> Deployment:
+    """Runs `__main__.py` against moto, which must be active, and sets the functions' environment in this process.
+
+    `config` (keys without the project's name) wins over Pulumi.{stack}.yaml. May be called again once moto was reset.
+    Raises DeployError, or what the program itself raises.
+    """
+    project = {f"{PROJECT}:{key}": str(value) for key, value in config.items()}
+    stack_file = yaml.safe_load((_ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    outcome: list[Deployment | BaseException] = []
+
+    def run() -> None:
+        # Pulumi keeps its state in context variables and in the event loop; a thread begins without either.
+        loops = [asyncio.new_event_loop()]
+        asyncio.set_event_loop(loops[0])
+
+        def begin() -> None:
+            # Pulumi's mocks would give each of these threads a loop that nobody closes.
+            loops.append(asyncio.new_event_loop())
+            asyncio.set_event_loop(loops[-1])
+
+        workers = ThreadPoolExecutor(initializer=begin)
+        loops[0].set_default_executor(workers)
+        try:
+            pulumi.runtime.set_all_config({**stack_file, **project})
+            outcome.append(_run_program(stack))
+        except BaseException as error:  # noqa: BLE001  raised below, in the caller's thread
+            outcome.append(error)
+        finally:
+            workers.shutdown()
+            for loop in loops:
+                loop.close()
+
+    thread = threading.Thread(target=run, name="deployer")
+    thread.start()
+    thread.join()
+    (result,) = outcome
+    if isinstance(result, BaseException):
+        raise result
+    result.enter()
+    return result
+
+
+def _run_program(stack: str) -> Deployment:
+    engine = _Engine()
+    mocks.set_mocks(engine, project=PROJECT, stack=stack, preview=False, monitor=_Monitor(engine))
+    outputs: Values = {}
+
+    def program() -> pulumi.Output[None]:
+        runpy.run_path(str(_ROOT / "__main__.py"), run_name="__main__")
+        root = cast("pulumi.runtime.stack.Stack", settings.get_root_resource())
+        return pulumi.Output.from_input(root.outputs).apply(outputs.update)
+
+    mocks.test(program)()  # type: ignore[no-untyped-call]
+    refuse_missing("the stack's outputs", outputs)
+    return Deployment.of(outputs, engine.resources)
+
+
+class _Engine(mocks.Mocks):
+    """Pulumi's side: what the program registers arrives here, from several threads."""
+
+    def __init__(self) -> None:
+        self.resources: list[Resource] = []
+        self.protected: set[tuple[str, str]] = set()
+        self._aws = Aws()
+        self._lock = threading.RLock()
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        inputs = plain(args.inputs)
+        if not args.custom:
+            return None, inputs
+        refuse_missing(f"{args.typ} {args.name!r}", inputs)
+        with self._lock:
+            try:
+                kind = known(args.typ)
+                kind.check(self._aws, inputs)
+                id_, computed = kind.create(self._aws, inputs)
+            except Exception as error:
+                raise DeployError(f"{args.typ} {args.name!r}: {error}") from error
+            protect = (args.typ, args.name) in self.protected
+            self.resources.append(Resource(args.typ, args.name, inputs, protect))
+        return id_, {**missing_outputs(args.typ), **inputs, **computed}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        with self._lock:
+            return look_up(self._aws, args.token, plain(args.args)), []
+
+
+class _Monitor(mocks.MockMonitor):
+    """Sees of a registration what the mocks are not told."""
+
+    def __init__(self, engine: _Engine) -> None:
+        super().__init__(engine)
+        self._engine = engine
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - Pulumi's name
+        if request.protect:
+            self._engine.protected.add((request.type, request.name))
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
+# ── What there is for the gateway and for the functions ──────────────────────────────────────────────────────────────
+
+
+def _only(resources: list[Resource], type_: str) -> Values:
+    (resource,) = (resource for resource in resources if resource.type == type_)
+    return resource.inputs
+
+
+def _openapi(resources: list[Resource]) -> Values:
+    document: Values = json.loads(_only(resources, "aws:apigateway/restApi:RestApi")["body"])
+    return document
+
+
+def _stage(resources: list[Resource]) -> Values:
+    (throttling,) = [
+        resource.inputs["settings"]
+        for resource in resources
+        if resource.type == "aws:apigateway/methodSettings:MethodSettings" and resource.inputs["methodPath"] == "*/*"
+    ]
+    return {
+        "name": _only(resources, "aws:apigateway/stage:Stage")["stageName"],
+        "throttling": {"rate": throttling["throttlingRateLimit"], "burst": throttling["throttlingBurstLimit"]},
+    }
+
+
+def _environment(resources: list[Resource]) -> dict[str, str]:
+    """One environment for the handlers, which all run in this process."""
+    merged = {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+    for resource in resources:
+        if resource.type == "aws:lambda/function:Function":
+            for key, value in resource.inputs["environment"]["variables"].items():
+                if merged.setdefault(key, value) != value:
+                    raise DeployError(f"{resource.name}: another function has another {key}")
+    return merged

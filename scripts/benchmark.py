@@ -1,0 +1,277 @@
+"""`make bench`: many bookings at once on the local stack; times, errors, and what one paid booking costs in calls.
+
+The times are this machine's, with AWS, Stripe and the guests in one Python process; the counts are the system's own.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any
+
+import boto3
+import requests
+
+from local.aws import emulator
+from local.aws.dynamodb_local import dynamodb_local
+from local.external_tools import CannotBeHadError
+from local.stack import LocalStack
+
+CARD = "4242424242424242"
+TIMEOUT_SECONDS = 300
+ALONE = 20
+HTTP = {"payments_api", "stripe_webhook"}
+READS = {"BatchGetItem", "GetItem", "Query"}
+WRITES = {"PutItem", "TransactWriteItems", "UpdateItem"}
+# USD, list prices of us-east-1 as of 2026-11-24: a state transition, a Lambda request, a REST API request, an event on
+# the bus, a DynamoDB on-demand read and write unit. Lambda's time and Stripe's fees are not in it.
+TRANSITION, LAMBDA, REST, EVENT, READ, WRITE = 25e-6, 0.2e-6, 3.5e-6, 1e-6, 0.125e-6, 0.625e-6
+READ_UNIT, WRITE_UNIT = 4096, 1024  # bytes
+INDEX_WRITES = 2  # the status index is by time of change: each write of a payment moves its entry
+
+
+class Units:
+    """DynamoDB's request units, counted from the requests; a payment item is taken at the size it ends with."""
+
+    def __init__(self, payments_table: str, item_bytes: int) -> None:
+        self._payments, self._bytes = payments_table, item_bytes
+        self.requests: list[tuple[str, Any]] = []
+
+    def observe(self, _caller: str, operation: str, request: Any) -> None:
+        """An entry of `emulator.access` that lets everything pass."""
+        service, _, name = operation.partition(".")
+        if service == "dynamodb":
+            self.requests.append((name, json.loads(request.body)))
+
+    def total(self) -> tuple[int, int]:
+        """Read units and write units of everything observed."""
+        reads = writes = 0
+        for name, body in self.requests:
+            if name == "BatchGetItem":
+                reads += sum(len(of["Keys"]) * self._of(table, READ_UNIT) for table, of in body["RequestItems"].items())
+            elif name in READS:
+                reads += self._of(body["TableName"], READ_UNIT)
+            elif name == "TransactWriteItems":
+                tables = [operation["TableName"] for item in body["TransactItems"] for operation in item.values()]
+                writes += sum(2 * self._of(table, WRITE_UNIT) for table in tables)
+                writes += sum(INDEX_WRITES for table in tables if table == self._payments)
+            elif name in WRITES:
+                writes += self._of(body["TableName"], WRITE_UNIT)
+                writes += INDEX_WRITES if body["TableName"] == self._payments else 0
+        return reads, writes
+
+    def _of(self, table: str, unit: int) -> int:
+        return ceil(self._bytes / unit) if table == self._payments else 1
+
+
+def _reserve(stack: LocalStack) -> tuple[str, str]:
+    answer = requests.post(f"{stack.url}/local/reservations", json={"nights": 1}, timeout=TIMEOUT_SECONDS)
+    answer.raise_for_status()
+    return answer.json()["reservation_id"], answer.json()["guest_token"]
+
+
+def _open(stack: LocalStack, booking: tuple[str, str]) -> tuple[float, str]:
+    """Seconds from "Pay now" to the session's URL, and the URL. Raises RuntimeError."""
+    reservation_id, token = booking
+    began = time.perf_counter()
+    for _ in range(TIMEOUT_SECONDS):
+        answer = requests.post(
+            f"{stack.url}/api/payments/checkout-session",
+            json={"reservation_id": reservation_id},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=TIMEOUT_SECONDS,
+        )
+        if answer.status_code != requests.codes.accepted:
+            break
+        # Not ready after 8 s: as a front end does, ask again.
+        time.sleep(1)
+    if answer.status_code not in {200, 201}:
+        raise RuntimeError(f"checkout-session answered {answer.status_code}")
+    return time.perf_counter() - began, answer.json()["checkout_url"]
+
+
+def _pay(url: str) -> datetime:
+    began = datetime.now(UTC)
+    paid = requests.post(url, data={"card_number": CARD}, allow_redirects=False, timeout=TIMEOUT_SECONDS)
+    if paid.status_code != requests.codes.see_other:
+        raise RuntimeError(f"the pay page answered {paid.status_code}")
+    return began
+
+
+def _attempt[Given, Made](
+    pool: ThreadPoolExecutor, call: Callable[[Given], Made], given: Sequence[Given], errors: Counter[str]
+) -> list[Made | None]:
+    """What `call` makes of each, all at once; None, and an error counted, where it fails."""
+
+    def one(item: Given) -> Made | None:
+        try:
+            return call(item)
+        except (requests.RequestException, RuntimeError) as error:
+            errors[str(error)] += 1
+            return None
+
+    return list(pool.map(one, given))
+
+
+def _ends(stack: LocalStack) -> dict[str, Mapping[str, Any]]:
+    """Every payment execution by name, once none of them runs any more, or time is up."""
+    states = boto3.client("stepfunctions")
+    machine = stack.outputs["paymentStateMachineArn"]
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while states.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.1)
+    pages = states.get_paginator("list_executions").paginate(stateMachineArn=machine)
+    return {entry["name"]: entry for page in pages for entry in page["executions"]}
+
+
+def _middle_and_last(seconds: Sequence[float]) -> tuple[float, float]:
+    """p50 and p99."""
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive") if len(seconds) > 1 else list(seconds) * 99
+    return cuts[49], cuts[98]
+
+
+def _percentiles(name: str, seconds: Sequence[float]) -> str:
+    middle, last = _middle_and_last(seconds)
+    return f"  {name:<28} p50 {middle:7.3f} s   p99 {last:7.3f} s   worst {max(seconds):7.3f} s"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds of those who were paid and confirmed, and how many were not."""
+
+    errors: int
+    opened: Sequence[float] = ()
+    confirmed: Sequence[float] = ()
+
+
+def _run(bookings: int, dynamodb: str | None) -> Measured:
+    """One stack, its items in moto or in the DynamoDB at that address, and so many bookings at once.
+
+    Everybody presses "Pay now" at once; when all have their page, everybody's card goes out at once.
+    """
+    errors: Counter[str] = Counter()
+    with (
+        LocalStack(config={"throttleRate": 5000, "throttleBurst": 5000}, dynamodb=dynamodb) as stack,
+        ThreadPoolExecutor(bookings) as pool,
+    ):
+        # One after another first: cold starts are over then, and the functions' own times are not each other's.
+        for first in (_reserve(stack) for _ in range(ALONE)):
+            _pay(_open(stack, first)[1])
+            _ends(stack)
+        alone = dict(emulator.counts.functions)
+        before = set(_ends(stack))
+        payments_table = stack.outputs["paymentsTable"]
+        item = boto3.client("dynamodb").get_item(
+            TableName=payments_table, Key={"payment_id": {"S": f"PAY-{first[0]}"}}
+        )["Item"]
+        units = Units(payments_table, len(json.dumps(item)))
+        held = [_reserve(stack) for _ in range(bookings)]
+        emulator.counts.clear()
+        stack.fake_stripe.requests.clear()
+        emulator.access.append(units.observe)
+        opened = _attempt(pool, lambda booking: _open(stack, booking), held, errors)
+        cards = _attempt(pool, _pay, [page[1] for page in opened if page], errors)
+        ends = _ends(stack)
+        emulator.access.remove(units.observe)
+        functions, operations = dict(emulator.counts.functions), Counter(emulator.counts.operations)
+        stripe = len(stack.fake_stripe.requests)
+        stories = [
+            requests.get(f"{stack.url}/local/executions/{name}", timeout=TIMEOUT_SECONDS).json()
+            for name in ends.keys() - before
+        ]
+    paid = [booking[0] for booking, page in zip(held, opened, strict=True) if page]
+    confirmed = [
+        (ends[reservation_id]["stopDate"] - began).total_seconds()
+        for reservation_id, began in zip(paid, cards, strict=True)
+        if began and ends[reservation_id]["status"] == "SUCCEEDED"
+    ]
+    missing = bookings - len(confirmed) - errors.total()
+    if missing:
+        errors["not confirmed"] = missing
+    done = f"{len(confirmed)} paid and confirmed, {errors.total()} errors"
+    print(f"\n{bookings} bookings at once on {_engine(dynamodb)}: {done}")
+    for error, times in errors.items():
+        print(f"  {times} times: {error}")
+    if not confirmed:
+        return Measured(errors.total())
+    print(f"  functions, {ALONE} bookings one after another:")
+    for name, seconds in sorted(alone.items()):
+        print(_percentiles(f"  {name}", seconds))
+    seconds_to_url = [page[0] for page in opened if page]
+    print(_percentiles("Pay now → URL", seconds_to_url))
+    print(_percentiles("card → confirmed", confirmed))
+    transitions = max(len(story["visited"]) for story in stories)
+    _tell_counts(len(confirmed), transitions, functions, operations, stripe=stripe, units=units)
+    return Measured(errors.total(), seconds_to_url, confirmed)
+
+
+def _engine(dynamodb: str | None) -> str:
+    return "moto" if dynamodb is None else "DynamoDB Local"
+
+
+def _tell_engines(runs: Mapping[tuple[int, str | None], Measured]) -> None:
+    """The same numbers at once, beside each other."""
+    print("\nseconds p50 / p99         Pay now → URL    card → confirmed   errors")
+    for (bookings, dynamodb), run in runs.items():
+        columns = [
+            "{:.2f} / {:.2f}".format(*_middle_and_last(seconds)) if len(seconds) > 1 else "-"
+            for seconds in (run.opened, run.confirmed)
+        ]
+        print(f"{bookings:4} on {_engine(dynamodb):14} {columns[0]:>17}  {columns[1]:>17}   {run.errors}")
+
+
+def _named(operations: Counter[tuple[str | None, str]], service: str, names: set[str]) -> int:
+    return sum(n for (_, operation), n in operations.items() if operation in {f"{service}.{name}" for name in names})
+
+
+def _tell_counts(
+    bookings: int,
+    transitions: int,
+    functions: Mapping[str, Sequence[float]],
+    operations: Counter[tuple[str | None, str]],
+    *,
+    stripe: int,
+    units: Units,
+) -> None:
+    http = sum(len(calls) for name, calls in functions.items() if name in HTTP)
+    states = sum(len(calls) for name, calls in functions.items() if name not in HTTP)
+    print(f"  per paid booking: {transitions} transitions at most, {states / bookings:.2f} Lambda calls by states,")
+    print(f"    {http / bookings:.2f} Lambda calls by HTTP, {stripe / bookings:.2f} Stripe calls,")
+    reads, writes = _named(operations, "dynamodb", READS), _named(operations, "dynamodb", WRITES)
+    print(f"    {reads / bookings:.2f} DynamoDB reads, {writes / bookings:.2f} DynamoDB writes,")
+    read_units, write_units = units.total()
+    events = _named(operations, "events", {"PutEvents"})
+    cost = (http + states) * LAMBDA + http * REST + events * EVENT + read_units * READ + write_units * WRITE
+    print(
+        f"    {read_units / bookings:.1f} read units, {write_units / bookings:.1f} write units,"
+        f" USD {transitions * TRANSITION + cost / bookings:.6f} without Lambda's time"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=__doc__)
+    parser.add_argument("bookings", nargs="*", type=int, default=[50], help="how many at once, one run each")
+    given = parser.parse_args()
+    with ExitStack() as end:
+        engines: list[str | None] = [None]
+        try:
+            engines.append(end.enter_context(dynamodb_local()))
+        except CannotBeHadError as reason:
+            print(reason)
+        runs = {(bookings, dynamodb): _run(bookings, dynamodb) for bookings in given.bookings for dynamodb in engines}
+    _tell_engines(runs)
+    return 1 if any(run.errors for run in runs.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

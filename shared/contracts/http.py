@@ -1,0 +1,125 @@
+"""Request and response bodies of the HTTP routes (docs/integration.md). Unknown fields are refused."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from shared.contracts.states import Contract, ReservationId
+from shared.domain.models import AttemptStatus, PaymentStatus, RefundKind, RefundPolicy, RefundStatus
+
+CheckoutUrl = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+class CheckoutSessionRequest(Contract):
+    """POST /payments/checkout-session."""
+
+    reservation_id: ReservationId
+    success_url: CheckoutUrl | None = None
+    cancel_url: CheckoutUrl | None = None
+
+
+class EmptyRequest(Contract):
+    """A body that is optional and has no fields."""
+
+
+class RefundRequest(Contract):
+    """POST /payments/{id}/refund; `amount` in cents."""
+
+    amount: Annotated[int, Field(ge=1)] | None = None
+    reason: Annotated[str, StringConstraints(max_length=500)] | None = None
+    kind: Literal["cancellation", "goodwill"] = "cancellation"
+
+
+class ResolutionRequest(Contract):
+    """POST /payments/{id}/refunds/{refund_id}/resolution."""
+
+    answer: Literal["retry", "settled_elsewhere"]
+    note: Annotated[str, StringConstraints(max_length=500)] | None = None
+
+
+class CheckoutSessionResponse(Contract):
+    """The session that is open now; `expires_at` is when our window ends."""
+
+    payment_id: str
+    reservation_id: str
+    checkout_session_id: str
+    checkout_url: str
+    expires_at: str
+    amount: int
+    currency: Literal["EUR"]
+    attempt_number: int
+    attempts_left: int
+    hold_expires_at: str
+
+
+class AttemptStatusResponse(Contract):
+    number: int
+    status: AttemptStatus
+    opened_at: str
+    closed_at: str | None = None
+    declines: int
+    failure_code: str | None = None
+    failure_message: str | None = None
+
+
+class RefundStatusResponse(Contract):
+    refund_id: str
+    kind: RefundKind
+    status: RefundStatus
+    amount: int
+    reason: str | None = None
+    created_at: str
+    settled_at: str | None = None
+
+
+class PaymentStatusResponse(Contract):
+    """GET /payments/{id}/status."""
+
+    reservation_id: str
+    payment_id: str
+    status: PaymentStatus
+    amount: int
+    currency: Literal["EUR"]
+    has_completed_payment: bool
+    is_refunded: bool
+    refund_amount: int
+    refund_pending_amount: int
+    payment_attempts: int
+    attempts_left: int
+    hold_expires_at: str
+    can_retry: bool
+    checkout_url: str | None = None
+    stripe_payment_intent_id: str | None = None
+    completed_at: str | None = None
+    refunded_at: str | None = None
+    attempts: list[AttemptStatusResponse]
+    refunds: list[RefundStatusResponse]
+
+
+class RefundResponse(Contract):
+    payment_id: str
+    refund_id: str
+    stripe_refund_id: str | None = None
+    amount: int
+    status: RefundStatus
+    refund_policy: RefundPolicy
+    original_amount: int
+    refunded_at: str | None = None
+
+
+class ErrorResponse(Contract):
+    """The one error shape."""
+
+    success: Literal[False] = False
+    error_code: str
+    message: str
+    recovery: str
+    details: dict[str, object] | None = None
+
+
+class WebhookResponse(Contract):
+    received: Literal[True] = True
+    event_id: str
+    event_type: str
+    processing_result: Literal["success", "duplicate", "skipped"]
+    message: str

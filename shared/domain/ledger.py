@@ -1,0 +1,36 @@
+"""What the refunds of a payment add up to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.domain.models import PENDING, SETTLED, Payment, PaymentStatus
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the refunds add up to. The payment's status follows the booking's own capture only."""
+
+    status: PaymentStatus
+    refund_amount: int
+    refund_pending_amount: int
+
+
+def ledger(payment: Payment) -> Ledger:
+    """Sum up the refunds of the booking's capture; of all captures where none became the booking's."""
+    own = payment.own_capture
+    entries = [refund for refund in payment.refunds.values() if own is None or refund.payment_intent == own[0]]
+    settled = sum(refund.amount for refund in entries if refund.status in SETTLED)
+    pending = sum(refund.amount for refund in entries if refund.status in PENDING)
+    status = payment.status
+    if own is not None and status not in {"pending", "expired"}:
+        status = "refunded" if settled >= own[1].amount else "partially_refunded" if settled else "completed"
+    return Ledger(status=status, refund_amount=settled, refund_pending_amount=pending)
+
+
+# How final a refund's status at Stripe is; events come in any order, and `succeeded` may still fail.
+_FINALITY: Mapping[str, int] = {"pending": 0, "requires_action": 0, "succeeded": 1, "failed": 2, "canceled": 2}
+
+
+def refund_moves_on(before: str, after: str) -> bool:
+    """Whether a status that Stripe reports is news, and not an older event that comes late."""
+    return _FINALITY[after] > _FINALITY.get(before, -1)

@@ -1,0 +1,79 @@
+"""What a Checkout Session at Stripe tells us about its attempt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.domain.attempts import AttemptKey
+from shared.domain.models import Attempt, AttemptStatus, Capture, CheckoutSession, Payment
+
+# How long a 3-D Secure challenge may outlive its session before we take it for unresolved.
+CHALLENGE_GRACE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class SessionOutcome:
+    """What one session taught us: its attempt as it is now, the money it took, and whether that may still change."""
+
+    attempt: Attempt
+    captures: Mapping[str, Capture] = field(default_factory=dict)
+    payable: bool = False
+    unsettled: bool = False
+
+
+def assess_session(attempt: Attempt, session: CheckoutSession, now: datetime) -> SessionOutcome:
+    """Read an attempt's session (its PaymentIntent expanded).
+
+    Money counts wherever it is found, whatever the session's own status says. An expired session is closed only when
+    its PaymentIntent cannot bring money any more: not `processing`, no 3-D Secure challenge younger than 15 minutes.
+    """
+    intent = session.payment_intent
+    known = attempt.model_copy(update={"stripe_checkout_session_id": session.id})
+    if intent is not None and intent.status == "succeeded":
+        capture = Capture(
+            amount=intent.amount_received,
+            currency=intent.currency.upper(),
+            session=session.id,
+            charge=intent.charge,
+            captured_at=intent.captured_at or now,
+            refundable=intent.amount_received,
+        )
+        return SessionOutcome(attempt=_ended(known, "paid", "paid", now), captures={intent.id: capture})
+    if session.status == "open":
+        return SessionOutcome(
+            attempt=known, payable=True, unsettled=intent is not None and intent.status == "processing"
+        )
+    if intent is not None and intent.status in {"processing", "requires_action", "requires_capture"}:
+        ended_at = attempt.closed_at or now
+        waiting = known.model_copy(update={"closed_at": ended_at})
+        if intent.status != "requires_action" or now < ended_at + CHALLENGE_GRACE:
+            return SessionOutcome(attempt=waiting, unsettled=True)
+    if intent is not None and intent.decline_code is not None:
+        known = known.model_copy(
+            update={"failure_code": intent.decline_code, "failure_message": intent.decline_message}
+        )
+    reason = "expired" if session.status == "expired" else "payment_failed"
+    return SessionOutcome(attempt=_ended(known, "closed", reason, now))
+
+
+def _ended(attempt: Attempt, status: AttemptStatus, reason: str, now: datetime) -> Attempt:
+    return attempt.model_copy(
+        update={
+            "status": status,
+            "close_reason": reason,
+            "closed_at": attempt.closed_at or now,
+            "checkout_url": None,
+        }
+    )
+
+
+def never_opened(attempt: Attempt, reason: str, now: datetime) -> SessionOutcome:
+    """Close an attempt whose session does not exist, or exists unpublished and can no longer be paid."""
+    return SessionOutcome(attempt=_ended(attempt, "closed", reason, now))
+
+
+def merge_outcomes(payment: Payment, outcomes: Mapping[AttemptKey, SessionOutcome]) -> Payment:
+    """The payment as it is with what was found: captures are added, never replaced."""
+    attempts = {**payment.attempts, **{key: outcome.attempt for key, outcome in outcomes.items()}}
+    captures = {pi: capture for outcome in outcomes.values() for pi, capture in outcome.captures.items()}
+    return payment.model_copy(update={"attempts": attempts, "captures": {**captures, **payment.captures}})

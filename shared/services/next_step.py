@@ -1,0 +1,54 @@
+"""What both next_step states do once they have asked Stripe: write what was found, then decide."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from shared.adapters import payment_items
+from shared.contracts.states import NextStepOutput, OpenedAttempt, VerifyPaymentInput
+from shared.domain.attempts import AttemptKey
+from shared.domain.models import Booking, Payment
+from shared.domain.next_step import decide_next_step
+from shared.domain.session_outcomes import SessionOutcome, merge_outcomes
+from shared.observability import count, logger
+from shared.settings import settings
+
+
+def payment_of(booking: Booking) -> Payment:
+    """The booking's payment item, which RecordPayment has written before any other state. Raises LookupError."""
+    if booking.payment is None:
+        raise LookupError(f"no payment item for reservation {booking.reservation.reservation_id}")
+    return booking.payment
+
+
+def record_and_decide(
+    booking: Booking,
+    outcomes: Mapping[AttemptKey, SessionOutcome],
+    request: VerifyPaymentInput,
+    *,
+    asked: bool,
+    closing: bool,
+) -> NextStepOutput:
+    """Record the outcomes and answer with the next_step (decide_next_step). Raises StoreBusy."""
+    now = datetime.now(UTC)
+    before = payment_of(booking)
+    payment_items.record_session_outcomes(before, outcomes, now=now)
+    payment = merge_outcomes(before, outcomes)
+    decided = decide_next_step(
+        booking.model_copy(update={"payment": payment}),
+        outcomes,
+        refunds_started=request.refunds_started,
+        asked=asked,
+        closing=closing,
+        window=timedelta(seconds=settings().checkout_window_seconds),
+        now=now,
+    )
+    current = payment.current
+    reason = (current and (current.failure_code or current.close_reason)) or "none"
+    logger.info("next_step", next_step=decided.name, stripe_payment_intent_id=decided.payment_intent, why=reason)
+    count("NextSteps", next_step=decided.name)
+    return NextStepOutput(
+        next_step=decided.name,
+        reason=reason,
+        payment_intent=decided.payment_intent,
+        attempt=OpenedAttempt.published(payment) if decided.name == "await_payment" else None,
+    )

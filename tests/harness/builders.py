@@ -1,0 +1,137 @@
+"""Values as the tables below start from; every test names only what its situation is about.
+
+A booking of two nights for EUR 1,125.00, reserved 2 hours ago with a hold of 24, its one session opened 10 minutes ago.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from shared.domain.models import Attempt, Booking, Capture, CheckoutSession, Payment, PaymentIntent, Refund, Reservation
+
+NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
+MINUTE, SECOND, HOUR = timedelta(minutes=1), timedelta(seconds=1), timedelta(hours=1)
+WINDOW = timedelta(minutes=30)
+TOTAL = 112_500
+
+
+def reservation(**changes: Any) -> Reservation:
+    fields: dict[str, Any] = {
+        "reservation_id": "RES-1",
+        "customer_id": "guest-1",
+        "customer_email": "ada@guests.example",
+        "check_in": date(2026, 12, 20),
+        "check_out": date(2026, 12, 22),
+        "status": "pending",
+        "total_amount": TOTAL,
+        "created_at": NOW - 2 * HOUR,
+    }
+    return Reservation(**(fields | changes))
+
+
+def attempt(**changes: Any) -> Attempt:
+    """The attempt as AwaitPayment publishes it."""
+    fields: dict[str, Any] = {
+        "status": "open",
+        "counted": 1,
+        "amount": TOTAL,
+        "parameters": "{}",
+        "opened_at": NOW - 10 * MINUTE,
+        "deadline": NOW + 20 * MINUTE,
+        "stripe_checkout_session_id": "cs_1",
+        "checkout_url": "https://checkout.stripe.com/c/pay/cs_1",
+        "checkout_expires_at": NOW + 25 * MINUTE,
+    }
+    return Attempt(**(fields | changes))
+
+
+def opening(**changes: Any) -> Attempt:
+    """An attempt that was stored and whose session nobody knows of yet."""
+    fields: dict[str, Any] = {
+        "status": "opening",
+        "amount": TOTAL,
+        "parameters": "{}",
+        "opened_at": NOW - MINUTE,
+        "deadline": NOW + 29 * MINUTE,
+    }
+    return Attempt(**(fields | changes))
+
+
+def closed(**changes: Any) -> Attempt:
+    return attempt(
+        **(
+            {
+                "status": "closed",
+                "closed_at": NOW - MINUTE,
+                "close_reason": "expired",
+                "checkout_url": None,
+                "deadline": NOW - 5 * MINUTE,
+            }
+            | changes
+        )
+    )
+
+
+def capture(**changes: Any) -> Capture:
+    fields: dict[str, Any] = {
+        "amount": TOTAL,
+        "currency": "EUR",
+        "session": "cs_1",
+        "charge": "ch_1",
+        "captured_at": NOW - MINUTE,
+    }
+    fields |= changes
+    return Capture(**({"refundable": fields["amount"]} | fields))
+
+
+def refund(**changes: Any) -> Refund:
+    """An entry of EUR 5.00 that Stripe has not heard of yet."""
+    fields: dict[str, Any] = {
+        "kind": "goodwill",
+        "payment_intent": "pi_1",
+        "amount": 500,
+        "status": "pending",
+        "created_at": NOW - MINUTE,
+    }
+    return Refund(**(fields | changes))
+
+
+def payment(**changes: Any) -> Payment:
+    fields: dict[str, Any] = {
+        "payment_id": "PAY-RES-1",
+        "reservation_id": "RES-1",
+        "status": "pending",
+        "hold_expires_at": NOW + 22 * HOUR,
+        "success_url": "https://stay.example/booking/success",
+        "cancel_url": "https://stay.example/booking/cancel",
+        "created_at": NOW - HOUR,
+        "updated_at": NOW - 10 * MINUTE,
+    }
+    return Payment(**(fields | changes))
+
+
+def paying(**changes: Any) -> Payment:
+    """A payment whose first session is open."""
+    return payment(**({"attempts": {"1": attempt()}, "current_attempt": "1", "amount": TOTAL} | changes))
+
+
+def booking(of: Payment | None, **changes: Any) -> Booking:
+    reserved = changes.pop("reservation", reservation())
+    return Booking(reservation=reserved, payment=of, held=changes.pop("held", frozenset(reserved.nights)))
+
+
+def intent(status: str, **changes: Any) -> PaymentIntent:
+    fields: dict[str, Any] = {"id": "pi_1", "status": status, "amount_received": 0, "currency": "eur"}
+    if status == "succeeded":
+        fields |= {"amount_received": TOTAL, "charge": "ch_1", "captured_at": NOW - MINUTE}
+    return PaymentIntent(**(fields | changes))
+
+
+def session(status: str, payment_status: str = "unpaid", of: PaymentIntent | None = None) -> CheckoutSession:
+    return CheckoutSession(
+        id="cs_1",
+        status=status,  # type: ignore[arg-type]
+        payment_status=payment_status,
+        url="https://checkout.stripe.com/c/pay/cs_1" if status == "open" else None,
+        expires_at=NOW + 25 * MINUTE,
+        payment_intent=of,
+    )

@@ -1,0 +1,134 @@
+"""Faults of AWS on request, met through the SDK as the real ones are."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from local.aws import emulator
+
+ONE_TRY = Config(retries={"total_max_attempts": 1})
+KEY = {"id": {"S": "one"}}
+
+
+@pytest.fixture
+def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", emulator.REGION)
+    running = emulator.start()
+    client = boto3.client("dynamodb", config=ONE_TRY)
+    client.create_table(
+        TableName="payments",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    token = emulator.current_function.set("verify_payment")
+    yield client
+    emulator.current_function.reset(token)
+    emulator.stop(running)
+
+
+def update(client: Any) -> None:
+    client.update_item(
+        TableName="payments",
+        Key=KEY,
+        UpdateExpression="ADD tries :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+    )
+
+
+def tries(client: Any) -> Any:
+    return client.get_item(TableName="payments", Key=KEY).get("Item", {}).get("tries", {}).get("N")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "status"),
+    [
+        ("throttled", "ProvisionedThroughputExceededException", 400),
+        ("internal_error", "InternalServerError", 500),
+        ("conflict", "TransactionConflictException", 400),
+    ],
+)
+def test_the_next_n_calls_fail_and_change_nothing(dynamodb: Any, kind: str, code: str, status: int) -> None:
+    emulator.aws_faults.add("dynamodb.UpdateItem", kind, times=2)
+    for _ in range(2):
+        with pytest.raises(ClientError) as raised:
+            update(dynamodb)
+        assert raised.value.response["Error"]["Code"] == code
+        assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+    update(dynamodb)
+    assert tries(dynamodb) == "1"
+
+
+def test_the_sdk_retries_as_it_does_on_aws(dynamodb: Any) -> None:
+    emulator.aws_faults.add("dynamodb.UpdateItem", "throttled", times=2)
+    update(boto3.client("dynamodb"))
+    assert tries(dynamodb) == "1"
+    assert emulator.counts.operations["verify_payment", "dynamodb.UpdateItem"] == 3
+
+
+def test_a_transaction_in_conflict_says_so_among_its_reasons(dynamodb: Any) -> None:
+    emulator.aws_faults.add("dynamodb.TransactWriteItems", "conflict")
+    put = {"Put": {"TableName": "payments", "Item": KEY}}
+    other = {"Put": {"TableName": "payments", "Item": {"id": {"S": "two"}}}}
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as raised:
+        dynamodb.transact_write_items(TransactItems=[put, other])
+    codes = [reason["Code"] for reason in raised.value.response["CancellationReasons"]]
+    assert codes == ["TransactionConflict", "None"]
+    assert "[TransactionConflict, None]" in str(raised.value)
+
+
+def test_a_call_can_be_done_and_its_answer_lost(dynamodb: Any) -> None:
+    emulator.aws_faults.add("dynamodb.UpdateItem", "unanswered")
+    with pytest.raises(ReadTimeoutError):
+        update(dynamodb)
+    assert tries(dynamodb) == "1"
+
+
+def test_a_fault_for_one_function_spares_the_others(dynamodb: Any) -> None:
+    emulator.aws_faults.add("dynamodb.UpdateItem", "internal_error", function="stripe-webhook")
+    update(dynamodb)
+    token = emulator.current_function.set("stripe_webhook")
+    with pytest.raises(dynamodb.exceptions.InternalServerError):
+        update(dynamodb)
+    emulator.current_function.reset(token)
+    assert tries(dynamodb) == "1"
+
+
+def test_the_local_stack_itself_meets_no_faults(dynamodb: Any) -> None:
+    emulator.aws_faults.add("dynamodb.UpdateItem", "internal_error")
+    token = emulator.current_function.set(None)
+    update(dynamodb)
+    emulator.current_function.reset(token)
+    assert tries(dynamodb) == "1"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "call", "code"),
+    [
+        ("sns", "sns.Publish", {"TopicArn": "arn:aws:sns:eu-west-1:1:t", "Message": "m"}, "InternalError"),
+        ("events", "events.PutEvents", {"Entries": [{"Source": "s"}]}, "InternalException"),
+        ("stepfunctions", "states.SendTaskSuccess", {"taskToken": "t", "output": "{}"}, "InternalFailure"),
+        ("ssm", "ssm.GetParameter", {"Name": "n"}, "InternalFailure"),
+    ],
+)
+def test_every_service_tells_errors_in_its_own_protocol(
+    dynamodb: Any, service: str, operation: str, call: dict[str, Any], code: str
+) -> None:
+    emulator.aws_faults.add(operation, "internal_error")
+    client: Any = boto3.client(service, config=ONE_TRY)  # type: ignore[call-overload]
+    name = {"Publish": "publish", "PutEvents": "put_events", "SendTaskSuccess": "send_task_success"}
+    with pytest.raises(ClientError) as raised:
+        getattr(client, name.get(operation.partition(".")[2], "get_parameter"))(**call)
+    assert raised.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"), [("dynamodb.UpdateItem", "broken"), ("dynamodb.GetItem", "conflict"), ("s.X", "conflict")]
+)
+def test_what_does_not_exist_is_refused(operation: str, kind: str) -> None:
+    with pytest.raises(ValueError, match=r"kind is one of|meets no conflicts"):
+        emulator.aws_faults.add(operation, kind)

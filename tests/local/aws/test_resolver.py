@@ -1,0 +1,38 @@
+"""Many invocations of one function in one process: each sees its own event."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.event_handler.api_gateway import Router
+
+from local.aws import emulator
+
+
+def test_invocations_at_once_do_not_answer_with_each_others_event() -> None:
+    emulator.install()
+    router = Router()  # type: ignore[no-untyped-call]
+    together = threading.Barrier(8)
+
+    @router.get("/bookings/<booking_id>")
+    def booking(booking_id: str) -> dict[str, Any]:
+        together.wait(10)
+        return {"argument": booking_id, "claim": router.current_event.raw_event["requestContext"]["claim"]}
+
+    app = APIGatewayRestResolver()
+    app.include_router(router)
+
+    def ask(number: int) -> str:
+        event = {
+            "path": f"/bookings/{number}",
+            "httpMethod": "GET",
+            "requestContext": {"stage": "$default", "path": f"/bookings/{number}", "claim": str(number)},
+        }
+        body: str = app.resolve(event, object())["body"]  # type: ignore[arg-type]
+        return body
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(8)))
+
+    assert answers == [f'{{"argument":"{n}","claim":"{n}"}}' for n in range(8)]

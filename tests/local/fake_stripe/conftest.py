@@ -1,0 +1,183 @@
+"""The fake served by a uvicorn of its own, the real SDK, and a webhook receiver that remembers what it got."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import requests
+import stripe
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from local import credentials
+from local.fake_stripe.fake_stripe import FakeStripe, create_app
+
+stripe.enable_telemetry = False
+
+
+@dataclass
+class Receiver:
+    """`statuses` are answered one after the other, then 200; an unverifiable signature is refused."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    signatures: list[str] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    delay_seconds: float = 0.0
+    secret: str = credentials.WEBHOOK_SECRET
+
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+    def of(self, event_type: str) -> list[dict[str, Any]]:
+        return [event["data"]["object"] for event in self.events if event["type"] == event_type]
+
+    async def __call__(self, request: Request) -> Response:
+        body, signature = await request.body(), request.headers["stripe-signature"]
+        try:
+            event = stripe.Webhook.construct_event(body.decode(), signature, self.secret)
+        except stripe.SignatureVerificationError:
+            return PlainTextResponse("bad signature", 400)
+        if self.delay_seconds:
+            await _sleep(self.delay_seconds)
+        self.signatures.append(signature)
+        self.events.append(event.to_dict())
+        return PlainTextResponse("ok", self.statuses.pop(0) if self.statuses else 200)
+
+
+async def _sleep(seconds: float) -> None:
+    import asyncio  # noqa: PLC0415
+
+    await asyncio.sleep(seconds)
+
+
+class Server:
+    """uvicorn in a thread; `current` is the fake served at the moment, so that one server does for all tests."""
+
+    def __init__(self) -> None:
+        self.receiver = Receiver()
+        self.fake_stripe: FakeStripe | None = None
+        # Named TCP, else asyncio leaves Nagle on for what it accepts: 40 ms for each answer.
+        listening = socket.socket(proto=socket.IPPROTO_TCP)
+        listening.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        async def fake_stripe(scope: Any, receive: Any, send: Any) -> None:
+            assert self.fake_stripe is not None
+            await create_app(self.fake_stripe)(scope, receive, send)
+
+        async def webhook(request: Request) -> Response:
+            return await self.receiver(request)
+
+        app = Starlette(routes=[Mount("/stripe", fake_stripe), Route("/webhook", webhook, methods=["POST"])])
+        self._uvicorn = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        self._thread = threading.Thread(target=self._uvicorn.run, args=([listening],))
+        self._thread.start()
+        while not self._uvicorn.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def receiver(server: Server) -> Receiver:
+    server.receiver = Receiver()
+    return server.receiver
+
+
+@pytest.fixture
+def fake_stripe(server: Server, receiver: Receiver) -> Iterator[FakeStripe]:
+    fake_stripe = FakeStripe(base_url=f"{server.url}/stripe", webhook_url=f"{server.url}/webhook")
+    fake_stripe.webhooks.retry_delays = (0.02, 0.04)
+    fake_stripe.refund_delay_seconds = 3600
+    fake_stripe.dispute_delay_seconds = 3600
+    server.fake_stripe = fake_stripe
+    yield fake_stripe
+    fake_stripe.webhooks.wait_until_idle()
+    fake_stripe.close()
+
+
+@pytest.fixture
+def http() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        yield session
+
+
+@pytest.fixture
+def client(fake_stripe: FakeStripe, http: requests.Session) -> stripe.StripeClient:
+    return make_client(fake_stripe, http)
+
+
+def make_client(
+    fake_stripe: FakeStripe,
+    http: requests.Session,
+    *,
+    key: str = credentials.STRIPE_API_KEY,
+    retries: int = 0,
+    timeout: float = 5,
+) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        max_network_retries=retries,
+        http_client=stripe.RequestsClient(timeout=timeout, session=http),
+        base_addresses={"api": fake_stripe.base_url},
+    )
+
+
+def session_params(fake_stripe: FakeStripe, **changes: Any) -> Any:
+    metadata = {"payment_id": "PAY-r1", "reservation_id": "r1"}
+    params = {
+        "mode": "payment",
+        "submit_type": "book",
+        "allowed_payment_method_types": ["card"],
+        "line_items": [
+            {
+                "price_data": {"currency": "eur", "unit_amount": 30_000, "product_data": {"name": "Two nights <&>"}},
+                "quantity": 1,
+            }
+        ],
+        "customer_email": "guest@example.com",
+        "client_reference_id": "r1",
+        "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata},
+        "expires_at": fake_stripe.clock.timestamp() + 2100,
+        "locale": "en",
+        "success_url": "https://shop.example/ok?session_id={CHECKOUT_SESSION_ID}",
+        "cancel_url": "https://shop.example/cancel",
+        "adaptive_pricing": {"enabled": False},
+    }
+    params |= changes
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def pay(http: requests.Session, session: Any, card: str = "4242424242424242") -> requests.Response:
+    url = session if isinstance(session, str) else session.url
+    return http.post(url, data={"card_number": card}, allow_redirects=False, timeout=15)
+
+
+@pytest.fixture
+def session(client: stripe.StripeClient, fake_stripe: FakeStripe) -> Any:
+    return client.v1.checkout.sessions.create(session_params(fake_stripe))
+
+
+@pytest.fixture
+def paid(client: stripe.StripeClient, http: requests.Session, session: Any) -> Any:
+    """A PaymentIntent of 300 EUR that succeeded."""
+    assert pay(http, session).status_code == 303
+    paid = client.v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
+    return paid.payment_intent

@@ -1,0 +1,187 @@
+from typing import Any
+
+import pytest
+import requests
+import stripe
+
+from local import credentials
+from local.fake_stripe.fake_stripe import FakeStripe
+from tests.local.fake_stripe.conftest import make_client, session_params
+
+AUTHORIZATION = {"Authorization": f"Bearer {credentials.STRIPE_API_KEY}"}
+
+
+def test_a_wrong_or_missing_key_is_401_in_stripes_shape(fake_stripe: FakeStripe, http: requests.Session) -> None:
+    with pytest.raises(stripe.AuthenticationError) as caught:
+        make_client(fake_stripe, http, key="sk_test_wrong_1234").v1.checkout.sessions.list()
+    assert caught.value.http_status == 401
+    assert "sk_test_********1234" in str(caught.value)
+    assert caught.value.request_id
+
+    answer = http.get(f"{fake_stripe.base_url}/v1/charges", timeout=5)
+    assert answer.status_code == 401
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_old_and_new_key_are_both_valid_while_one_is_rolled(fake_stripe: FakeStripe, http: requests.Session) -> None:
+    fake_stripe.api_keys.add("sk_test_local_new")
+    for key in (credentials.STRIPE_API_KEY, "sk_test_local_new"):
+        make_client(fake_stripe, http, key=key).v1.charges.list()
+    fake_stripe.api_keys.remove(credentials.STRIPE_API_KEY)
+    with pytest.raises(stripe.AuthenticationError):
+        make_client(fake_stripe, http).v1.charges.list()
+
+
+def test_basic_authentication_works_as_curl_u_does(fake_stripe: FakeStripe, http: requests.Session) -> None:
+    url = f"{fake_stripe.base_url}/v1/charges"
+    assert http.get(url, auth=(credentials.STRIPE_API_KEY, ""), timeout=5).status_code == 200
+
+
+def test_every_answer_has_a_request_id_that_is_in_the_log(session: Any, fake_stripe: FakeStripe) -> None:
+    logged = fake_stripe.requests[-1]
+    assert session.last_response.request_id == logged.id
+    assert (logged.method, logged.path, logged.operation) == (
+        "POST",
+        "/v1/checkout/sessions",
+        "checkout.sessions.create",
+    )
+    assert (logged.status, logged.replayed, logged.fault) == (200, False, None)
+    assert logged.params is not None
+    assert logged.params["metadata"]["payment_id"] == "PAY-r1"
+    assert logged.as_json()["idempotency_key"] == logged.idempotency_key
+
+
+def test_unknown_addresses_methods_and_versions_are_refused(fake_stripe: FakeStripe, http: requests.Session) -> None:
+    unknown = http.get(f"{fake_stripe.base_url}/v1/customers", headers=AUTHORIZATION, timeout=5)
+    assert (unknown.status_code, unknown.json()["error"]["type"]) == (404, "invalid_request_error")
+    assert http.delete(f"{fake_stripe.base_url}/v1/charges", headers=AUTHORIZATION, timeout=5).status_code == 404
+    other = {"Stripe-Version": "2020-08-27"}
+    old = http.get(f"{fake_stripe.base_url}/v1/charges", headers=AUTHORIZATION | other, timeout=5)
+    assert old.status_code == 400
+
+
+@pytest.mark.parametrize("body", ["a[b=1", "a]=1", "a=1&a[b]=2", "%ff=1"])
+def test_malformed_bodies_are_400(fake_stripe: FakeStripe, http: requests.Session, body: str) -> None:
+    answer = http.post(f"{fake_stripe.base_url}/v1/refunds", body, headers=AUTHORIZATION, timeout=5)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_unknown_query_parameters_are_refused(client: stripe.StripeClient, paid: Any) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        client.v1.payment_intents.retrieve(paid.id, {"verbose": True})  # type: ignore[arg-type]
+    assert caught.value.code == "parameter_unknown"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("payment_intent", True),
+        ("payment_intent.latest_charge", True),
+        ("payment_intent.latest_charge.payment_intent", True),
+        ("payment_intent.latest_charge.balance_transaction", True),
+        ("customer", True),
+        ("metadata", False),
+        ("payment_intent.amount", False),
+        ("latest_charge", False),
+        ("data.payment_intent", False),
+        ("payment_intent.latest_charge.payment_intent.latest_charge.payment_intent", False),
+    ],
+)
+@pytest.mark.usefixtures("paid")
+def test_only_ids_can_be_expanded(
+    *,
+    client: stripe.StripeClient,
+    session: Any,
+    path: str,
+    allowed: bool,
+) -> None:
+    def retrieve() -> Any:
+        return client.v1.checkout.sessions.retrieve(session.id, {"expand": [path]})
+
+    if allowed:
+        retrieve()
+        return
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        retrieve()
+    assert caught.value.param == "expand"
+
+
+def test_lists_expand_below_data(client: stripe.StripeClient, session: Any, paid: Any) -> None:
+    (found,) = client.v1.checkout.sessions.list({"expand": ["data.payment_intent.latest_charge"]}).data
+    assert found.id == session.id
+    assert isinstance(found.payment_intent, stripe.PaymentIntent)
+    assert isinstance(found.payment_intent.latest_charge, stripe.Charge)
+    assert found.payment_intent.latest_charge.id == paid.latest_charge
+
+
+def test_nothing_is_executed_when_an_expansion_is_refused(client: stripe.StripeClient, paid: Any) -> None:
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.refunds.create({"payment_intent": paid.id, "expand": ["guest"]})
+    assert client.v1.refunds.list().data == []
+
+
+def test_lists_have_pages_and_bounds(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
+    sessions = client.v1.checkout.sessions
+    made = [sessions.create(session_params(fake_stripe)).id for _ in range(5)][::-1]
+    page = sessions.list({"limit": 2})
+    assert ([session.id for session in page.data], page.has_more) == (made[:2], True)
+    assert [session.id for session in page.auto_paging_iter()] == made
+    before = sessions.list({"limit": 2, "ending_before": made[3]})
+    assert ([session.id for session in before.data], before.has_more) == (made[1:3], True)
+    for limit in (0, 101):
+        with pytest.raises(stripe.InvalidRequestError):
+            sessions.list({"limit": limit})
+
+
+def test_lists_filter_by_time_of_the_fakes_clock(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
+    sessions = client.v1.checkout.sessions
+    first = sessions.create(session_params(fake_stripe))
+    fake_stripe.clock.advance(100)
+    second = sessions.create(session_params(fake_stripe))
+    assert 99 <= second.created - first.created <= 102
+    assert [found.id for found in sessions.list({"created": {"gt": first.created}}).data] == [second.id]
+    assert [found.id for found in sessions.list({"created": {"lte": first.created}}).data] == [first.id]
+    assert [found.id for found in sessions.list({"created": second.created}).data] == [second.id]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "executed"),
+    [
+        ("rate_limit", stripe.RateLimitError, False),
+        ("conflict", stripe.APIError, False),
+        ("server_error", stripe.APIError, False),
+        ("server_error_after", stripe.APIError, True),
+        ("timeout_before", stripe.APIConnectionError, False),
+        ("timeout_after", stripe.APIConnectionError, True),
+        ("reset", stripe.APIConnectionError, False),
+    ],
+)
+def test_faults(
+    *,
+    client: stripe.StripeClient,
+    fake_stripe: FakeStripe,
+    kind: Any,
+    error: type[Exception],
+    executed: bool,
+) -> None:
+    fake_stripe.faults.add("checkout.sessions.create", kind, times=2)
+    client.v1.checkout.sessions.list()
+    for _ in range(2):
+        with pytest.raises(error):
+            client.v1.checkout.sessions.create(session_params(fake_stripe))
+    assert len(client.v1.checkout.sessions.list().data) == (2 if executed else 0)
+    assert client.v1.checkout.sessions.create(session_params(fake_stripe)).status == "open"
+    assert [request.fault for request in fake_stripe.requests if request.fault] == [kind, kind]
+
+
+def test_a_timeout_can_be_a_true_one(fake_stripe: FakeStripe, http: requests.Session) -> None:
+    fake_stripe.faults.silence_seconds = 3
+    fake_stripe.faults.add("*", "timeout_before")
+    with pytest.raises(stripe.APIConnectionError, match=r"(?i)timed out"):
+        make_client(fake_stripe, http, timeout=0.2).v1.charges.list()
+
+
+def test_faults_that_do_not_exist_are_refused(fake_stripe: FakeStripe) -> None:
+    with pytest.raises(ValueError, match="unknown fault slow"):
+        fake_stripe.faults.add("refunds.create", "slow")  # type: ignore[arg-type]

@@ -1,0 +1,226 @@
+from typing import Any
+
+import pytest
+import requests
+import stripe
+
+from local.fake_stripe.fake_stripe import FakeStripe
+from tests.local.fake_stripe.conftest import Receiver, pay, session_params
+
+
+@pytest.fixture
+def paid_with(client: stripe.StripeClient, http: requests.Session, fake_stripe: FakeStripe) -> Any:
+    def paid_with(card: str) -> str:
+        session = client.v1.checkout.sessions.create(session_params(fake_stripe))
+        pay(http, session, card)
+        return str(client.v1.checkout.sessions.retrieve(session.id).payment_intent)
+
+    return paid_with
+
+
+def refused(client: stripe.StripeClient, **params: Any) -> Any:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        client.v1.refunds.create(params)  # type: ignore[arg-type]
+    return caught.value
+
+
+def charge_of(client: stripe.StripeClient, payment_intent: str) -> Any:
+    return client.v1.payment_intents.retrieve(payment_intent, {"expand": ["latest_charge"]}).latest_charge
+
+
+def test_a_full_refund_by_payment_intent(
+    client: stripe.StripeClient, paid: Any, receiver: Receiver, fake_stripe: FakeStripe
+) -> None:
+    refund = client.v1.refunds.create({"payment_intent": paid.id, "metadata": {"refund_id": "REF-1"}})
+    assert (refund.status, refund.amount, refund.currency, refund.payment_intent) == (
+        "succeeded",
+        30_000,
+        "eur",
+        paid.id,
+    )
+    assert refund.charge == paid.latest_charge
+    charge = charge_of(client, paid.id)
+    assert (charge.amount_refunded, charge.refunded) == (30_000, True)
+    assert fake_stripe.webhooks.wait_until_idle()
+    assert receiver.of("refund.created")[0]["metadata"] == {"refund_id": "REF-1"}
+    assert receiver.of("charge.refunded")[0]["amount_refunded"] == 30_000
+
+
+def test_partial_refunds_by_charge_add_up(client: stripe.StripeClient, paid: Any, receiver: Receiver) -> None:
+    for amount in (10_000, 5_000):
+        assert client.v1.refunds.create({"charge": paid.latest_charge, "amount": amount}).amount == amount
+    charge = charge_of(client, paid.id)
+    assert (charge.amount_refunded, charge.refunded) == (15_000, False)
+    rest = client.v1.refunds.create({"payment_intent": paid.id})
+    assert rest.amount == 15_000
+
+
+def test_more_than_is_left_is_refused_without_a_code(client: stripe.StripeClient, paid: Any) -> None:
+    client.v1.refunds.create({"payment_intent": paid.id, "amount": 20_000})
+    error = refused(client, payment_intent=paid.id, amount=10_001)
+    assert (error.http_status, error.code, error.param) == (400, None, "amount")
+    assert "greater than unrefunded amount" in str(error)
+
+
+def test_a_refunded_charge_says_so(client: stripe.StripeClient, paid: Any) -> None:
+    client.v1.refunds.create({"payment_intent": paid.id})
+    assert refused(client, payment_intent=paid.id).code == "charge_already_refunded"
+    assert refused(client, payment_intent=paid.id, amount=1).code == "charge_already_refunded"
+
+
+@pytest.mark.parametrize(
+    ("params", "param", "code"),
+    [
+        ({}, None, "parameter_missing"),
+        ({"payment_intent": "pi_none"}, "payment_intent", "resource_missing"),
+        ({"charge": "ch_none"}, "charge", "resource_missing"),
+        ({"payment_intent": "PAID", "amount": 0}, "amount", "parameter_invalid_integer"),
+        ({"payment_intent": "PAID", "amount": -5}, "amount", "parameter_invalid_integer"),
+        ({"payment_intent": "PAID", "amount": "1.5"}, "amount", "parameter_invalid_integer"),
+        ({"payment_intent": "PAID", "reason": "tired"}, "reason", None),
+        ({"payment_intent": "PAID", "note": "x"}, "note", "parameter_unknown"),
+        ({"payment_intent": "PAID", "reverse_transfer": True}, "reverse_transfer", None),
+        ({"payment_intent": "PAID", "charge": "ch_other"}, "charge", None),
+    ],
+)
+def test_wrong_parameters_are_refused(
+    client: stripe.StripeClient, paid: Any, params: Any, param: str | None, code: str | None
+) -> None:
+    given = {name: paid.id if value == "PAID" else value for name, value in params.items()}
+    error = refused(client, **given)
+    assert (error.param, error.code) == (param, code)
+    assert client.v1.refunds.list({"payment_intent": paid.id}).data == []
+
+
+def test_an_unpaid_payment_intent_cannot_be_refunded(client: stripe.StripeClient, paid_with: Any) -> None:
+    payment_intent = paid_with("4000000000000002")
+    assert "does not have a successful charge" in str(refused(client, payment_intent=payment_intent))
+    charge = client.v1.payment_intents.retrieve(payment_intent).latest_charge
+    assert "not successful" in str(refused(client, charge=charge))
+
+
+def test_refunds_are_listed_by_payment_intent_with_their_metadata(client: stripe.StripeClient, paid: Any) -> None:
+    client.v1.refunds.create({"payment_intent": paid.id, "amount": 1, "metadata": {"refund_id": "REF-1"}})
+    client.v1.refunds.create({"payment_intent": paid.id, "amount": 2, "metadata": {"refund_id": "REF-2"}})
+    found = client.v1.refunds.list({"payment_intent": paid.id}).data
+    assert [refund.metadata["refund_id"] for refund in found if refund.metadata] == ["REF-2", "REF-1"]
+    assert client.v1.refunds.list({"payment_intent": "pi_other"}).data == []
+    assert client.v1.refunds.retrieve(found[0].id).amount == 2
+
+
+def test_the_card_whose_refund_is_pending_then_succeeds(
+    client: stripe.StripeClient, paid_with: Any, receiver: Receiver, fake_stripe: FakeStripe
+) -> None:
+    payment_intent = paid_with("4000000000007726")
+    refund = client.v1.refunds.create({"payment_intent": payment_intent, "amount": 100})
+    assert refund.status == "pending"
+    # Pending refunds are left out of the charge's sum, and yet count against it.
+    assert charge_of(client, payment_intent).amount_refunded == 0
+    assert "unrefunded amount" in str(refused(client, payment_intent=payment_intent, amount=29_901))
+
+    fake_stripe.clock.advance(3601)
+    assert client.v1.refunds.retrieve(refund.id).status == "succeeded"
+    assert charge_of(client, payment_intent).amount_refunded == 100
+    assert fake_stripe.webhooks.wait_until_idle()
+    assert [seen["status"] for seen in receiver.of("refund.updated")] == ["succeeded"]
+    assert len(receiver.of("charge.refunded")) == 1
+
+
+def test_the_card_whose_refund_succeeds_then_fails(
+    client: stripe.StripeClient, paid_with: Any, receiver: Receiver, fake_stripe: FakeStripe
+) -> None:
+    payment_intent = paid_with("4000000000005126")
+    refund = client.v1.refunds.create({"payment_intent": payment_intent})
+    assert refund.status == "succeeded"
+    assert charge_of(client, payment_intent).refunded is True
+
+    fake_stripe.clock.advance(3601)
+    failed = client.v1.refunds.retrieve(refund.id)
+    assert (failed.status, failed.failure_reason) == ("failed", "expired_or_canceled_card")
+    charge = charge_of(client, payment_intent)
+    assert (charge.amount_refunded, charge.refunded) == (0, False)
+    assert fake_stripe.webhooks.wait_until_idle()
+    assert [seen["status"] for seen in receiver.of("refund.failed")] == ["failed"]
+
+    fake_stripe.clock.advance(1)
+    again = client.v1.refunds.create({"payment_intent": payment_intent})
+    assert again.status == "succeeded"
+
+
+@pytest.mark.parametrize("later", ["succeeded", "failed", "canceled", "requires_action"])
+def test_a_pending_refund_is_settled_by_hand(
+    client: stripe.StripeClient, paid: Any, receiver: Receiver, fake_stripe: FakeStripe, later: Any
+) -> None:
+    fake_stripe.refund_status = "pending"
+    refund = client.v1.refunds.create({"payment_intent": paid.id})
+    assert (refund.status, refund.pending_reason) == ("pending", "insufficient_funds")
+    assert fake_stripe.settle_refund(refund.id, later)["status"] == later
+    assert client.v1.refunds.retrieve(refund.id).status == later
+    assert fake_stripe.webhooks.wait_until_idle()
+    assert [seen["status"] for seen in receiver.of("refund.updated")] == [later]
+
+
+def test_a_refund_may_fail_at_once_for_lack_of_money(
+    client: stripe.StripeClient, paid: Any, receiver: Receiver, fake_stripe: FakeStripe
+) -> None:
+    fake_stripe.refund_status = "failed"
+    refund = client.v1.refunds.create({"payment_intent": paid.id})
+    assert (refund.status, refund.failure_reason) == ("failed", "insufficient_funds")
+    assert fake_stripe.webhooks.wait_until_idle()
+    assert {"refund.created", "refund.failed"} <= set(receiver.types())
+    fake_stripe.refund_status = None
+    assert client.v1.refunds.create({"payment_intent": paid.id}).amount == 30_000
+
+
+def test_a_refund_goes_no_way_that_stripe_does_not_go(
+    client: stripe.StripeClient, paid: Any, fake_stripe: FakeStripe
+) -> None:
+    refund = client.v1.refunds.create({"payment_intent": paid.id})
+    with pytest.raises(ValueError, match="succeeded does not become pending"):
+        fake_stripe.settle_refund(refund.id, "pending")
+
+
+def test_a_dashboard_refund_has_no_metadata(
+    client: stripe.StripeClient, paid: Any, receiver: Receiver, fake_stripe: FakeStripe
+) -> None:
+    refund = fake_stripe.dashboard_refund(paid.id, 12_000)
+    assert client.v1.refunds.retrieve(refund["id"]).to_dict()["metadata"] == {}
+    assert fake_stripe.webhooks.wait_until_idle()
+    (created,) = [event for event in receiver.events if event["type"] == "refund.created"]
+    assert created["request"] == {"id": None, "idempotency_key": None}
+    assert client.v1.refunds.create({"payment_intent": paid.id}).amount == 18_000
+
+
+def test_a_disputed_charge_is_not_refunded_until_the_dispute_is_won(
+    client: stripe.StripeClient, paid: Any, receiver: Receiver, fake_stripe: FakeStripe
+) -> None:
+    dispute = fake_stripe.open_dispute(paid.id)
+    assert (dispute["status"], dispute["amount"], dispute["payment_intent"]) == ("needs_response", 30_000, paid.id)
+    assert charge_of(client, paid.id).disputed is True
+    assert refused(client, payment_intent=paid.id).code == "charge_disputed"
+    assert [found.id for found in client.v1.disputes.list({"payment_intent": paid.id}).data] == [dispute["id"]]
+
+    assert fake_stripe.close_dispute(dispute["id"], "won")["status"] == "won"
+    assert client.v1.disputes.retrieve(dispute["id"]).status == "won"
+    assert client.v1.refunds.create({"payment_intent": paid.id}).status == "succeeded"
+    assert fake_stripe.webhooks.wait_until_idle()
+    assert {
+        "charge.dispute.created",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.closed",
+    } <= set(receiver.types())
+
+
+def test_a_lost_dispute_stays_in_the_way(client: stripe.StripeClient, paid: Any, fake_stripe: FakeStripe) -> None:
+    fake_stripe.close_dispute(fake_stripe.open_dispute(paid.id)["id"], "lost")
+    assert refused(client, payment_intent=paid.id).code == "charge_disputed"
+
+
+def test_the_card_that_is_disputed_afterwards(
+    client: stripe.StripeClient, paid_with: Any, fake_stripe: FakeStripe
+) -> None:
+    payment_intent = paid_with("4000000000000259")
+    assert client.v1.disputes.list().data == []
+    fake_stripe.clock.advance(3601)
+    assert [dispute.payment_intent for dispute in client.v1.disputes.list().data] == [payment_intent]

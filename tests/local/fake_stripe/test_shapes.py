@@ -1,0 +1,87 @@
+"""Construction: objects have the fields that the SDK's types declare, and every parameter type can be checked."""
+
+import typing
+from typing import Any
+
+import pytest
+import requests
+import stripe
+from typing_extensions import is_typeddict
+
+from local.fake_stripe.fake_stripe import FakeStripe
+from local.fake_stripe.objects import OBJECT_TYPES, build
+from local.fake_stripe.params import _hints, check
+from local.fake_stripe.routes import ROUTES
+from tests.local.fake_stripe.conftest import pay, session_params
+
+
+def value_problems(value: Any, hint: Any, path: str) -> list[str]:
+    """Where a value differs from the SDK's annotation: plain types, choices and nulls, one level deep."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Union:
+        if value is None:
+            return [] if type(None) in args else [f"{path} is null"]
+        named = [arg for arg in args if typing.get_origin(arg) is typing.Literal]
+        if named and value not in typing.get_args(named[0]):
+            return [f"{path} is {value!r}"]
+        (rest,) = [[arg for arg in args if arg not in (type(None), *named)]]
+        return value_problems(value, rest[0], path) if rest and not isinstance(rest[0], typing.ForwardRef) else []
+    if origin is typing.Literal:
+        return [] if value in args else [f"{path} is {value!r}"]
+    if origin is list:
+        found = [value_problems(item, args[0], f"{path}[{position}]") for position, item in enumerate(value)]
+        return [problem for problems in found for problem in problems]
+    if hint in (int, str, bool):
+        return [] if type(value) is hint else [f"{path} is a {type(value).__name__}"]
+    return []
+
+
+def test_every_object_has_the_fields_and_types_of_the_sdk(
+    client: stripe.StripeClient, http: requests.Session, fake_stripe: FakeStripe
+) -> None:
+    for card in ("4242424242424242", "4000000000000002", "4000000000003220"):
+        session = client.v1.checkout.sessions.create(session_params(fake_stripe))
+        pay(http, session, card)
+    (paid,) = client.v1.payment_intents.list({"created": {"gt": 0}, "limit": 100}).data[2:]
+    client.v1.refunds.create({"payment_intent": paid.id, "amount": 5})
+    fake_stripe.refund_status = "pending"
+    client.v1.refunds.create({"payment_intent": paid.id, "amount": 5})
+    fake_stripe.open_dispute(paid.id)
+    for kind, object_type in OBJECT_TYPES.items():
+        found = fake_stripe.all(kind)
+        assert found, f"no {kind} was made"
+        for obj in found:
+            hints = {name: hint for name, hint in object_type.__annotations__.items() if name != "OBJECT_NAME"}
+            assert obj.keys() <= hints.keys()
+            problems = [value_problems(value, hints[name], f"{kind}.{name}") for name, value in obj.items()]
+            assert [problem for each in problems for problem in each] == []
+
+
+def test_an_object_without_a_required_field_or_with_an_unknown_one_is_not_built() -> None:
+    with pytest.raises(TypeError, match="webhook_endpoint without created"):
+        build("webhook_endpoint", id="we_1", enabled_events=[], metadata={}, status="enabled", url="x")
+    with pytest.raises(TypeError, match="has no color"):
+        build("webhook_endpoint", id="we_1", created=1, enabled_events=[], metadata={}, status="", url="", color=1)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
+def test_every_parameter_type_of_every_route_is_understood(route: Any) -> None:
+    todo, seen = [route.params], set()
+    while todo:
+        params = todo.pop()
+        seen.add(params)
+        for hint in _hints(params)[0].values():
+            parts = [hint]
+            while parts:
+                part = parts.pop()
+                parts.extend(typing.get_args(part) if typing.get_origin(part) is not typing.Literal else ())
+                assert not isinstance(part, str | typing.ForwardRef), f"{params.__name__}: {part} is not resolved"
+                if is_typeddict(part) and part not in seen:
+                    todo.append(part)
+    assert seen
+
+
+def test_no_route_knows_the_sdks_own_options() -> None:
+    for route in ROUTES:
+        assert "idempotency_key" not in _hints(route.params)[0]
+    assert check({}, stripe.params.RefundListParams) == {}

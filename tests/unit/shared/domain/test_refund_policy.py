@@ -1,0 +1,111 @@
+"""What the cancellation policy gives back, day by day (docs/integration.md)."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.refund_policy import PolicyRefund, refund_by_policy
+
+MADRID, CANARIES, AUCKLAND, HONOLULU = map(
+    ZoneInfo, ("Europe/Madrid", "Atlantic/Canary", "Pacific/Auckland", "Pacific/Honolulu")
+)
+CHECK_IN = date(2026, 7, 15)
+
+
+def at(zone: ZoneInfo, day: date, hour: int, minute: int = 0, second: int = 0) -> datetime:
+    """A moment by the clock on the property's wall."""
+    return datetime.combine(day, time(hour, minute, second), zone)
+
+
+@pytest.mark.parametrize(
+    ("days", "policy", "amount"),
+    [
+        (365, "full_refund", 45_001),
+        (15, "full_refund", 45_001),
+        (14, "full_refund", 45_001),
+        (13, "partial_refund_50", 22_500),
+        (8, "partial_refund_50", 22_500),
+        (7, "partial_refund_50", 22_500),
+        (6, None, 0),
+        (1, None, 0),
+        (0, None, 0),
+        (-1, None, 0),
+        (-400, None, 0),
+    ],
+)
+def test_every_boundary_from_the_first_to_the_last_second_of_its_day(
+    days: int, policy: str | None, amount: int
+) -> None:
+    """D-35: half of an odd price is rounded down to the cent."""
+    today = CHECK_IN - timedelta(days=days)
+    for moment in (at(MADRID, today, 0), at(MADRID, today, 12), at(MADRID, today, 23, 59, 59)):
+        given_back = refund_by_policy(CHECK_IN, 45_001, time_zone=MADRID, now=moment.astimezone(UTC))
+        assert given_back == PolicyRefund(policy, amount, days)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("amount", "half"), [(50, 25), (51, 25), (99, 49), (100, 50), (112_501, 56_250), (99_999_999, 49_999_999)]
+)
+def test_half_is_whole_cents(amount: int, half: int) -> None:
+    """D-35."""
+    noon = at(MADRID, CHECK_IN - timedelta(days=10), 12)
+    assert refund_by_policy(CHECK_IN, amount, time_zone=MADRID, now=noon).amount == half
+
+
+@pytest.mark.parametrize(
+    ("zone", "days"),
+    [(AUCKLAND, 13), (MADRID, 13), (CANARIES, 14), (HONOLULU, 14)],
+    ids=["already tomorrow", "just tomorrow", "an hour behind Madrid", "still today"],
+)
+def test_the_day_is_the_propertys_wherever_the_guest_is(zone: ZoneInfo, days: int) -> None:
+    moment = datetime(2026, 6, 30, 22, 30, tzinfo=UTC)
+    assert refund_by_policy(date(2026, 7, 14), 100, time_zone=zone, now=moment).days_until_checkin == days
+
+
+@pytest.mark.parametrize(
+    ("check_in", "days_before"),
+    [
+        (date(2026, 4, 5), 7),  # the night of 29 March 2026 has 23 hours in Madrid
+        (date(2026, 4, 12), 14),
+        (date(2026, 11, 1), 7),  # the night of 25 October 2026 has 25
+        (date(2026, 11, 8), 14),
+    ],
+)
+def test_a_night_of_23_or_25_hours_moves_no_boundary(check_in: date, days_before: int) -> None:
+    """Days are calendar days: hours divided by 24 would be off by one on one side of midnight."""
+    today = check_in - timedelta(days=days_before)
+    yesterday = today - timedelta(days=1)
+    moments = [(at(MADRID, yesterday, 23, 59, 59), days_before + 1), (at(MADRID, today, 0), days_before)]
+    moments += [(at(MADRID, today, 23, 59, 59), days_before)]
+    moments += [(at(MADRID, today + timedelta(days=1), 0), days_before - 1)]
+    for moment, days in moments:
+        found = refund_by_policy(check_in, 100, time_zone=MADRID, now=moment.astimezone(UTC))
+        assert found.days_until_checkin == days
+
+
+def test_both_two_oclocks_of_the_long_night_are_one_day() -> None:
+    first = datetime(2026, 10, 25, 2, 30, fold=0, tzinfo=MADRID)
+    second = datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=MADRID)
+    assert second.astimezone(UTC) - first.astimezone(UTC) == timedelta(hours=1)
+    for moment in (first, second):
+        found = refund_by_policy(date(2026, 11, 8), 100, time_zone=MADRID, now=moment.astimezone(UTC))
+        assert found == PolicyRefund("full_refund", 100, 14)
+
+
+@given(
+    st.integers(0, 4 * 366 * 24 * 60),
+    st.dates(date(2026, 1, 1), date(2030, 1, 1)),
+    st.integers(50, 99_999_999),
+)
+def test_waiting_never_brings_more_and_nothing_brings_more_than_was_paid(
+    minutes: int, check_in: date, amount: int
+) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    today, tomorrow = (
+        refund_by_policy(check_in, amount, time_zone=MADRID, now=moment) for moment in (now, now + timedelta(days=1))
+    )
+    assert 0 <= tomorrow.amount <= today.amount <= amount
+    assert (today.amount == 0) is (today.policy is None)
