@@ -59,7 +59,7 @@ bench: $(READY)
 	$(PYTHON) -m scripts.benchmark $(or $(N),50 200 500)
 
 fuzz: $(READY)
-	FUZZ_EXAMPLES=$(or $(N),5000) $(PYTHON) -m pytest -s tests/fuzz
+	FUZZ_EXAMPLES=$(or $(N),5000) $(PYTHON) -m pytest -s tests/properties/fuzzing
 
 crashes: $(READY)
 	$(PYTHON) -W ignore -m tests.properties.crash_points.crash_table --write
@@ -81,7 +81,7 @@ pulumi-cli: $(READY)
 	$(PYTHON) -m local.pulumi.automation
 
 permissions: $(READY)
-	WRITE_REPORT=1 $(PYTHON) -m pytest tests/permissions
+	WRITE_REPORT=1 $(PYTHON) -m pytest tests/infra/test_least_privilege.py
 
 docs: $(READY)
 	$(PYTHON) -m scripts.diagrams

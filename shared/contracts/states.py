@@ -1,4 +1,7 @@
-"""Inputs and outputs of the states. Ids and times only: an execution's history must hold no e-mail address and no secret."""
+"""Inputs and outputs of the states.
+
+Ids and times only: an execution's history must hold no e-mail address and no secret.
+"""
 
 import re
 from typing import Annotated, Literal, Self

@@ -36,10 +36,10 @@ BUSY_TRIES = 20
 @pytest.mark.parametrize(
     "command",
     [
-        "pytest tests/unit/lambdas/test_states.py tests/unit/lambdas/test_stripe_webhook.py tests/unit/lambdas/payments_api/test_payments_api.py",
+        "pytest tests/unit/lambdas",
         "pytest tests/e2e",
-        "tests.crash.run --once",
-        "tests.simulation.run --histories 300 --processes 1",
+        "tests.properties.crash_points.crash_table --once",
+        "tests.properties.simulation.run --histories 300 --processes 1",
     ],
 )
 def test_the_system_does_the_same_on_it(dynamodb_local: str, command: str) -> None:

@@ -47,7 +47,7 @@ def environment() -> Iterator[None]:
 def aws(environment: None) -> Iterator[Stored]:
     """One AWS with its tables: making them and their clients is what takes time."""
     if DYNAMODB_ENDPOINT in os.environ:  # tests/real
-        from local.aws import emulator
+        from local.aws import emulator  # noqa: PLC0415 - a second that no other run needs
 
         running = emulator.start()
         yield Stored()

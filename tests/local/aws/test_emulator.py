@@ -1,4 +1,4 @@
-"""The gaps of moto that local/aws/emulator.py closes: each shown closed by a small state machine, and still there in moto."""
+"""The gaps of moto that the emulator closes: each shown closed by a small state machine, and still there in moto."""
 
 import inspect
 import json

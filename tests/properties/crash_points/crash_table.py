@@ -1,7 +1,7 @@
 """The crash table: every function dies right before and right after each of its calls to the outside.
 
-`python -m tests.properties.crash_points.crash_table` plays all of it and prints the result of each point; `--write` puts what they add up to
-into docs/crashes.md.
+`python -m tests.properties.crash_points.crash_table` plays all of it and prints the result of each point;
+`--write` writes the summary to docs/crashes.md.
 """
 
 import argparse
@@ -217,9 +217,11 @@ def page(results: Iterable[Result], ways: str) -> str:
             "# Where functions die",
             "",
             "Every function dies right before and right after each of its calls to the outside,",
-            f"{ways} ({len(SCENARIOS)} scenarios, tests/properties/crash_points/crash_scenarios.py). What is repeated must come to",
+            f"{ways} ({len(SCENARIOS)} scenarios, tests/properties/crash_points/crash_scenarios.py).",
+            "What is repeated must come to",
             "the same end as undisturbed: reservation, dates, sessions, attempts, captures, refunds here and at",
-            "Stripe, events, and who was told. Written by `python -m tests.properties.crash_points.crash_table --write`, which prints",
+            "Stripe, events, and who was told. Written by",
+            "`python -m tests.properties.crash_points.crash_table --write`, which prints",
             "every point; a test keeps the calls complete, and plays some of the points.",
             "",
             f"{total['before'] + total['after']} crash points: {total['same']} with the same end, {total['unmet']} not",

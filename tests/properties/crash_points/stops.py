@@ -1,7 +1,7 @@
 """Executions stopped in every state that works or waits: what they were doing is done by a replacement.
 
-The states are read from the definitions, so that none can be forgotten. `python -m tests.properties.crash_points.stops` prints a line
-for each.
+The states are read from the definitions, so that none can be forgotten. `python -m tests.properties.crash_points.stops`
+prints a line for each.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Functions that die, executions that are stopped: some of each. All: `python -m tests.properties.crash_points.crash_table`, `….stops`."""
+"""A sample of the crash points and of the stopped executions; crash_table.py and stops.py play all of them."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Bugs put in on purpose, and after how many histories each is found. `python -m tests.properties.simulation.mutations`."""
+"""Bugs put in on purpose, and after how many histories each is found."""
 
 import argparse
 import importlib

@@ -1,4 +1,4 @@
-"""Batches of random histories on one stack each: played, drained, checked. `python -m tests.properties.simulation.run --help`."""
+"""Batches of random histories on one stack each: played, drained, checked."""
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"""A local stack whose timers run fast, with faults_injected that work on one booking only, so that many can be tried at once.
+"""A local stack whose timers run fast, with faults that hit one booking only, so that many can be tried at once.
 
 What is real: the state machines, every handler, the fake's rules, the deadlines (they are as short as the
 configuration says). What is shortened: pauses between retries, waits for Stripe, the patience of HTTP calls, and the

@@ -1,6 +1,6 @@
-"""A running local stack with faults_injected that work on one booking only, and a guest who has one.
+"""A running local stack with faults that hit one booking only, and a guest who has one.
 
-Many bookings run at the same time on one stack. The faults_injected: how a booking's webhooks travel, which of its calls to
+Many bookings run at the same time on one stack. The faults: how a booking's webhooks travel, which of its calls to
 Stripe or AWS fail, and what happens just before or after one of its functions runs.
 """
 

@@ -48,8 +48,8 @@ class Ending:
     `states`: as visited, with a space between them; looks at a Stripe that has no answer yet count as one, since their
     number depends on the clock. `nights`: each different status, those of somebody else's as `another's`. `sessions`:
     their status at Stripe, oldest first. `captures`: amount, currency, role. `attempts`: status, and whether counted.
-    `refunds`: kind, amount, status. Where executions died, their replacements follow in `states` after a bar; `failures`
-    are the errors they died of, else their status.
+    `refunds`: kind, amount, status. Where executions died, their replacements follow in `states` after a bar;
+    `failures` are the errors they died of, else their status.
     """
 
     states: str
