@@ -87,7 +87,7 @@ def test_whatever_operators_are_told_begins_with_the_name_of_a_section() -> None
     """And each section is a name, a state that waits for a person, or an error that ends there."""
     code = {path.name: path.read_text() for f in ("shared", "lambdas", "infra") for path in (ROOT / f).rglob("*.py")}
     machines = "".join(path.read_text() for path in (ROOT / "statemachines").glob("*.asl.json"))
-    told = set(re.findall(r'_notify(?:_once\(f?"[^"]+", |\()"(\w+)"', code["reconcile_payments.py"]))
+    told = set(re.findall(r'\bnotify(?:_once\(f?"[^"]+", |\()"(\w+)"', "".join(code.values())))
     told |= set(re.findall(r'f"(\w+): ', code["stripe_events.py"]))
     told |= set(re.findall(r'"(\w+): <name>', code["events.py"]))
     told |= set(re.findall(r"\{% '(\w+): refund '", machines))

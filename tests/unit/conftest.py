@@ -93,6 +93,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         "lambdas.verify_payment",
         "shared.services.stripe_events",
         "shared.services.next_step",
+        "shared.services.payment_restarts",
     ):
         module, frozen = clock.reads(name)
         monkeypatch.setattr(module, "datetime", frozen)

@@ -67,10 +67,10 @@ SHORTENED: Mapping[str, Mapping[str, object]] = {
     "shared.domain.attempts": {"OPENING_REPEATABLE": timedelta(seconds=2)},
     "lambdas.reconcile_payments": {
         "QUIET": timedelta(seconds=0.5),
-        "GRACE": timedelta(seconds=0.3),
         "CHECK_AGAIN_AFTER": (timedelta(seconds=2), timedelta(seconds=4)),
         "EVENTS_SINCE": timedelta(minutes=10),
     },
+    "shared.services.payment_restarts": {"GRACE": timedelta(seconds=0.3)},
 }
 
 RESERVATION = re.compile(r"RES-[0-9a-f]{12}")

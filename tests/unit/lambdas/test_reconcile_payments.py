@@ -15,6 +15,7 @@ from local.fake_stripe.fake_stripe import FakeStripe
 from shared.adapters import payment_items, step_functions, stripe_api
 from shared.domain.errors import NotificationFailed, StoreBusy, WorkflowUnavailable
 from shared.domain.models import Refund, iso, to_item
+from shared.services import reconciliation
 from tests.harness.builders import (
     HOUR,
     MINUTE,
@@ -104,7 +105,8 @@ def around(stored: Stored, stripe_account: FakeStripe, clock: Clock, monkeypatch
     monkeypatch.setattr(step_functions, "_start", around.start)
     monkeypatch.setattr(step_functions, "signal", lambda *given: around.signalled.append(given))
     monkeypatch.setattr(reconcile_payments, "count", around.count)
-    monkeypatch.setattr(reconcile_payments, "notify_operators", around.tell)
+    monkeypatch.setattr(reconciliation, "count", around.count)
+    monkeypatch.setattr(reconciliation, "notify_operators", around.tell)
     return around
 
 
@@ -167,7 +169,11 @@ def test_a_dead_execution_gets_three_replacements_then_operators_are_told_once(a
     assert "notified" not in around.item
     assert [around.reconcile() for _ in range(3)] == [{"restarts_exhausted": 1}, {}, {}]
     assert around.item["notified"] == {"restarts_exhausted"}
-    assert around.notified == [told("PaymentRestartsExhausted", f"3 replacements of its execution died ({status})")]
+    assert around.notified == [
+        told(
+            "PaymentRestartsExhausted", f"3 replacement executions ended without settling it, the last one as {status}"
+        )
+    ]
     assert len(around.started) == 3
 
 
@@ -334,7 +340,9 @@ def test_a_dead_refund_gets_three_replacements_then_operators_are_told(
         around.executions[name] = "FAILED"
     assert [around.reconcile() for _ in range(3)] == [{"refund_restarts_exhausted": 1}, {}, {}]
     assert around.item["notified"] == {f"refund_restarts_exhausted {REFUND}"}
-    assert around.notified == [told("RefundRestartsExhausted", f"every execution of refund {REFUND} died")]
+    assert around.notified == [
+        told("RefundRestartsExhausted", f"every execution of refund {REFUND} ended without settling it")
+    ]
     assert len(around.started) == 4
 
 

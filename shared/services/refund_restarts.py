@@ -1,0 +1,105 @@
+"""Refunds without a running execution: start the next one, under a name that no execution has had.
+
+Safe to run twice and beside itself: an execution's name is used once.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.adapters import payment_items, step_functions
+from shared.domain.errors import NotificationFailed
+from shared.domain.ids import unapplied_refund_id
+from shared.domain.models import Payment, Refund
+from shared.observability import bind
+from shared.services.reconciliation import MAX_RESTARTS, Findings, notify, notify_once
+
+
+def check_refunds(payment_id: str, findings: Findings) -> None:
+    """Make sure that every unsettled refund of a payment has a running execution."""
+    payment = payment_items.read_payment(payment_id)
+    if payment is None:
+        return
+    bind(payment_id=payment_id, reservation_id=payment.reservation_id)
+    for refund_id, entry in payment.refunds.items():
+        if entry.unsettled and entry.kind != "dashboard":
+            _check_refund(payment, refund_id, entry, findings)
+
+
+def restart_dead_refund(execution_input: dict[str, Any], findings: Findings) -> None:
+    """Restart the execution that failed with this input.
+
+    It may have failed before it wrote the refund's entry, or after the refund was settled, while it published events.
+    """
+    payment = payment_items.read_payment(execution_input["payment_id"])
+    if payment is None:
+        return
+    bind(payment_id=payment.payment_id, reservation_id=payment.reservation_id)
+    refund_id = execution_input["refund_id"]
+    entry = payment.refunds.get(refund_id)
+    taken_back = entry is not None and entry.status == "succeeded" and "failed_stripe_refund_id" in execution_input
+    if entry is None or (taken_back and execution_input["failed_stripe_refund_id"] == entry.stripe_refund_id):
+        _start_next(payment, refund_id, execution_input, findings)
+    else:
+        _check_refund(payment, refund_id, entry, findings)
+
+
+def refund_late_payment(payment: Payment, pi: str, findings: Findings) -> None:
+    """Notify the operators of money that came after the release, and refund it.
+
+    The notification comes first: once the refund has recorded the capture, no later run finds this money again. The
+    refund starts even when the notification fails. Raises NotificationFailed.
+    """
+    refund_id = unapplied_refund_id(pi)
+    order = _order(payment, refund_id, "unapplied", pi, "workflow")
+    try:
+        notify("LatePayment", payment, f"{pi} was paid after the release; it is refunded in full by {refund_id}")
+    except NotificationFailed:
+        step_functions.start_refund(refund_id, order)
+        raise
+    if not step_functions.start_refund(refund_id, order):
+        _start_next(payment, refund_id, order, findings)
+
+
+def _check_refund(payment: Payment, refund_id: str, entry: Refund, findings: Findings) -> None:
+    if step_functions.refund_execution(entry.execution or f"failed-{entry.stripe_refund_id}").runs:
+        return
+    order: dict[str, str | int]
+    if entry.status == "failed":
+        order = {
+            "refund_id": refund_id,
+            "reservation_id": payment.reservation_id,
+            "payment_id": payment.payment_id,
+            "failed_stripe_refund_id": entry.stripe_refund_id or "",
+            "failure_reason": entry.failure_reason or "unknown",
+        }
+    else:
+        order = _order(payment, refund_id, entry.kind, entry.payment_intent, entry.requested_by or "workflow")
+        order |= {"amount": entry.amount} | ({} if entry.policy is None else {"policy": entry.policy})
+    _start_next(payment, refund_id, order, findings)
+
+
+def _order(payment: Payment, refund_id: str, kind: str, pi: str, requested_by: str) -> dict[str, str | int]:
+    return {
+        "refund_id": refund_id,
+        "reservation_id": payment.reservation_id,
+        "payment_id": payment.payment_id,
+        "kind": kind,
+        "payment_intent": pi,
+        "requested_by": requested_by,
+    }
+
+
+def _start_next(payment: Payment, refund_id: str, order: Mapping[str, str | int], findings: Findings) -> None:
+    """Start the first execution whose name is free, unless one runs; notify the operators once when none is free."""
+    for restart in range(MAX_RESTARTS + 1):
+        name = step_functions.execution_name(refund_id, restart)
+        execution = step_functions.refund_execution(name)
+        if execution.runs:
+            return
+        if execution == step_functions.MISSING:
+            step_functions.start_refund(name, order)
+            findings.record("refund_replacement_started", payment_id=payment.payment_id, refund_id=refund_id)
+            return
+    what = f"every execution of refund {refund_id} ended without settling it"
+    if notify_once(f"refund_restarts_exhausted {refund_id}", "RefundRestartsExhausted", payment, what):
+        findings.record("refund_restarts_exhausted", payment_id=payment.payment_id)
