@@ -1,8 +1,9 @@
-"""State ConfirmReservation: the capture becomes the booking's, the reservation `confirmed`, in one transaction.
+"""State ConfirmReservation: confirm the reservation and assign the capture to it, in one transaction.
 
-Changes: reservation, payment item (status, role of the capture); checks every night of the stay.
-Safe to run twice: after a transaction that was refused, in conflict or not answered it reads what is; a payment that
-is no longer `pending` or `expired` was confirmed before, whatever the reservation became since.
+Changes: the reservation (`confirmed`) and the payment item (status, role of the capture); the transaction also checks
+every night of the stay.
+Safe to run twice: when the transaction is refused or its answer is lost, it reads the booking again. A payment that
+is neither `pending` nor `expired` was confirmed before, whatever happened to the reservation since.
 """
 
 from datetime import UTC, datetime
@@ -21,29 +22,30 @@ from shared.services.next_step import payment_of
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer with what was paid. Raises BookingLost (the money is to be refunded), StoreBusy (again)."""
+    """Return the amount paid. Raises BookingLost (the money must be refunded), StoreBusy (try again)."""
     request = ConfirmReservationInput.model_validate(event)
+    return _confirm(request).model_dump()
+
+
+def _confirm(request: ConfirmReservationInput) -> ConfirmReservationOutput:
     booking = bookings.read_booking(request.reservation_id)
     payment = payment_of(booking)
-    if not _confirmed(payment):
-        pi, capture = _capture(payment, request.payment_intent)
-        now = datetime.now(UTC)
-        if _lost(booking, capture) or not _commit(booking, pi, capture, now):
-            raise BookingLost(f"{pi} of {payment.payment_id}")
-        count("BookingsPaid")
-        count("TimeToConfirm", (now - capture.captured_at).total_seconds(), MetricUnit.Seconds)
-        payment = payment.model_copy(update={"amount": capture.amount, "currency": capture.currency})
-    return ConfirmReservationOutput(amount=payment.amount or 0, currency=payment.currency).model_dump()
+    if _confirmed(payment):
+        return ConfirmReservationOutput(amount=payment.amount or 0, currency=payment.currency)
+    pi = request.payment_intent
+    if pi is None or pi not in payment.captures:
+        raise LookupError(f"no capture {pi} on {payment.payment_id}")
+    capture = payment.captures[pi]
+    now = datetime.now(UTC)
+    if _lost(booking, capture) or not _commit(booking, pi, capture, now):
+        raise BookingLost(f"{pi} of {payment.payment_id}")
+    count("BookingsPaid")
+    count("TimeToConfirm", (now - capture.captured_at).total_seconds(), MetricUnit.Seconds)
+    return ConfirmReservationOutput(amount=capture.amount, currency=capture.currency)
 
 
 def _confirmed(payment: Payment) -> bool:
     return payment.status not in {"pending", "expired"}
-
-
-def _capture(payment: Payment, pi: str | None) -> tuple[str, Capture]:
-    if pi is None or pi not in payment.captures:
-        raise LookupError(f"no capture {pi} on {payment.payment_id}")
-    return pi, payment.captures[pi]
 
 
 def _lost(booking: Booking, capture: Capture) -> bool:
@@ -57,11 +59,11 @@ def _lost(booking: Booking, capture: Capture) -> bool:
 
 
 def _commit(booking: Booking, pi: str, capture: Capture, now: datetime) -> bool:
-    """Whether the booking is confirmed now; False when it is really lost."""
+    """Return whether the booking is confirmed now; False only when it is lost. Raises StoreBusy when it is neither."""
     try:
         if bookings.confirm_reservation(booking, pi, capture, now=now):
             return True
-        busy = StoreBusy("refused, though nothing that was read forbids it")
+        busy = StoreBusy("the transaction was refused, but what was read meets its conditions")
     except StoreBusy as error:
         busy = error
     after = bookings.read_booking(booking.reservation.reservation_id)

@@ -1,9 +1,9 @@
-"""State CreateCheckoutSession: open the booking's next attempt and make its Checkout session at Stripe.
+"""State CreateCheckoutSession: open the booking's next attempt and create its Checkout Session at Stripe.
 
-Changes: `attempts.{key}` and `current_attempt` on the payment item; a session at Stripe.
-Safe to run twice: the attempt and its exact parameters are stored before Stripe hears of them, and go out under
-`{payment_id}:checkout:{key}`. A repeat finds the attempt still `opening`, sends the same, and gets the same session;
-one that comes after the URL was published is told that URL.
+Changes: `attempts.{key}` and `current_attempt` on the payment item; a Checkout Session at Stripe.
+Safe to run twice: it stores the attempt with its exact parameters before it calls Stripe with the idempotency key
+`{payment_id}:checkout:{key}`. A second run finds the attempt still `opening`, sends the same request and gets the same
+session; once the session's URL is published, it returns that URL.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -25,26 +25,30 @@ from shared.domain.session_outcomes import never_opened
 from shared.observability import bind, count, entry_point
 from shared.settings import settings
 
-# A key that Stripe refuses is closed and the next one tried; twice in a row the fault is in what we send.
+# When Stripe refuses a key, the next one is tried. Two refusals in a row mean that our request is wrong.
 KEYS_PER_CALL = 2
 
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer with the attempt that AwaitPayment publishes.
+    """Return the attempt that AwaitPayment publishes.
 
     Raises ReservationNotPayable, HoldEnding, StripeUnavailable, StripeRefused, StoreBusy.
     """
     request = CreateCheckoutSessionInput.model_validate(event)
+    return _open_attempt(request).model_dump()
+
+
+def _open_attempt(request: CreateCheckoutSessionInput) -> OpenedAttempt:
     refused: StripeRefused | None = None
     for _ in range(KEYS_PER_CALL):
         booking = bookings.read_booking(request.reservation_id)
         now = datetime.now(UTC)
-        payment = _payable(booking, now)
+        payment = _require_payable(booking, now)
         published = OpenedAttempt.published(payment)
         if published is not None:
-            return published.model_dump()
-        key, attempt = _attempt(booking, payment, now)
+            return published
+        key, attempt = _find_or_store_attempt(booking, payment, now)
         bind(attempt=key)
         try:
             session = stripe_api.create_checkout_session(
@@ -61,24 +65,24 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     raise refused or StoreBusy("no attempt could be opened")
 
 
-def _payable(booking: Booking, now: datetime) -> Payment:
+def _require_payable(booking: Booking, now: datetime) -> Payment:
     payment = booking.payment
     if payment is None or payment.status != "pending" or booking_gone(booking):
         raise ReservationNotPayable("no longer pending")
     if not amount_payable(booking.reservation):
-        raise ReservationNotPayable("total outside Stripe's bounds")
+        raise ReservationNotPayable("total outside Stripe's limits")
     if hold_ending(payment.hold_expires_at, timedelta(seconds=settings().checkout_window_seconds), now):
         raise HoldEnding(iso(payment.hold_expires_at))
     return payment
 
 
-def _attempt(booking: Booking, payment: Payment, now: datetime) -> tuple[str, Attempt]:
-    """The attempt that a repeat continues, or else a new one, stored."""
+def _find_or_store_attempt(booking: Booking, payment: Payment, now: datetime) -> tuple[str, Attempt]:
+    """Return the current attempt if its request may be sent again, otherwise store a new one."""
     current = payment.current
     if payment.current_attempt and current and repeatable(current, booking.reservation, now):
         return payment.current_attempt, current
     if any(attempt.status == "open" for attempt in payment.attempts.values()):
-        # Two payable sessions would be two charges: the way on is through ExpireCheckoutSessions.
+        # Two payable sessions could both be charged: ExpireCheckoutSessions has to close the first one.
         raise ReservationNotPayable("an earlier session is not closed")
     key = next_attempt_key(payment)
     window = timedelta(seconds=settings().checkout_window_seconds)
@@ -105,9 +109,9 @@ def _attempt(booking: Booking, payment: Payment, now: datetime) -> tuple[str, At
     return key, attempt
 
 
-def _opened(key: str, attempt: Attempt, session: CheckoutSession) -> dict[str, Any]:
+def _opened(key: str, attempt: Attempt, session: CheckoutSession) -> OpenedAttempt:
     if session.url is None:
-        # The repeated create answered with a session that is closed by now.
+        # Stripe replayed the answer to an earlier request, and the session has been closed since.
         raise StoreBusy(f"session {session.id} is {session.status}")
     return OpenedAttempt(
         key=key,
@@ -115,4 +119,4 @@ def _opened(key: str, attempt: Attempt, session: CheckoutSession) -> dict[str, A
         checkout_url=session.url,
         checkout_expires_at=iso(session.expires_at),
         deadline=iso(attempt.deadline),
-    ).model_dump()
+    )

@@ -1,59 +1,56 @@
-"""States RecordRefund, RecordRefundFailure and RecordSettledElsewhere: enter how a refund ended.
+"""States RecordRefund, RecordRefundFailure and RecordSettledElsewhere: record how a refund ended.
 
-Changes: the ledger's entry, and what the ledger adds up to (status and refund amounts of the payment item).
-Safe to run twice: an entry that says so already is left as it is; a success that Stripe has taken back becomes
-`failed`, and the payment goes back to what is really refunded. A failed entry keeps its amount reserved.
+Changes: the ledger's entry, and the totals that follow from it (status and refund amounts of the payment item). A
+failed entry keeps its amount reserved.
+Safe to run twice: an entry that is recorded already stays as it is. When Stripe has taken a success back, the entry
+becomes `failed` and the totals follow.
 """
 
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.adapters import payment_items, refund_ledger
+from shared.adapters import refund_ledger
 from shared.adapters.notifications import publish
 from shared.contracts.states import RecordRefundInput, RecordRefundOutput
 from shared.domain.errors import StoreBusy
-from shared.domain.models import Payment, Refund
+from shared.domain.models import Refund
 from shared.observability import bind, count, entry_point
+from shared.services.refund_entries import read_entry
 
 TRIES = 5
 
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer with the refund's amount and the payment's status. Raises StoreBusy."""
+    """Return the refund's amount and the payment's status. Raises StoreBusy."""
     request = RecordRefundInput.model_validate(event)
     bind(refund_id=request.refund_id, stripe_refund_id=request.stripe_refund_id)
+    return _record(request).model_dump()
+
+
+def _record(request: RecordRefundInput) -> RecordRefundOutput:
     for _ in range(TRIES):
-        payment = payment_items.read_payment(request.payment_id)
-        if payment is None or request.refund_id not in payment.refunds:
-            raise LookupError(f"no entry {request.refund_id} on {request.payment_id}")
-        entry = payment.refunds[request.refund_id]
-        if _says_so(entry, request):
-            return _told(payment, entry)
+        payment, entry = read_entry(request.payment_id, request.refund_id)
+        if _recorded(entry, request):
+            return RecordRefundOutput(amount=entry.amount, payment_status=payment.status, attempt=entry.attempt)
         now = datetime.now(UTC)
         if refund_ledger.update_refund(payment, request.refund_id, _ended(entry, request, now), now=now):
             count("Refunds", outcome=request.outcome)
             if request.outcome == "failed":
-                publish(
-                    "RefundFailed",
-                    {
-                        "reservation_id": request.reservation_id,
-                        "payment_id": request.payment_id,
-                        "refund_id": request.refund_id,
-                        "amount": entry.amount,
-                    },
-                )
+                ids = request.model_dump(include={"reservation_id", "payment_id", "refund_id"})
+                publish("RefundFailed", ids | {"amount": entry.amount})
     raise StoreBusy("the ledger kept changing")
 
 
-def _says_so(entry: Refund, request: RecordRefundInput) -> bool:
-    # Money that a person has settled by another way stays settled, whatever Stripe says of the old refund later.
+def _recorded(entry: Refund, request: RecordRefundInput) -> bool:
+    """Whether there is nothing to record: the entry says it already, or what it says is final."""
+    # What an operator settled another way stays settled, whatever Stripe reports about the old refund later.
     if entry.status == "settled_elsewhere":
         return True
-    # Nor does an execution that comes late, with a success that Stripe has taken back since.
+    # A late execution must not record a success that Stripe has taken back since.
     if request.outcome == "succeeded" and entry.status == "failed":
         return True
-    # The state machine has no null: an empty id is one that Stripe never gave.
+    # The definition passes an empty id when Stripe never gave one.
     same = not request.stripe_refund_id or request.stripe_refund_id == entry.stripe_refund_id
     return entry.status == request.outcome and same
 
@@ -72,7 +69,3 @@ def _ended(entry: Refund, request: RecordRefundInput, now: datetime) -> Refund:
             "check_requested_at": None,
         }
     )
-
-
-def _told(payment: Payment, entry: Refund) -> dict[str, Any]:
-    return RecordRefundOutput(amount=entry.amount, payment_status=payment.status, attempt=entry.attempt).model_dump()

@@ -1,10 +1,11 @@
-"""State ReserveRefund: enter the refund into the ledger and set its amount aside, before any money moves.
+"""State ReserveRefund: record the refund in the ledger and reserve its amount, before any money moves.
 
-Changes: payment item (entry, what is left of the capture, role of an unapplied capture); with a cancellation the
-reservation (`cancelled`) and its nights, in the same transaction.
-Safe to run twice: it finds its own entry. Two refunds cannot reserve the same cents: each writes under the condition
-that what was left is still what it has read. An unapplied capture of which a refund from the dashboard has left nothing
-is refused, but takes its role: should that refund fail, the webhook has the money given back.
+Changes: the payment item (the refund's entry, the refundable rest of the capture, the role of an unapplied capture);
+for a cancellation also the reservation (`cancelled`) and its nights, in the same transaction.
+Safe to run twice: the second run finds the entry. Two refunds cannot reserve the same cents, because each write
+requires that the refundable amount is still the one that was read. When a refund from the dashboard has left nothing
+of an unapplied capture, this refund is rejected but the capture still gets its role: if the dashboard's refund fails,
+the webhook refunds the money.
 """
 
 from datetime import UTC, datetime
@@ -17,43 +18,41 @@ from shared.domain.errors import CaptureDisputed, NotEnoughLeft, NotRefundable, 
 from shared.domain.models import Booking, Capture, Payment, Refund
 from shared.observability import bind, count, entry_point
 from shared.services.next_step import payment_of
+from shared.services.refund_entries import entry_output
 
 TRIES = 5
 
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer with the entry.
+    """Return the refund's entry.
 
-    Raises NotRefundable, NotEnoughLeft, PaymentDisputed (nothing was changed), CaptureDisputed (entered and reserved,
-    a person has to look), StripeUnavailable, StoreBusy.
+    Raises NotRefundable, NotEnoughLeft, PaymentDisputed (nothing was changed), CaptureDisputed (the refund is recorded
+    and an operator must decide), StripeUnavailable, StoreBusy.
     """
     request = ReserveRefundInput.model_validate(event)
     bind(refund_id=request.refund_id, stripe_payment_intent_id=request.payment_intent)
+    return _find_or_reserve(request).model_dump(exclude_none=True)
+
+
+def _find_or_reserve(request: ReserveRefundInput) -> RefundOutput:
     for _ in range(TRIES):
         booking = bookings.read_booking(request.reservation_id)
         payment = payment_of(booking)
-        entry = payment.refunds.get(request.refund_id)
-        if entry is None:
-            entry = _reserve(request, booking, payment)
+        entry = payment.refunds.get(request.refund_id) or _reserve(request, booking, payment)
         if entry is None:
             continue
         if request.kind == "unapplied" and payment.disputed(request.payment_intent):
             raise CaptureDisputed(request.payment_intent)
-        return RefundOutput(
-            status=entry.status,
-            amount=entry.amount,
-            stripe_refund_id=entry.stripe_refund_id,
-            failure_reason=entry.failure_reason,
-        ).model_dump(exclude_none=True)
+        return entry_output(entry)
     raise StoreBusy("the payment kept changing while its refund was reserved")
 
 
 def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) -> Refund | None:
-    """The entry, written; None when something changed meanwhile."""
+    """Write the entry and return it; None when something changed in between."""
     now = datetime.now(UTC)
-    unapplied = _unapplied(request, payment) if request.kind == "unapplied" else None
-    capture = unapplied or _own(request, payment)
+    unapplied = _read_unapplied_capture(request, payment) if request.kind == "unapplied" else None
+    capture = unapplied or _require_own_capture(request, payment)
     amount = capture.refundable if request.amount is None else request.amount
     if (
         unapplied is not None
@@ -62,7 +61,7 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
     ):
         return None
     if amount < 1 or amount > capture.refundable:
-        raise NotEnoughLeft(f"{capture.refundable} cents are left, {amount} are asked for")
+        raise NotEnoughLeft(f"{capture.refundable} cents are left, {amount} are requested")
     entry = Refund(
         kind=request.kind,
         payment_intent=request.payment_intent,
@@ -88,7 +87,7 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
     return entry
 
 
-def _own(request: ReserveRefundInput, payment: Payment) -> Capture:
+def _require_own_capture(request: ReserveRefundInput, payment: Payment) -> Capture:
     own = payment.own_capture
     if own is None or own[0] != request.payment_intent or payment.status in {"pending", "expired"}:
         raise NotRefundable(f"payment {payment.status}")
@@ -97,12 +96,12 @@ def _own(request: ReserveRefundInput, payment: Payment) -> Capture:
     return own[1]
 
 
-def _unapplied(request: ReserveRefundInput, payment: Payment) -> Capture:
-    """The capture as recorded, or as Stripe tells it where no state has seen it."""
+def _read_unapplied_capture(request: ReserveRefundInput, payment: Payment) -> Capture:
+    """Return the recorded capture, or read it from Stripe when no state has recorded it."""
     known = payment.captures.get(request.payment_intent)
     if known is not None:
         if known.role == "booking":
-            raise NotRefundable("the capture is the booking's own")
+            raise NotRefundable("the capture paid for the booking")
         return known
     intent = stripe_api.retrieve_payment_intent(request.payment_intent)
     if intent.status != "succeeded":

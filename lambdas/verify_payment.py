@@ -1,8 +1,8 @@
-"""State VerifyPayment: ask Stripe about the sessions that may have brought money, and decide what comes next.
+"""State VerifyPayment: ask Stripe about the sessions that may have been paid, and decide the next step.
 
-Changes: what was found is written to the payment item (`attempts`, `captures`).
-Safe to run twice: at Stripe it only reads, a capture once recorded is never replaced, and the next_step is a pure
-function of what was read.
+Changes: the payment item (`attempts`, `captures`) with what Stripe answered.
+Safe to run twice: it only reads from Stripe, never replaces a recorded capture, and decides by a pure function of what
+it read.
 """
 
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from shared.services.next_step import payment_of, record_and_decide
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer with the next_step; a Stripe that does not answer is `unknown`. Raises StoreBusy, StripeRefused."""
+    """Return the next step: `await_stripe` when Stripe does not answer. Raises StoreBusy, StripeRefused."""
     request = VerifyPaymentInput.model_validate(event)
     booking = bookings.read_booking(request.reservation_id)
     outcomes, asked = _read_sessions(payment_of(booking))
@@ -27,7 +27,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def _read_sessions(payment: Payment) -> tuple[dict[str, SessionOutcome], bool]:
-    """Read the sessions that are open, or were closed without certainty: one call in the usual case."""
+    """Read the open and unresolved sessions, usually one; return whether Stripe answered for all of them, too."""
     outcomes: dict[str, SessionOutcome] = {}
     for key, attempt in payment.attempts.items():
         if attempt.status not in {"open", "unresolved"} or attempt.stripe_checkout_session_id is None:
