@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from local import demo
     from local.aws.dynamodb_local import dynamodb_local
-    from local.external_tools import CannotBeHadError
-    from local.pulumi.resources import DeployError
+    from local.external_tools import ToolUnavailableError
+    from local.pulumi.resources.resource_type import DeployError
     from local.stack import LocalStack, PortBusyError
 
     config = dict(given.config)
@@ -50,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 port=given.port or PORT, config=config, sandbox=sandbox, dynamodb=dynamodb, pulumi=given.pulumi
             ) as stack:
                 if given.pulumi:
-                    print(stack.engine.told, flush=True)
+                    print(stack.engine.shell_commands, flush=True)
                 print(f"ready {stack.url}", flush=True)
                 _wait_for_the_end()
-    except (CannotBeHadError, PortBusyError, DeployError, RunError) as error:
+    except (ToolUnavailableError, PortBusyError, DeployError, RunError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

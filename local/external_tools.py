@@ -1,6 +1,6 @@
-"""Real parts from the package registries, brought into build/parts/ when somebody asks for one.
+"""External tools, such as DynamoDB Local, installed from package registries into build/tools/ on demand.
 
-What a part is stands in tools/{name}: its version, and a checksum of everything that comes with it.
+tools/{name} defines each tool: its version, and a checksum of everything that it needs.
 """
 
 import fcntl
@@ -12,46 +12,49 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _ROOT = Path(__file__).parent.parent
-_PARTS = _ROOT / "build" / "parts"
+_INSTALLED = _ROOT / "build" / "tools"
 
 
-class CannotBeHadError(Exception):
-    """The part is not here, and this machine cannot bring it; the message says why."""
+class ToolUnavailableError(Exception):
+    """The tool is not installed and cannot be installed on this machine; the message says why."""
 
 
-def bring(name: str, command: Sequence[str]) -> Path:
-    """The folder in which `command` has made the part out of a copy of tools/{name}; it runs once for what is there.
+def install(name: str, command: Sequence[str]) -> Path:
+    """The folder in which `command` builds the tool from a copy of tools/{name}; it runs again only if that changes.
 
-    Raises CannotBeHadError where the command is not installed or fails, as it does without the registry.
+    Raises ToolUnavailableError where the command is not installed or fails, for example without the registry.
     """
     source = _ROOT / "tools" / name
     files = sorted(path for path in source.iterdir() if path.is_file())
     digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
-    made = _PARTS / f"{name}-{digest[:12]}"
-    if made.exists():
-        return made
+    installed = _INSTALLED / f"{name}-{digest[:12]}"
+    if installed.exists():
+        return installed
     if shutil.which(command[0]) is None:
-        raise CannotBeHadError(f"{name} cannot be had: {command[0]} is not installed")
-    _PARTS.mkdir(parents=True, exist_ok=True)
-    with (_PARTS / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes meanwhile waits for it instead of making it too
-        if made.exists():
-            return made
-        # Made beside its place, so that what is there is complete.
-        making = Path(tempfile.mkdtemp(dir=_PARTS))
+        raise ToolUnavailableError(f"{name} is not available: {command[0]} is not installed")
+    _INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (_INSTALLED / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be installing it
+        if installed.exists():
+            return installed
+        # Built in a temporary folder, so that the final one is always complete.
+        building = Path(tempfile.mkdtemp(dir=_INSTALLED))
         try:
             for path in files:
-                shutil.copy(path, making)
-            output, end = _run(command, making)
-            if end:
-                raise CannotBeHadError(f"{name} cannot be had: {command[0]} ended with {end}: {output[-1]}")
-            making.rename(made)
+                shutil.copy(path, building)
+            output, exit_code = _run(command, building)
+            if exit_code:
+                reason = f"{command[0]} failed with exit code {exit_code}: {output[-1]}"
+                raise ToolUnavailableError(f"{name} is not available: {reason}")
+            building.rename(installed)
         finally:
-            shutil.rmtree(making, ignore_errors=True)
-    return made
+            shutil.rmtree(building, ignore_errors=True)
+    return installed
 
 
 def _run(command: Sequence[str], folder: Path) -> tuple[list[str], int]:
-    """The lines that it wrote, and how it ended."""
-    ran = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return ran.stdout.strip().splitlines() or ["it wrote nothing"], ran.returncode
+    """The lines of its output, and its exit code."""
+    completed = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return completed.stdout.strip().splitlines() or ["no output"], completed.returncode

@@ -25,12 +25,12 @@ from local.aws.gateway import Gateway
 from local.aws.iam import Permissions
 from local.fake_stripe.fake_stripe import FakeStripe
 from local.pulumi.deployer import STACK, Deployment, deploy
-from local.pulumi.resources import Aws
+from local.pulumi.resources.resource_type import AwsClients
 from shared.services.stripe_events import HANDLED
 
 if TYPE_CHECKING:
-    from local.pulumi.automation import Engine
-    from local.pulumi.provider import Provider
+    from local.pulumi.automation import PulumiEngine
+    from local.pulumi.provider import AwsProvider
 
 HOST = "127.0.0.1"
 LOGS = Path(__file__).parent.parent / "build" / "local"
@@ -57,8 +57,8 @@ class LocalStack:
     fake_stripe: FakeStripe
     admin: AdminApi
     permissions: Permissions
-    engine: "Engine"
-    _provider: "Provider"
+    engine: "PulumiEngine"
+    _provider: "AwsProvider"
 
     def __init__(
         self,
@@ -138,27 +138,27 @@ class LocalStack:
 
     def _deploy_by_pulumi(self, config: Mapping[str, str | int]) -> Deployment:
         # The engine's language: seconds to import, which nobody else should wait for.
-        from local.pulumi.automation import Engine
-        from local.pulumi.provider import Provider
+        from local.pulumi.automation import PulumiEngine
+        from local.pulumi.provider import AwsProvider
 
-        self._provider = Provider(Aws())
+        self._provider = AwsProvider(AwsClients())
         self._stop.append(self._provider.close)
         folder = LOGS / f"pulumi-{self.url.rpartition(':')[2]}"
         shutil.rmtree(folder, ignore_errors=True)
-        self.engine = Engine(folder, self._provider.port, config)
+        self.engine = PulumiEngine(folder, self._provider.port, config)
         self.engine.up()
-        deployment = Deployment.of(self.engine.outputs(), self._provider.of_stack(STACK))
-        deployment.enter()
+        deployment = Deployment.of(self.engine.outputs(), self._provider.resources_of(STACK))
+        deployment.apply_environment()
         return deployment
 
     def _follow(self, gateway: Gateway) -> None:
         """The engine has changed something: what is served is what is deployed now."""
         try:
-            deployment = Deployment.of(self.outputs, self._provider.of_stack(STACK))
+            deployment = Deployment.of(self.outputs, self._provider.resources_of(STACK))
         except ValueError:
             return  # between the old and the new one of something there is only one of
         self.deployment = deployment
-        deployment.enter()
+        deployment.apply_environment()
         self.permissions.follow(deployment)
         gateway.follow(deployment.openapi, _limits(deployment))
 

@@ -22,7 +22,7 @@ import requests
 
 from local.aws import emulator
 from local.aws.dynamodb_local import dynamodb_local
-from local.external_tools import CannotBeHadError
+from local.external_tools import ToolUnavailableError
 from local.stack import LocalStack
 
 CARD = "4242424242424242"
@@ -266,7 +266,7 @@ def main() -> int:
         engines: list[str | None] = [None]
         try:
             engines.append(end.enter_context(dynamodb_local()))
-        except CannotBeHadError as reason:
+        except ToolUnavailableError as reason:
             print(reason)
         runs = {(bookings, dynamodb): _run(bookings, dynamodb) for bookings in given.bookings for dynamodb in engines}
     _tell_engines(runs)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.external_tools import CannotBeHadError, bring
+from local.external_tools import ToolUnavailableError, install
 
-_BRING = ["mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
+_INSTALL = ["mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
 _MAIN = "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"
 # It listens on every interface, which nothing changes; it would report its use to AWS.
 _OPTIONS = ["-inMemory", "-sharedDb", "-disableTelemetry"]
@@ -22,12 +22,12 @@ _OPTIONS = ["-inMemory", "-sharedDb", "-disableTelemetry"]
 def dynamodb_local() -> Iterator[str]:
     """The address of an empty DynamoDB Local that runs until the block ends.
 
-    Raises CannotBeHadError without Maven or Java 17, ValueError where what Maven brought is not what it was.
+    Raises ToolUnavailableError without Maven or Java 17, ValueError where what Maven brought is not what it was.
     """
-    part = bring("dynamodb-local", _BRING)
+    part = install("dynamodb-local", _INSTALL)
     _check(part)
     if shutil.which("java") is None:
-        raise CannotBeHadError("dynamodb-local cannot be had: java is not installed")
+        raise ToolUnavailableError("dynamodb-local is not available: java is not installed")
     port = free_port()
     library = part / "lib"
     java = ["java", f"-Djava.library.path={library}", "-cp", f"{library}/*", _MAIN, *_OPTIONS, "-port", str(port)]
@@ -40,7 +40,9 @@ def dynamodb_local() -> Iterator[str]:
             while not _listens(port):
                 if server.poll() is not None:
                     log.seek(0)
-                    raise CannotBeHadError(f"dynamodb-local cannot be had: it did not start: {log.read().strip()}")
+                    raise ToolUnavailableError(
+                        f"dynamodb-local is not available: it did not start: {log.read().strip()}"
+                    )
                 time.sleep(0.05)
             yield f"http://127.0.0.1:{port}"
         finally:

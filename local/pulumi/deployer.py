@@ -1,8 +1,8 @@
-"""Applies the Pulumi program to the in-process AWS, without the Pulumi engine.
+"""Deploys the Pulumi program to the in-process AWS, without the Pulumi engine.
 
-`__main__.py` runs on Pulumi's mocks, and each resource it registers is made in moto as the table in `local.resources`
-says for its type. What the table does not know stops the deployment, and so does an output that the program uses and
-the type does not give.
+`__main__.py` runs on Pulumi's mocks, and each resource that it registers is created in moto by its type in
+`local.pulumi.resources.registry`. A type that is not in that table stops the deployment, and so does an output that the
+program uses and the type does not provide.
 """
 
 import asyncio
@@ -21,18 +21,10 @@ import yaml
 from pulumi.runtime import mocks, settings
 
 import shared.settings
-from local.pulumi.resources import (
-    REGION,
-    Aws,
-    DeployError,
-    Resource,
-    Values,
-    known,
-    look_up,
-    missing_outputs,
-    plain,
-    refuse_missing,
-)
+from local.pulumi.invokes import invoke
+from local.pulumi.program_values import missing_outputs, refuse_missing, unwrap
+from local.pulumi.resources.registry import find_type
+from local.pulumi.resources.resource_type import REGION, AwsClients, DeployError, Resource, Values
 
 PROJECT = "booking-payments"
 STACK = "local"
@@ -41,7 +33,7 @@ _ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a deployment left: `openapi` and `stage` are the REST API's, `environment` all functions' together."""
+    """What was deployed: `openapi` and `stage` are the REST API's, `environment` merges that of all functions."""
 
     outputs: Values
     resources: list[Resource]
@@ -59,8 +51,8 @@ class Deployment:
             environment=_environment(resources),
         )
 
-    def enter(self) -> None:
-        """Makes this process the functions' own: their environment is its environment."""
+    def apply_environment(self) -> None:
+        """Sets the functions' environment in this process, where their handlers run."""
         os.environ.update(self.environment)
         shared.settings.settings.cache_clear()
         shared.settings.starter_settings.cache_clear()
@@ -72,30 +64,30 @@ class Deployment:
 def deploy(config: Mapping[str, str | int], stack: str = STACK) -> Deployment:
     """Runs `__main__.py` against moto, which must be active, and sets the functions' environment in this process.
 
-    `config` (keys without the project's name) wins over Pulumi.{stack}.yaml. May be called again once moto was reset.
+    `config` (keys without the project's name) overrides Pulumi.{stack}.yaml. May be called again after moto is reset.
     Raises DeployError, or what the program itself raises.
     """
     project = {f"{PROJECT}:{key}": str(value) for key, value in config.items()}
     stack_file = yaml.safe_load((_ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
-    outcome: list[Deployment | BaseException] = []
+    results: list[Deployment | BaseException] = []
 
     def run() -> None:
-        # Pulumi keeps its state in context variables and in the event loop; a thread begins without either.
+        # Pulumi keeps its state in context variables and in the event loop; a new thread has neither.
         loops = [asyncio.new_event_loop()]
         asyncio.set_event_loop(loops[0])
 
-        def begin() -> None:
-            # Pulumi's mocks would give each of these threads a loop that nobody closes.
+        def open_loop() -> None:
+            # Pulumi's mocks would give each of these threads a loop that is never closed.
             loops.append(asyncio.new_event_loop())
             asyncio.set_event_loop(loops[-1])
 
-        workers = ThreadPoolExecutor(initializer=begin)
+        workers = ThreadPoolExecutor(initializer=open_loop)
         loops[0].set_default_executor(workers)
         try:
             pulumi.runtime.set_all_config({**stack_file, **project})
-            outcome.append(_run_program(stack))
+            results.append(_run_program(stack))
         except BaseException as error:  # noqa: BLE001  raised below, in the caller's thread
-            outcome.append(error)
+            results.append(error)
         finally:
             workers.shutdown()
             for loop in loops:
@@ -104,16 +96,16 @@ def deploy(config: Mapping[str, str | int], stack: str = STACK) -> Deployment:
     thread = threading.Thread(target=run, name="deployer")
     thread.start()
     thread.join()
-    (result,) = outcome
+    (result,) = results
     if isinstance(result, BaseException):
         raise result
-    result.enter()
+    result.apply_environment()
     return result
 
 
 def _run_program(stack: str) -> Deployment:
-    engine = _Engine()
-    mocks.set_mocks(engine, project=PROJECT, stack=stack, preview=False, monitor=_Monitor(engine))
+    recorder = DeployMocks()
+    mocks.set_mocks(recorder, project=PROJECT, stack=stack, preview=False, monitor=_ProtectionMonitor(recorder))
     outputs: Values = {}
 
     def program() -> pulumi.Output[None]:
@@ -123,28 +115,28 @@ def _run_program(stack: str) -> Deployment:
 
     mocks.test(program)()  # type: ignore[no-untyped-call]
     refuse_missing("the stack's outputs", outputs)
-    return Deployment.of(outputs, engine.resources)
+    return Deployment.of(outputs, recorder.resources)
 
 
-class _Engine(mocks.Mocks):
-    """Pulumi's side: what the program registers arrives here, from several threads."""
+class DeployMocks(mocks.Mocks):
+    """Creates each resource that the program registers; Pulumi calls this from several threads."""
 
     def __init__(self) -> None:
         self.resources: list[Resource] = []
         self.protected: set[tuple[str, str]] = set()
-        self._aws = Aws()
+        self._aws = AwsClients()
         self._lock = threading.RLock()
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        inputs = plain(args.inputs)
+        inputs = unwrap(args.inputs)
         if not args.custom:
             return None, inputs
         refuse_missing(f"{args.typ} {args.name!r}", inputs)
         with self._lock:
             try:
-                kind = known(args.typ)
-                kind.check(self._aws, inputs)
-                id_, computed = kind.create(self._aws, inputs)
+                type_ = find_type(args.typ)
+                type_.check(self._aws, inputs)
+                id_, computed = type_.create(self._aws, inputs)
             except Exception as error:
                 raise DeployError(f"{args.typ} {args.name!r}: {error}") from error
             protect = (args.typ, args.name) in self.protected
@@ -153,32 +145,29 @@ class _Engine(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         with self._lock:
-            return look_up(self._aws, args.token, plain(args.args)), []
+            return invoke(self._aws, args.token, unwrap(args.args)), []
 
 
-class _Monitor(mocks.MockMonitor):
-    """Sees of a registration what the mocks are not told."""
+class _ProtectionMonitor(mocks.MockMonitor):
+    """Records which resources are protected, which Pulumi does not pass on to mocks."""
 
-    def __init__(self, engine: _Engine) -> None:
-        super().__init__(engine)
-        self._engine = engine
+    def __init__(self, recorder: DeployMocks) -> None:
+        super().__init__(recorder)
+        self._recorder = recorder
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - Pulumi's name
         if request.protect:
-            self._engine.protected.add((request.type, request.name))
+            self._recorder.protected.add((request.type, request.name))
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
-# ── What there is for the gateway and for the functions ──────────────────────────────────────────────────────────────
-
-
-def _only(resources: list[Resource], type_: str) -> Values:
+def _only_inputs(resources: list[Resource], type_: str) -> Values:
     (resource,) = (resource for resource in resources if resource.type == type_)
     return resource.inputs
 
 
 def _openapi(resources: list[Resource]) -> Values:
-    document: Values = json.loads(_only(resources, "aws:apigateway/restApi:RestApi")["body"])
+    document: Values = json.loads(_only_inputs(resources, "aws:apigateway/restApi:RestApi")["body"])
     return document
 
 
@@ -189,13 +178,13 @@ def _stage(resources: list[Resource]) -> Values:
         if resource.type == "aws:apigateway/methodSettings:MethodSettings" and resource.inputs["methodPath"] == "*/*"
     ]
     return {
-        "name": _only(resources, "aws:apigateway/stage:Stage")["stageName"],
+        "name": _only_inputs(resources, "aws:apigateway/stage:Stage")["stageName"],
         "throttling": {"rate": throttling["throttlingRateLimit"], "burst": throttling["throttlingBurstLimit"]},
     }
 
 
 def _environment(resources: list[Resource]) -> dict[str, str]:
-    """One environment for the handlers, which all run in this process."""
+    """One environment for all handlers, since they run in one process."""
     merged = {
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
@@ -206,5 +195,5 @@ def _environment(resources: list[Resource]) -> dict[str, str]:
         if resource.type == "aws:lambda/function:Function":
             for key, value in resource.inputs["environment"]["variables"].items():
                 if merged.setdefault(key, value) != value:
-                    raise DeployError(f"{resource.name}: another function has another {key}")
+                    raise DeployError(f"{resource.name}: another function has a different {key}")
     return merged

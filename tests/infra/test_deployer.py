@@ -4,8 +4,10 @@ import pulumi
 import pytest
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs
 
-from local.pulumi.deployer import _Engine, _environment
-from local.pulumi.resources import Aws, DeployError, Resource, known, missing_outputs, plain
+from local.pulumi.deployer import DeployMocks, _environment
+from local.pulumi.program_values import missing_outputs, unwrap
+from local.pulumi.resources.registry import find_type
+from local.pulumi.resources.resource_type import AwsClients, DeployError, Resource
 from tests.infra.conftest import Deploy
 from tests.infra.worker import Seen
 
@@ -13,7 +15,7 @@ SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"
 
 
 def register(type_: str, **inputs: Any) -> dict[Any, Any]:
-    return _Engine().new_resource(MockResourceArgs(type_, "thing", inputs, custom=True))[1]
+    return DeployMocks().new_resource(MockResourceArgs(type_, "thing", inputs, custom=True))[1]
 
 
 def test_a_type_it_does_not_know_stops_the_deployment() -> None:
@@ -23,7 +25,7 @@ def test_a_type_it_does_not_know_stops_the_deployment() -> None:
 
 def test_a_look_up_it_does_not_know_stops_the_deployment() -> None:
     with pytest.raises(DeployError, match="aws:kms/getKey:getKey"):
-        _Engine().call(MockCallArgs("aws:kms/getKey:getKey", {}, ""))
+        DeployMocks().call(MockCallArgs("aws:kms/getKey:getKey", {}, ""))
 
 
 def test_what_fails_is_named() -> None:
@@ -38,13 +40,13 @@ def test_an_output_that_is_not_given_is_an_error_where_it_is_used() -> None:
 
 
 def test_secrets_are_unwrapped_and_whole_numbers_are_integers() -> None:
-    assert plain({"a": [SECRET, 30.0, 0.5, True, None]}) == {"a": ["sk_test_secret", 30, 0.5, True, None]}
+    assert unwrap({"a": [SECRET, 30.0, 0.5, True, None]}) == {"a": ["sk_test_secret", 30, 0.5, True, None]}
 
 
 def test_sibling_path_variables_of_different_names_are_refused_as_api_gateway_does() -> None:
     document = '{"paths": {"/payments/{id}/status": {}, "/payments/{payment_id}/retry": {}}}'
     with pytest.raises(DeployError, match=r"\{id\} and \{payment_id\} in /payments/\{payment_id\}/retry"):
-        known("aws:apigateway/restApi:RestApi").check(Aws(), {"name": "api", "body": document})
+        find_type("aws:apigateway/restApi:RestApi").check(AwsClients(), {"name": "api", "body": document})
 
 
 def test_functions_that_disagree_about_a_variable_are_refused() -> None:
@@ -52,7 +54,7 @@ def test_functions_that_disagree_about_a_variable_are_refused() -> None:
         Resource("aws:lambda/function:Function", name, {"environment": {"variables": {"TABLE": table}}})
         for name, table in (("one", "a"), ("two", "b"))
     ]
-    with pytest.raises(DeployError, match="two: another function has another TABLE"):
+    with pytest.raises(DeployError, match="two: another function has a different TABLE"):
         _environment(functions)
 
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import boto3
 from moto import mock_aws
 
-from local.pulumi import deployer, resources
+from local.pulumi import deployer
+from local.pulumi.resources.resource_type import REGION
 
 
 class Seen(NamedTuple):
@@ -21,7 +22,7 @@ class Seen(NamedTuple):
 
 def deploy(config: dict[str, str | int], given_tables: tuple[str, ...] = (), name: str = "local") -> Seen:
     with mock_aws(config={"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}):
-        dynamodb = boto3.client("dynamodb", region_name=resources.REGION)
+        dynamodb = boto3.client("dynamodb", region_name=REGION)
         for table in given_tables:
             dynamodb.create_table(
                 TableName=table,
@@ -33,9 +34,9 @@ def deploy(config: dict[str, str | int], given_tables: tuple[str, ...] = (), nam
 
 
 def _seen(deployment: deployer.Deployment, dynamodb: Any) -> Seen:
-    functions = boto3.client("lambda", region_name=resources.REGION)
-    ssm = boto3.client("ssm", region_name=resources.REGION)
-    workflows = boto3.client("stepfunctions", region_name=resources.REGION)
+    functions = boto3.client("lambda", region_name=REGION)
+    ssm = boto3.client("ssm", region_name=REGION)
+    workflows = boto3.client("stepfunctions", region_name=REGION)
     tables = dynamodb.list_tables()["TableNames"]
     names = [parameter["Name"] for parameter in ssm.describe_parameters()["Parameters"]]
     return Seen(

@@ -9,15 +9,15 @@ from contextlib import ExitStack
 import pytest
 
 from local.aws.dynamodb_local import dynamodb_local as running
-from local.external_tools import CannotBeHadError, bring
+from local.external_tools import ToolUnavailableError, install
 
 MISSING: set[str] = set()
 
 
-def part_or_skip[Part](brought: Callable[[], Part]) -> Part:
+def tool_or_skip[Part](brought: Callable[[], Part]) -> Part:
     try:
         return brought()
-    except CannotBeHadError as reason:
+    except ToolUnavailableError as reason:
         MISSING.add(str(reason))
         pytest.skip(str(reason))
 
@@ -31,7 +31,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def stripe_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of Stripe's own test server, which checks requests against Stripe's OpenAPI description."""
     build = ["go", "build", "-o", ".", "github.com/stripe/stripe-mock"]
-    folder = part_or_skip(lambda: bring("stripe-mock", build))
+    folder = tool_or_skip(lambda: install("stripe-mock", build))
     anywhere = "127.0.0.1:0"
     command = [str(folder / "stripe-mock"), "-http-addr", anywhere, "-https-addr", anywhere]
     log = tmp_path_factory.mktemp("stripe-mock") / "log"
@@ -49,4 +49,4 @@ def stripe_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def dynamodb_local() -> Iterator[str]:
     """The address of an empty DynamoDB Local, AWS's own engine."""
     with ExitStack() as end:
-        yield part_or_skip(lambda: end.enter_context(running()))
+        yield tool_or_skip(lambda: end.enter_context(running()))

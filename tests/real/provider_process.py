@@ -11,24 +11,25 @@ from typing import Any
 
 from botocore.config import Config
 
-from local.pulumi.provider import Provider
-from local.pulumi.resources import RESOURCES, Aws
+from local.pulumi.provider import AwsProvider
+from local.pulumi.resources.registry import RESOURCE_TYPES
+from local.pulumi.resources.resource_type import AwsClients
 
 
 def main(address: str, type_: str, name: str) -> None:
     config = Config(retries={"total_max_attempts": 1})
-    aws = Aws(endpoint_url=address, aws_access_key_id="local", aws_secret_access_key="local", config=config)
-    kind = RESOURCES[type_]
+    aws = AwsClients(endpoint_url=address, aws_access_key_id="local", aws_secret_access_key="local", config=config)
+    kind = RESOURCE_TYPES[type_]
     create = kind.create
 
-    def make_and_die(aws: Aws, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        made = create(aws, given)
-        if name == "-" or given["name"].endswith(name):
+    def make_and_die(aws: AwsClients, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        made = create(aws, inputs)
+        if name == "-" or inputs["name"].endswith(name):
             os.kill(os.getpid(), signal.SIGKILL)
         return made
 
     kind.create = make_and_die  # type: ignore[method-assign]
-    sys.stdout.write(f"{Provider(aws).port}\n")
+    sys.stdout.write(f"{AwsProvider(aws).port}\n")
     sys.stdout.flush()
     signal.pause()
 

@@ -14,9 +14,9 @@ from jsonata import timebox
 
 from local import demo
 from local.aws import emulator
-from local.external_tools import bring
+from local.external_tools import install
 from tests.e2e.conftest import pulumi_quiet
-from tests.real.conftest import part_or_skip
+from tests.real.conftest import tool_or_skip
 
 pytestmark = pytest.mark.jsonata
 
@@ -45,7 +45,7 @@ type Bindings = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def evaluator() -> Path:
-    return part_or_skip(lambda: bring("jsonata", ["npm", "ci", "--no-audit", "--no-fund"]))
+    return tool_or_skip(lambda: install("jsonata", ["npm", "ci", "--no-audit", "--no-fund"]))
 
 
 @pytest.fixture(scope="module")

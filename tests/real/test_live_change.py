@@ -18,7 +18,7 @@ from local.pulumi import automation
 from local.stack import LocalStack
 from statemachines.render import render
 from tests.e2e.conftest import Booking, Client, until
-from tests.real.conftest import part_or_skip
+from tests.real.conftest import tool_or_skip
 
 pytestmark = [
     pytest.mark.pulumi,
@@ -79,7 +79,7 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
 
 @pytest.fixture
 def client(releases: Releases) -> Iterator[Client]:
-    part_or_skip(automation.cli)
+    tool_or_skip(automation.cli)
     for name in [name for name in sys.modules if name.startswith("lambdas.")]:
         del sys.modules[name]
     releases.take("one", note=False)

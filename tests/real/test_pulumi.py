@@ -21,12 +21,13 @@ from infra.grants import trust
 from local import credentials
 from local.aws import emulator as aws_engine
 from local.pulumi import automation
-from local.pulumi.automation import Engine
-from local.pulumi.provider import Provider
-from local.pulumi.resources import RESOURCES, Aws
+from local.pulumi.automation import PulumiEngine
+from local.pulumi.provider import AwsProvider
+from local.pulumi.resources.registry import RESOURCE_TYPES
+from local.pulumi.resources.resource_type import AwsClients
 from statemachines.render import render
 from tests.real import aws_over_http
-from tests.real.conftest import part_or_skip
+from tests.real.conftest import tool_or_skip
 
 pytestmark = [
     pytest.mark.pulumi,
@@ -46,63 +47,67 @@ class Cloud:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.aws = Aws()
-        self.provider = Provider(self.aws)
+        self.aws = AwsClients()
+        self.provider = AwsProvider(self.aws)
         self.changes = 0
         self.provider.on_change = self._count
 
     def _count(self) -> None:
         self.changes += 1
 
-    def engine(self, stack: str, *, port: int | None = None, **config: str) -> Engine:
-        return Engine(self._folder / stack, port or self.provider.port, {**CONFIG, **config}, stack)
+    def engine(self, stack: str, *, port: int | None = None, **config: str) -> PulumiEngine:
+        return PulumiEngine(self._folder / stack, port or self.provider.port, {**CONFIG, **config}, stack)
 
     def there(self) -> dict[str, list[str]]:
         """What the AWS holds, by kind, as the AWS itself says."""
         aws, found = self.aws, {}
-        found["tables"] = aws("dynamodb").list_tables()["TableNames"]
-        found["parameters"] = [one["Name"] for one in aws("ssm").describe_parameters(MaxResults=50)["Parameters"]]
-        found["topics"] = [one["TopicArn"] for one in aws("sns").list_topics()["Topics"]]
-        found["buses"] = [
-            one["Name"] for one in aws("events").list_event_buses()["EventBuses"] if one["Name"] != "default"
+        found["tables"] = aws.client("dynamodb").list_tables()["TableNames"]
+        found["parameters"] = [
+            one["Name"] for one in aws.client("ssm").describe_parameters(MaxResults=50)["Parameters"]
         ]
-        found["rules"] = [one["Name"] for one in aws("events").list_rules()["Rules"]]
-        found["schedules"] = [one["Name"] for one in aws("scheduler").list_schedules()["Schedules"]]
-        found["roles"] = [one["RoleName"] for one in aws("iam").list_roles(MaxItems=1000)["Roles"]]
-        found["log groups"] = [one["logGroupName"] for one in aws("logs").describe_log_groups(limit=50)["logGroups"]]
-        functions = [one["FunctionName"] for one in aws("lambda").list_functions(MaxItems=1000)["Functions"]]
+        found["topics"] = [one["TopicArn"] for one in aws.client("sns").list_topics()["Topics"]]
+        found["buses"] = [
+            one["Name"] for one in aws.client("events").list_event_buses()["EventBuses"] if one["Name"] != "default"
+        ]
+        found["rules"] = [one["Name"] for one in aws.client("events").list_rules()["Rules"]]
+        found["schedules"] = [one["Name"] for one in aws.client("scheduler").list_schedules()["Schedules"]]
+        found["roles"] = [one["RoleName"] for one in aws.client("iam").list_roles(MaxItems=1000)["Roles"]]
+        found["log groups"] = [
+            one["logGroupName"] for one in aws.client("logs").describe_log_groups(limit=50)["logGroups"]
+        ]
+        functions = [one["FunctionName"] for one in aws.client("lambda").list_functions(MaxItems=1000)["Functions"]]
         found["functions"] = functions
         found["versions"] = [
             f"{name}:{one['Version']}"
             for name in functions
-            for one in aws("lambda").list_versions_by_function(FunctionName=name)["Versions"]
+            for one in aws.client("lambda").list_versions_by_function(FunctionName=name)["Versions"]
         ]
-        found["machines"] = [one["name"] for one in aws("stepfunctions").list_state_machines()["stateMachines"]]
-        pools = aws("cognito-idp").list_user_pools(MaxResults=60)["UserPools"]
+        found["machines"] = [one["name"] for one in aws.client("stepfunctions").list_state_machines()["stateMachines"]]
+        pools = aws.client("cognito-idp").list_user_pools(MaxResults=60)["UserPools"]
         found["pools"] = [pool["Name"] for pool in pools]
         found["clients"] = [
             one["ClientName"]
             for pool in pools
-            for one in aws("cognito-idp").list_user_pool_clients(UserPoolId=pool["Id"], MaxResults=60)[
+            for one in aws.client("cognito-idp").list_user_pool_clients(UserPoolId=pool["Id"], MaxResults=60)[
                 "UserPoolClients"
             ]
         ]
-        apis = aws("apigateway").get_rest_apis(limit=500)["items"]
+        apis = aws.client("apigateway").get_rest_apis(limit=500)["items"]
         found["apis"] = [api["name"] for api in apis]
         found["deployments"] = [
             one["description"]
             for api in apis
-            for one in aws("apigateway").get_deployments(restApiId=api["id"])["items"]
+            for one in aws.client("apigateway").get_deployments(restApiId=api["id"])["items"]
         ]
         found["stages"] = [
-            one["stageName"] for api in apis for one in aws("apigateway").get_stages(restApiId=api["id"])["item"]
+            one["stageName"] for api in apis for one in aws.client("apigateway").get_stages(restApiId=api["id"])["item"]
         ]
         return {kind: sorted(names) for kind, names in found.items()}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cli() -> None:
-    part_or_skip(automation.cli)
+    tool_or_skip(automation.cli)
 
 
 @pytest.fixture
@@ -115,8 +120,8 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     gc.collect()  # while the marks above say what to make of what was left open
 
 
-def of_the_program(engine: Engine) -> int:
-    return len(json.loads(engine.secrets_shown())["resources"]) - 1  # but for the provider's own
+def of_the_program(engine: PulumiEngine) -> int:
+    return len(json.loads(engine.decrypted_state())["resources"]) - 1  # but for the provider's own
 
 
 def test_dev_is_previewed_made_kept_and_taken_away(cloud: Cloud) -> None:
@@ -125,7 +130,7 @@ def test_dev_is_previewed_made_kept_and_taken_away(cloud: Cloud) -> None:
     assert cloud.changes == 0
     assert engine.up() == previewed
     assert previewed == {"create": of_the_program(engine)}
-    assert {one.type for one in cloud.provider.resources.values()} == RESOURCES.keys() - {
+    assert {one.type for one in cloud.provider.resources.values()} == RESOURCE_TYPES.keys() - {
         "aws:kms/alias:Alias",
         "aws:kms/key:Key",
         "aws:sns/topicSubscription:TopicSubscription",
@@ -171,14 +176,16 @@ def test_prod_is_previewed_made_kept_and_not_taken_away(cloud: Cloud) -> None:
 def test_somebody_elses_change_is_seen_by_a_refresh_and_put_right_by_the_next_up(cloud: Cloud) -> None:
     engine = cloud.engine("dev")
     engine.up()
-    cloud.aws("lambda").update_function_configuration(FunctionName="booking-dev-release-hold", Timeout=3)
-    cloud.aws("iam").delete_role_policy(RoleName="booking-dev-release-hold", PolicyName="booking-dev-release-hold")
+    cloud.aws.client("lambda").update_function_configuration(FunctionName="booking-dev-release-hold", Timeout=3)
+    cloud.aws.client("iam").delete_role_policy(
+        RoleName="booking-dev-release-hold", PolicyName="booking-dev-release-hold"
+    )
     refreshed = engine.refresh()
     assert (refreshed["update"], refreshed["delete"]) == (1, 1)
     engine.up()
-    there = cloud.aws("lambda").get_function(FunctionName="booking-dev-release-hold")["Configuration"]
+    there = cloud.aws.client("lambda").get_function(FunctionName="booking-dev-release-hold")["Configuration"]
     assert there["Timeout"] == 30
-    assert cloud.aws("iam").list_role_policies(RoleName="booking-dev-release-hold")["PolicyNames"] == [
+    assert cloud.aws.client("iam").list_role_policies(RoleName="booking-dev-release-hold")["PolicyNames"] == [
         "booking-dev-release-hold"
     ]
 
@@ -266,13 +273,15 @@ def test_a_secret_is_a_secret_in_the_state_and_to_the_provider_itself(
     engine = cloud.engine("dev")
     for step in (engine.up, engine.refresh, engine.up):
         step()
-        stored = cloud.aws("ssm").get_parameter(Name="/safe", WithDecryption=True)["Parameter"]["Value"]
+        stored = cloud.aws.client("ssm").get_parameter(Name="/safe", WithDecryption=True)["Parameter"]["Value"]
         assert stored == "the combination of the safe"
         assert "the combination of the safe" not in _files(engine.state)
     assert engine.outputs()["combination"] == "the combination of the safe"
-    cloud.aws("ssm").put_parameter(Name="/safe", Value="another combination", Type="SecureString", Overwrite=True)
+    cloud.aws.client("ssm").put_parameter(
+        Name="/safe", Value="another combination", Type="SecureString", Overwrite=True
+    )
     engine.refresh()
-    assert "another combination" in engine.secrets_shown()
+    assert "another combination" in engine.decrypted_state()
     assert "another combination" not in _files(engine.state)
 
 
@@ -281,15 +290,17 @@ def test_the_stripe_keys_never_enter_the_state(cloud: Cloud) -> None:
     engine.up()
     keys = [credentials.STRIPE_API_KEY, credentials.PUBLISHABLE_KEY, credentials.WEBHOOK_SECRET]
     for name, key in zip(("secret_key", "publishable_key", "webhook_secret"), keys, strict=True):
-        cloud.aws("ssm").put_parameter(
+        cloud.aws.client("ssm").put_parameter(
             Name=f"/booking/dev/stripe/{name}", Value=key, Type="SecureString", Overwrite=True
         )
     engine.refresh()
     assert engine.up().keys() == {"same"}
-    told = _files(engine.state) + engine.secrets_shown()
+    told = _files(engine.state) + engine.decrypted_state()
     assert "/booking/dev/stripe/secret_key" in told
     assert [key for key in keys if key in told] == []
-    stored = cloud.aws("ssm").get_parameter(Name="/booking/dev/stripe/secret_key", WithDecryption=True)["Parameter"]
+    stored = cloud.aws.client("ssm").get_parameter(Name="/booking/dev/stripe/secret_key", WithDecryption=True)[
+        "Parameter"
+    ]
     assert stored["Value"] == credentials.STRIPE_API_KEY
 
 
@@ -324,13 +335,13 @@ def test_an_engine_that_is_killed_is_taken_over_from(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, type_: str, name: str
 ) -> None:
     engine = cloud.engine("dev")
-    kind = RESOURCES[type_]
+    kind = RESOURCE_TYPES[type_]
     create = kind.create
     killed: list[int] = []
 
-    def make_and_die(aws: Aws, given: Json) -> tuple[str, Json]:
-        made = create(aws, given)
-        if not killed and (name == "-" or given["name"].endswith(name)):
+    def make_and_die(aws: AwsClients, inputs: Json) -> tuple[str, Json]:
+        made = create(aws, inputs)
+        if not killed and (name == "-" or inputs["name"].endswith(name)):
             (engine_process,) = [pid for pid in children() if named(pid) == "pulumi"]
             os.kill(engine_process, signal.SIGKILL)
             killed.append(engine_process)
@@ -357,7 +368,7 @@ def test_a_provider_that_is_killed_is_taken_over_from(cloud: Cloud, type_: str, 
     finishes(cloud.engine("dev"), cloud)
 
 
-def finishes(engine: Engine, cloud: Cloud) -> None:
+def finishes(engine: PulumiEngine, cloud: Cloud) -> None:
     """The next `up` makes what is missing, and nothing that is there already a second time."""
     engine.up()
     assert engine.up() == {"same": of_the_program(engine)}
@@ -368,5 +379,5 @@ def finishes(engine: Engine, cloud: Cloud) -> None:
     assert len(there["versions"]) == 2 * len(there["functions"]) == 24
     for machine in ("payment", "refund"):
         alias = f"arn:aws:states:eu-west-1:123456789012:stateMachine:booking-dev-{machine}:live"
-        routing = cloud.aws("stepfunctions").describe_state_machine_alias(stateMachineAliasArn=alias)
+        routing = cloud.aws.client("stepfunctions").describe_state_machine_alias(stateMachineAliasArn=alias)
         assert routing["routingConfiguration"][0]["stateMachineVersionArn"].endswith(":1")

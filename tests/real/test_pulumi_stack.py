@@ -10,14 +10,14 @@ import pytest
 
 from local.aws.dynamodb_local import free_port
 from local.pulumi import automation
-from tests.real.conftest import part_or_skip
+from tests.real.conftest import tool_or_skip
 
 pytestmark = pytest.mark.pulumi
 
 
 @pytest.fixture(autouse=True)
 def cli() -> None:
-    part_or_skip(automation.cli)
+    tool_or_skip(automation.cli)
 
 
 def run(*command: str) -> str:
