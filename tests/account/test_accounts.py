@@ -21,7 +21,7 @@ from shared.adapters import stripe_api
 from shared.domain.errors import StripeRefused
 from shared.domain.models import Reservation
 from statemachines import render
-from tests.harness.in_process import ENVIRONMENT
+from tests.harness.lambda_environment import ENVIRONMENT
 
 TIMEOUT = 40
 

@@ -25,7 +25,8 @@ from shared.domain.errors import BookedElsewhere, BookingLost, NotRefundable, St
 from shared.settings import settings as function_settings
 from tests.e2e.conftest import Client, pulumi_quiet
 from tests.harness.builders import NOW, TOTAL, capture, payment
-from tests.harness.in_process import CONTEXT, ENVIRONMENT, Stored
+from tests.harness.lambda_environment import CONTEXT, ENVIRONMENT
+from tests.harness.stored_tables import Stored
 
 pytestmark = pytest.mark.dynamodb_local
 

@@ -23,7 +23,9 @@ from shared.adapters import stripe_api
 from shared.services.stripe_events import HANDLED
 from shared.settings import settings
 from tests.harness.builders import MINUTE, NOW, reservation
-from tests.harness.in_process import API_KEY, ENVIRONMENT, Clock, InProcess, new_fake_stripe
+from tests.harness.frozen_clock import Clock
+from tests.harness.lambda_environment import API_KEY, ENVIRONMENT
+from tests.harness.stripe_in_process import InProcess, new_fake_stripe
 
 pytestmark = pytest.mark.stripe_mock
 

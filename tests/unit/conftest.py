@@ -14,7 +14,10 @@ from local.fake_stripe.fake_stripe import FakeStripe
 from shared import observability
 from shared.adapters import dynamodb, notifications, secrets, step_functions, stripe_api
 from shared.settings import settings, starter_settings
-from tests.harness.in_process import ENVIRONMENT, Clock, InProcess, Stored, new_fake_stripe
+from tests.harness.frozen_clock import Clock
+from tests.harness.lambda_environment import ENVIRONMENT
+from tests.harness.stored_tables import Stored
+from tests.harness.stripe_in_process import InProcess, new_fake_stripe
 
 
 def forget_container() -> None:

@@ -29,7 +29,9 @@ from tests.harness.builders import (
     refund,
     reservation,
 )
-from tests.harness.in_process import CONTEXT, Clock, Stored
+from tests.harness.frozen_clock import Clock
+from tests.harness.lambda_environment import CONTEXT
+from tests.harness.stored_tables import Stored
 
 type Json = dict[str, Any]
 DAY = timedelta(days=1)

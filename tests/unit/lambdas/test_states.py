@@ -51,7 +51,9 @@ from tests.harness.builders import (
     payment,
     refund,
 )
-from tests.harness.in_process import CONTEXT, Clock, Stored
+from tests.harness.frozen_clock import Clock
+from tests.harness.lambda_environment import CONTEXT
+from tests.harness.stored_tables import Stored
 
 STATE = {"reservation_id": "RES-1", "payment_id": "PAY-RES-1", "execution": "RES-1"}
 

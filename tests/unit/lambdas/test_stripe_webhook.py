@@ -21,7 +21,9 @@ from shared.domain.errors import SecretUnavailable, StoreBusy, WorkflowUnavailab
 from shared.domain.models import to_item
 from shared.services import stripe_events
 from tests.harness.builders import NOW, TOTAL, attempt, capture, closed, opening, paying, payment, refund
-from tests.harness.in_process import CONTEXT, WEBHOOK_SECRET, Clock, Stored, request_id
+from tests.harness.frozen_clock import Clock
+from tests.harness.lambda_environment import CONTEXT, WEBHOOK_SECRET, request_id
+from tests.harness.stored_tables import Stored
 
 EVENTS = Path(__file__).parents[2] / "harness" / "stripe_events"
 COMPLETED = "checkout.session.completed"

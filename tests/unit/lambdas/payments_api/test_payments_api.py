@@ -27,7 +27,9 @@ from tests.harness.builders import (
     refund,
 )
 from tests.harness.documented_answers import as_published
-from tests.harness.in_process import CONTEXT, Clock, Stored, request_id
+from tests.harness.frozen_clock import Clock
+from tests.harness.lambda_environment import CONTEXT, request_id
+from tests.harness.stored_tables import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,9 @@ from shared.domain.attempts import session_expires_at
 from shared.domain.errors import StripeRefused, StripeUnavailable
 from shared.domain.models import Reservation
 from tests.harness.builders import NOW, TOTAL, reservation
-from tests.harness.in_process import API_KEY, Clock, Stored
+from tests.harness.frozen_clock import Clock
+from tests.harness.lambda_environment import API_KEY
+from tests.harness.stored_tables import Stored
 
 
 def parameters(of: Reservation | None = None, **changes: Any) -> str:

@@ -1,0 +1,141 @@
+"""The four DynamoDB tables and the secrets of a test, read and written without the code under test."""
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+
+from local import credentials
+from shared.domain.models import Payment, to_item
+from tests.harness.builders import TOTAL
+from tests.harness.lambda_environment import SECRETS
+
+TABLES = {
+    "payments": "payment_id",
+    "events": "event_id",
+    "reservations": "reservation_id",
+    "availability": "date",
+}
+INDEXES: dict[str, dict[str, tuple[str, ...]]] = {
+    "payments": {
+        "stripe_payment_intent_id-index": ("stripe_payment_intent_id",),
+        "status-index": ("status", "updated_at"),
+        "refunding-index": ("refunding", "updated_at"),
+    },
+    "reservations": {"status-index": ("status", "created_at")},
+}
+
+
+def _serialized(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: TypeSerializer().serialize(value) for name, value in item.items()}
+
+
+def _deserialized(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
+
+
+def _keys(names: Sequence[str]) -> Any:
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)]
+
+
+def _index(name: str, keys: Sequence[str]) -> dict[str, Any]:
+    return {"IndexName": name, "KeySchema": _keys(keys), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+
+
+class Stored:
+    """Everything that is stored: items in the tables, secrets in the parameter store."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client("dynamodb")
+        self.ssm = boto3.client("ssm")
+        self._secrets: dict[str, str | None] = {}
+        for table, key in TABLES.items():
+            indexes = INDEXES.get(table, {})
+            more: Any = {"GlobalSecondaryIndexes": [_index(*index) for index in indexes.items()]} if indexes else {}
+            self.client.create_table(
+                TableName=table,
+                KeySchema=_keys((key,)),
+                AttributeDefinitions=[
+                    {"AttributeName": name, "AttributeType": "S"} for name in {key, *chain(*indexes.values())}
+                ],
+                BillingMode="PAY_PER_REQUEST",
+                **more,
+            )
+
+    def clear(self) -> None:
+        """Empty the tables and restore the secrets.
+
+        The tables are emptied in moto's memory, because requests would take longer than most tests.
+        """
+        for table, key in TABLES.items():
+            dynamodb_backends[DEFAULT_ACCOUNT_ID]["eu-west-1"].tables[table].items.clear()
+            if credentials.DYNAMODB_ENDPOINT in os.environ:
+                for item in self.all(table):
+                    self.delete(table, item[key])
+        for name, value in SECRETS.items():
+            if self._secrets.get(name) != value:
+                self.parameter(name, value)
+
+    def parameter(self, name: str, value: str | None) -> None:
+        """Set one of the two secrets, or delete it."""
+        self._secrets[name] = value
+        path = f"/booking/test/stripe/{name}"
+        if value is None:
+            self.ssm.delete_parameter(Name=path)
+        else:
+            self.ssm.put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
+
+    def put(self, table: str, item: Mapping[str, Any]) -> None:
+        self.client.put_item(TableName=table, Item=_serialized(item))
+
+    def put_all(self, items: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Write up to 25 items, given by table."""
+        self.client.batch_write_item(
+            RequestItems={
+                table: [{"PutRequest": {"Item": _serialized(item)}} for item in given] for table, given in items.items()
+            }
+        )
+
+    def get(self, table: str, key: str) -> dict[str, Any]:
+        """The item, or an empty dict if there is none."""
+        found = self.client.get_item(TableName=table, Key={TABLES[table]: {"S": key}}, ConsistentRead=True)
+        return _deserialized(found.get("Item", {}))
+
+    def delete(self, table: str, key: str) -> None:
+        self.client.delete_item(TableName=table, Key={TABLES[table]: {"S": key}})
+
+    def all(self, table: str) -> list[dict[str, Any]]:
+        return [_deserialized(item) for item in self.client.scan(TableName=table)["Items"]]
+
+    def reservation(self, reservation_id: str = "RES-1", **changes: Any) -> None:
+        """Store a reservation of two nights, made two hours ago, whose nights are held."""
+        item = {
+            "reservation_id": reservation_id,
+            "customer_id": "guest-1",
+            "customer_email": "ada@guests.example",
+            "check_in": "2026-12-20",
+            "check_out": "2026-12-22",
+            "status": "pending",
+            "payment_status": "pending",
+            "total_amount": TOTAL,
+            "created_at": "2026-11-24T13:00:00.000Z",
+        } | changes
+        nights = [
+            {"date": night, "status": "booked", "reservation_id": reservation_id}
+            for night in ("2026-12-20", "2026-12-21")
+        ]
+        self.put_all({"reservations": [item], "availability": nights})
+
+    def night(self, night: str, reservation_id: str, status: str = "booked") -> None:
+        self.put("availability", {"date": night, "status": status, "reservation_id": reservation_id})
+
+    def payment(self, of: Payment) -> None:
+        self.put("payments", to_item(of))
+
+    def change(self, payment_id: str, **changes: Any) -> None:
+        self.put("payments", self.get("payments", payment_id) | changes)

@@ -1,0 +1,92 @@
+"""The Stripe fake without a socket: the real SDK calls its ASGI application in the same thread."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import stripe
+from requests.structures import CaseInsensitiveDict
+
+from local.fake_stripe.fake_stripe import FakeStripe
+from tests.harness.frozen_clock import Clock
+from tests.harness.lambda_environment import API_KEY
+
+
+class InProcess(stripe.HTTPClient):
+    """The SDK's HTTP client: calls the fake's ASGI application directly and never sleeps between retries."""
+
+    name = "in-process"
+
+    def __init__(self, fake_stripe: FakeStripe) -> None:
+        super().__init__()
+        self.app = fake_stripe.app
+
+    def _sleep_time_seconds(self, num_retries: int) -> float:  # noqa: ARG002
+        return 0.0
+
+    def request(self, method: str, url: str, headers: Any, post_data: Any = None, **_: Any) -> Any:
+        return asyncio.run(self._request(method, url, headers, post_data))
+
+    async def _request(self, method: str, url: str, headers: Mapping[str, str], post_data: Any) -> Any:
+        parts = urlsplit(url)
+        exchange = Exchange((post_data or "").encode())
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method.upper(),
+            "path": parts.path.removeprefix("/stripe"),
+            "root_path": "",
+            "query_string": parts.query.encode(),
+            "headers": [(name.lower().encode(), str(value).encode()) for name, value in headers.items()],
+        }
+        await self.app(scope, exchange.receive, exchange.send)
+        if exchange.status is None:
+            raise stripe.APIConnectionError("no answer", should_retry=True)  # type: ignore[no-untyped-call]
+        return exchange.body, exchange.status, exchange.headers
+
+    def close(self) -> None:
+        pass
+
+
+class Exchange:
+    """One request and its response; also stands for the transport that the fake aborts to break a connection."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.status: int | None = None
+        self.headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        self.body = b""
+
+    @property
+    def transport(self) -> "Exchange":
+        return self
+
+    def abort(self) -> None:
+        pass
+
+    def get_extra_info(self, _: str) -> "Exchange":
+        return self
+
+    def setsockopt(self, *_: object) -> None:
+        pass
+
+    async def receive(self) -> dict[str, Any]:
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers.update({name.decode(): value.decode() for name, value in message["headers"]})
+        else:
+            self.body += message.get("body", b"")
+
+
+def new_fake_stripe(clock: Clock) -> FakeStripe:
+    """A new Stripe account whose clock follows ours and whose webhooks are dropped."""
+    fake_stripe = FakeStripe(base_url="http://stripe.test/stripe", webhook_url="http://webhook.test", api_key=API_KEY)
+    fake_stripe.webhooks.set_mode("drop")
+    fake_stripe.clock.advance(clock.now.timestamp() - fake_stripe.clock.now())
+    clock.fake_stripe = fake_stripe
+    return fake_stripe
