@@ -1,4 +1,4 @@
-"""What a run of the reconciler records: findings, failures, and notifications to operators."""
+"""What a run of the reconciler reports: what it found, what failed, and what operators have to know."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -10,7 +10,7 @@ from shared.observability import count, logger
 MAX_RESTARTS = 3  # of a payment's or a refund's execution; after that a person has to find out why they fail
 
 
-class Findings:
+class Report:
     """What one run found, counted by kind, and how many items it could not reconcile."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Findings:
         self.failures = 0
 
     def record(self, kind: str, **keys: str) -> None:
-        """Count and log one finding; `keys` are the ids to log with it."""
+        """Count and log one item of this kind; `keys` are the ids to log with it."""
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         count("Reconciled", kind=kind)
         logger.info("reconciled", extra={"kind": kind, **keys})

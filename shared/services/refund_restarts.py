@@ -11,10 +11,10 @@ from shared.domain.errors import NotificationFailed
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.models import Payment, Refund
 from shared.observability import bind
-from shared.services.reconciliation import MAX_RESTARTS, Findings, notify, notify_once
+from shared.services.reconciliation import MAX_RESTARTS, Report, notify, notify_once
 
 
-def check_refunds(payment_id: str, findings: Findings) -> None:
+def check_refunds(payment_id: str, report: Report) -> None:
     """Make sure that every unsettled refund of a payment has a running execution."""
     payment = payment_items.read_payment(payment_id)
     if payment is None:
@@ -22,10 +22,10 @@ def check_refunds(payment_id: str, findings: Findings) -> None:
     bind(payment_id=payment_id, reservation_id=payment.reservation_id)
     for refund_id, entry in payment.refunds.items():
         if entry.unsettled and entry.kind != "dashboard":
-            _check_refund(payment, refund_id, entry, findings)
+            _check_refund(payment, refund_id, entry, report)
 
 
-def restart_dead_refund(execution_input: dict[str, Any], findings: Findings) -> None:
+def restart_dead_refund(execution_input: dict[str, Any], report: Report) -> None:
     """Restart the execution that failed with this input.
 
     It may have failed before it wrote the refund's entry, or after the refund was settled, while it published events.
@@ -38,12 +38,12 @@ def restart_dead_refund(execution_input: dict[str, Any], findings: Findings) -> 
     entry = payment.refunds.get(refund_id)
     taken_back = entry is not None and entry.status == "succeeded" and "failed_stripe_refund_id" in execution_input
     if entry is None or (taken_back and execution_input["failed_stripe_refund_id"] == entry.stripe_refund_id):
-        _start_next(payment, refund_id, execution_input, findings)
+        _start_next(payment, refund_id, execution_input, report)
     else:
-        _check_refund(payment, refund_id, entry, findings)
+        _check_refund(payment, refund_id, entry, report)
 
 
-def refund_late_payment(payment: Payment, pi: str, findings: Findings) -> None:
+def refund_late_payment(payment: Payment, pi: str, report: Report) -> None:
     """Notify the operators of money that came after the release, and refund it.
 
     The notification comes first: once the refund has recorded the capture, no later run finds this money again. The
@@ -57,10 +57,10 @@ def refund_late_payment(payment: Payment, pi: str, findings: Findings) -> None:
         step_functions.start_refund(refund_id, order)
         raise
     if not step_functions.start_refund(refund_id, order):
-        _start_next(payment, refund_id, order, findings)
+        _start_next(payment, refund_id, order, report)
 
 
-def _check_refund(payment: Payment, refund_id: str, entry: Refund, findings: Findings) -> None:
+def _check_refund(payment: Payment, refund_id: str, entry: Refund, report: Report) -> None:
     if step_functions.refund_execution(entry.execution or f"failed-{entry.stripe_refund_id}").runs:
         return
     order: dict[str, str | int]
@@ -75,7 +75,7 @@ def _check_refund(payment: Payment, refund_id: str, entry: Refund, findings: Fin
     else:
         order = _order(payment, refund_id, entry.kind, entry.payment_intent, entry.requested_by or "workflow")
         order |= {"amount": entry.amount} | ({} if entry.policy is None else {"policy": entry.policy})
-    _start_next(payment, refund_id, order, findings)
+    _start_next(payment, refund_id, order, report)
 
 
 def _order(payment: Payment, refund_id: str, kind: str, pi: str, requested_by: str) -> dict[str, str | int]:
@@ -89,7 +89,7 @@ def _order(payment: Payment, refund_id: str, kind: str, pi: str, requested_by: s
     }
 
 
-def _start_next(payment: Payment, refund_id: str, order: Mapping[str, str | int], findings: Findings) -> None:
+def _start_next(payment: Payment, refund_id: str, order: Mapping[str, str | int], report: Report) -> None:
     """Start the first execution whose name is free, unless one runs; notify the operators once when none is free."""
     for restart in range(MAX_RESTARTS + 1):
         name = step_functions.execution_name(refund_id, restart)
@@ -98,8 +98,8 @@ def _start_next(payment: Payment, refund_id: str, order: Mapping[str, str | int]
             return
         if execution == step_functions.MISSING:
             step_functions.start_refund(name, order)
-            findings.record("refund_replacement_started", payment_id=payment.payment_id, refund_id=refund_id)
+            report.record("refund_replacement_started", payment_id=payment.payment_id, refund_id=refund_id)
             return
     what = f"every execution of refund {refund_id} ended without settling it"
     if notify_once(f"refund_restarts_exhausted {refund_id}", "RefundRestartsExhausted", payment, what):
-        findings.record("refund_restarts_exhausted", payment_id=payment.payment_id)
+        report.record("refund_restarts_exhausted", payment_id=payment.payment_id)
