@@ -1,105 +1,81 @@
-"""Faults of AWS on request: the next n calls of an operation fail the way the service fails them.
+"""Fault injection for AWS: the next n calls of an operation fail in the way that the service fails them.
 
-They are answered in place of the service, below the SDK, so that the SDK's own retries and error classes are exercised;
-`times` therefore counts attempts, not calls.
+The error is answered instead of the service, below the SDK, so that the SDK's own retries and error classes are
+exercised. `times` therefore counts attempts, not calls.
 """
 
 import json
-import threading
 import uuid
-from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["throttled", "internal_error", "conflict", "unanswered"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+from local.fault_queue import Fault, FaultQueue
 
-# How people say the service, and how botocore's events do.
-SERVICES = {"states": "sfn", "stepfunctions": "sfn", "events": "eventbridge"}
+AwsFault = Literal["throttled", "internal_error", "conflict", "unanswered"]
 
-THROTTLED = {
+# The caller of an integration that a state machine calls itself, without a function.
+STATES = "states"
+
+# Common names of services → the names in botocore's events.
+_SERVICES = {"states": "sfn", "stepfunctions": "sfn", "events": "eventbridge"}
+
+_THROTTLED = {
     "dynamodb": "ProvisionedThroughputExceededException",
     "lambda": "TooManyRequestsException",
     "sns": "Throttled",
 }
-INTERNAL_ERROR = {
+_INTERNAL_ERROR = {
     "dynamodb": "InternalServerError",
     "eventbridge": "InternalException",
     "lambda": "ServiceException",
     "sns": "InternalError",
 }
-# Which writes a transaction that runs at the same time can refuse, and how each is told.
-CONFLICT = {
+# The writes that a concurrent transaction can refuse, and the error of each.
+_CONFLICT = {
     "dynamodb.TransactWriteItems": "TransactionCanceledException",
     "dynamodb.PutItem": "TransactionConflictException",
     "dynamodb.UpdateItem": "TransactionConflictException",
     "dynamodb.DeleteItem": "TransactionConflictException",
 }
 
-# Who calls when an integration of a state machine does, and no function.
-STATES = "states"
 
-
-@dataclass
-class Fault:
-    operation: str
-    kind: Kind
-    times: int
-    function: str | None
-
-
-class AwsFaults:
-    """The faults still to come, taken one by one in the order they were asked for."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-        self._lock = threading.Lock()
+class AwsFaults(FaultQueue[AwsFault]):
+    """The faults of the emulated AWS."""
 
     def add(self, operation: str, kind: str, times: int = 1, function: str | None = None) -> None:
         """`operation` as in `dynamodb.UpdateItem`; `function` is a module of lambdas/, or `states` for integrations.
 
-        kinds: `throttled`, `internal_error`, `conflict` (a transaction at the same time), `unanswered` (done, and the
-        answer lost). Raises ValueError for what does not exist.
+        Kinds: `throttled`, `internal_error`, `conflict` (with a concurrent transaction), `unanswered` (executed, but
+        the answer is lost). Raises ValueError for an unknown kind, and for a conflict of a call that cannot have one.
         """
-        if kind not in KINDS:
-            raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind}")
+        known: dict[str, AwsFault] = {name: name for name in get_args(AwsFault)}
+        if kind not in known:
+            raise ValueError(f"kind is one of {', '.join(known)}, not {kind}")
         service, _, name = operation.partition(".")
-        operation = f"{SERVICES.get(service, service)}.{name}"
-        if kind == "conflict" and operation not in CONFLICT:
-            raise ValueError(f"{operation} meets no conflicts; these do: {', '.join(CONFLICT)}")
-        with self._lock:
-            self._faults.append(Fault(operation, kind, times, function and function.replace("-", "_")))
+        operation = f"{_SERVICES.get(service, service)}.{name}"
+        if kind == "conflict" and operation not in _CONFLICT:
+            raise ValueError(f"{operation} meets no conflicts; these do: {', '.join(_CONFLICT)}")
+        self._add(Fault(operation, known[kind], times, function and function.replace("-", "_")))
 
-    def take(self, operation: str, caller: str | None) -> Kind | None:
-        """The kind of fault this call meets, if any. The local stack's own calls (no caller) never meet one."""
+    def take(self, operation: str, caller: str | None) -> AwsFault | None:
+        """The kind of fault that this call meets, if any; calls of the local stack itself (no caller) meet none."""
         if caller is None:
             return None
-        with self._lock:
-            for fault in self._faults:
-                if fault.operation == operation and fault.function in (None, caller):
-                    fault.times -= 1
-                    if fault.times <= 0:
-                        self._faults.remove(fault)
-                    return fault.kind
-        return None
-
-    def clear(self) -> None:
-        with self._lock:
-            self._faults.clear()
+        return self._take(lambda fault: fault.operation == operation and fault.function in (None, caller))
 
 
-def answer(operation: str, kind: Kind, *, items: int = 0) -> tuple[int, dict[str, str], str]:
-    """What the service answers: status, headers, body. `items` is the number of items in a transaction."""
+def fault_response(operation: str, kind: AwsFault, *, items: int = 0) -> tuple[int, dict[str, str], str]:
+    """The service's response to a failed call: status, headers, body. `items`: number of items in a transaction."""
     service = operation.partition(".")[0]
     status, reasons = 400, []
     if kind == "throttled":
-        code = THROTTLED.get(service, "ThrottlingException")
+        code = _THROTTLED.get(service, "ThrottlingException")
         status = 429 if service == "lambda" else 400
     elif kind == "conflict":
-        code = CONFLICT[operation]
+        code = _CONFLICT[operation]
         reasons = [{"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}]
         reasons += [{"Code": "None"}] * (items - 1)
     else:
-        code = INTERNAL_ERROR.get(service, "InternalFailure")
+        code = _INTERNAL_ERROR.get(service, "InternalFailure")
         status = 500
     headers = {"x-amzn-requestid": str(uuid.uuid4()), "x-amzn-errortype": code}
     message = f"{code} on request"

@@ -13,7 +13,7 @@ from local.fake_stripe.clock import Clock
 from local.fake_stripe.idempotency import IdempotencyKeys
 from local.fake_stripe.objects import API_VERSION, build, new_id
 from local.fake_stripe.stripe_errors import InvalidRequestError, Json
-from local.fake_stripe.stripe_faults import Faults
+from local.fake_stripe.stripe_faults import StripeFaults
 from local.fake_stripe.webhook_delivery import Webhooks
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Account:
         self.lock = threading.RLock()
         self.clock = Clock(self.lock)
         self.webhooks = Webhooks(self.lock, self.clock, self.endpoints)
-        self.faults = Faults()
+        self.faults = StripeFaults()
         self.idempotency = IdempotencyKeys(self.clock)
         self.requests: list[Request] = []
         # How long each call takes to execute; above 0 two calls with one idempotency key can meet.

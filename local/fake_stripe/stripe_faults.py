@@ -1,56 +1,37 @@
-"""Failures on request: the next n calls of an operation go wrong in a named way."""
+"""Fault injection for Stripe: the next n calls of an operation fail in a given way."""
 
-import threading
-from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal[
+from local.fault_queue import Fault, FaultQueue
+
+StripeFault = Literal[
     "rate_limit",  # 429, not executed
     "conflict",  # 409, not executed
     "server_error",  # 500, not executed; remembered under the idempotency key
-    "server_error_after",  # executed, answered 500 all the same; remembered
+    "server_error_after",  # executed, but answered with 500; remembered
     "timeout_before",  # not executed, no answer
     "timeout_after",  # executed, no answer
     "reset",  # not executed, connection reset
 ]
 
 
-@dataclass
-class Fault:
-    """`operation` as in `checkout.sessions.create`; `*` is every one."""
+class StripeFaults(FaultQueue[StripeFault]):
+    """The faults of one account; `silence_seconds` is how long a time-out keeps the caller waiting.
 
-    operation: str
-    kind: Kind
-    times: int
-
-
-class Faults:
-    """`silence_seconds`: how long a time-out keeps the caller waiting before the connection is dropped.
-
-    The default drops it at once, which the SDK reports as it does a time-out (APIConnectionError, to be retried) and
-    keeps tests fast; a value above the SDK's read timeout makes it a true one.
+    By default the connection is dropped at once. The SDK reports that in the same way as a time-out
+    (APIConnectionError, to be retried), and tests stay fast. A value above the SDK's read timeout makes it a real one.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.silence_seconds = 0.0
-        self._faults: list[Fault] = []
-        self._lock = threading.Lock()
 
-    def add(self, operation: str, kind: Kind, times: int = 1) -> None:
-        if kind not in get_args(Kind):
-            raise ValueError(f"unknown fault {kind}: one of {', '.join(get_args(Kind))}")
-        with self._lock:
-            self._faults.append(Fault(operation, kind, times))
+    def add(self, operation: str, kind: StripeFault, times: int = 1) -> None:
+        """`operation` as in `checkout.sessions.create`, or `*` for every one. Raises ValueError for an unknown kind."""
+        if kind not in get_args(StripeFault):
+            raise ValueError(f"unknown fault {kind}: one of {', '.join(get_args(StripeFault))}")
+        self._add(Fault(operation, kind, times))
 
-    def clear(self) -> None:
-        with self._lock:
-            self._faults.clear()
-
-    def take(self, operation: str) -> Kind | None:
-        with self._lock:
-            for fault in self._faults:
-                if fault.operation in (operation, "*"):
-                    fault.times -= 1
-                    self._faults = [fault for fault in self._faults if fault.times > 0]
-                    return fault.kind
-        return None
+    def take(self, operation: str) -> StripeFault | None:
+        """The kind of fault that this call meets, if any."""
+        return self._take(lambda fault: fault.operation in (operation, "*"))

@@ -16,12 +16,13 @@ from typing import Any, Literal
 import pytest
 from moto.core.botocore_stubber import BotocoreStubber
 
-from local.aws import emulator
+from local.aws import aws_account
+from local.aws.aws_faults import AwsFault as AwsKind
 from local.aws.aws_faults import AwsFaults
-from local.aws.aws_faults import Kind as AwsKind
+from local.aws.patches import lambda_invocation
 from local.fake_stripe.fake_stripe import FakeStripe
-from local.fake_stripe.stripe_faults import Faults as StripeFaults
-from local.fake_stripe.stripe_faults import Kind as StripeKind
+from local.fake_stripe.stripe_faults import StripeFault as StripeKind
+from local.fake_stripe.stripe_faults import StripeFaults
 from local.fake_stripe.webhook_delivery import Mode as WebhookMode
 
 type Json = dict[str, Any]
@@ -77,8 +78,8 @@ class BookingFaults:
 
     def unused(self) -> list[str]:
         """The faults and hooks that nothing has met."""
-        stripe = [f"{fault.operation} {fault.kind}" for fault in self.stripe._faults]
-        aws = [f"{fault.operation} {fault.kind}" for faults in self.aws.values() for fault in faults._faults]
+        stripe = [f"{fault.operation} {fault.kind}" for fault in self.stripe.pending()]
+        aws = [f"{fault.operation} {fault.kind}" for faults in self.aws.values() for fault in faults.pending()]
         hooks = [f"{moment} {function}" for moment, function in self.hooks]
         return [*stripe, *aws, *hooks, *self.errors]
 
@@ -91,7 +92,7 @@ class FaultInjector[F: BookingFaults]:
         self.of: defaultdict[str, F] = defaultdict(new_faults)
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
-        send, run, call = self.stripe.webhooks.send, emulator._run_handler, BotocoreStubber.__call__
+        send, run, call = self.stripe.webhooks.send, lambda_invocation.run_handler, BotocoreStubber.__call__
         stripe_api: Any = self.stripe.app.routes[0]
         answer = stripe_api.app
 
@@ -104,11 +105,11 @@ class FaultInjector[F: BookingFaults]:
             return self.call_aws(operation, request, lambda: call(stubber, event_name, request, **kwargs))
 
         patch.setattr(self.stripe, "faults", _StripeFaultsOfBookings(self))
-        patch.setattr(emulator, "aws_faults", _AwsFaultsOfBookings(self))
+        patch.setattr(aws_account, "aws_faults", _AwsFaultsOfBookings(self))
         patch.setattr(stripe_api, "app", answer_stripe)
         patch.setattr(BotocoreStubber, "__call__", call_aws)
         patch.setattr(self.stripe.webhooks, "send", lambda event: self.send_webhook(event, send))
-        patch.setattr(emulator, "_run_handler", lambda function, body: self.run_function(function, body, run))
+        patch.setattr(lambda_invocation, "run_handler", lambda function, body: self.run_function(function, body, run))
 
     # What happens when something is called; a subclass may do more.
 

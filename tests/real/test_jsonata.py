@@ -13,7 +13,7 @@ import pytest
 from jsonata import timebox
 
 from local import demo
-from local.aws import emulator
+from local.aws.patches import jsonata_evaluation
 from local.external_tools import install
 from tests.e2e.conftest import pulumi_quiet
 from tests.real.conftest import tool_or_skip
@@ -52,7 +52,7 @@ def evaluator() -> Path:
 def recorded() -> dict[str, list[Bindings]]:
     """The expressions that the demo evaluates, with all variables that they could see."""
     seen: dict[str, dict[str, Bindings]] = defaultdict(dict)
-    evaluate = emulator.evaluate_jsonata
+    evaluate = jsonata_evaluation.evaluate_jsonata
 
     def recording(text: str, bindings: Mapping[str, Any]) -> Any:
         as_text = json.dumps(bindings, default=str)
@@ -61,7 +61,7 @@ def recorded() -> dict[str, list[Bindings]]:
         return value
 
     with pytest.MonkeyPatch.context() as patch, pulumi_quiet():
-        patch.setattr(emulator, "evaluate_jsonata", recording)
+        patch.setattr(jsonata_evaluation, "evaluate_jsonata", recording)
         assert demo.run() == 0
     return {text: list(inputs.values()) for text, inputs in seen.items()}
 
@@ -122,7 +122,7 @@ def ours(text: str, bindings: Bindings, at: int) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timebox.Timebox, "current_milli_time", lambda: at)
         try:
-            return {"value": emulator.evaluate_jsonata(text, bindings)}
+            return {"value": jsonata_evaluation.evaluate_jsonata(text, bindings)}
         except Exception:  # noqa: BLE001 - whatever it is, the state fails
             return {}
 

@@ -18,6 +18,7 @@ import boto3
 import pytest
 
 from local.aws import emulator
+from local.aws.patches import lambda_invocation
 from tests.infra.test_least_privilege import STORIES
 from tests.workflows.refund.conftest import start
 
@@ -50,7 +51,7 @@ def one_of_each(payloads: list[Json]) -> list[Json]:
 
 def record() -> Json:
     functions: dict[str, list[Json]] = {}
-    run = emulator._run_handler
+    run = lambda_invocation.run_handler
 
     def recorded(function: Any, body: str | bytes) -> tuple[bytes, bool]:
         answer, failed = run(function, body)
@@ -61,7 +62,7 @@ def record() -> Json:
         return answer, failed
 
     with contextlib.ExitStack() as end, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(emulator, "_run_handler", recorded)
+        patch.setattr(lambda_invocation, "run_handler", recorded)
         world = start(end)
         for told in [world.meanwhile(functools.partial(story, world)) for story in STORIES]:
             told.result()

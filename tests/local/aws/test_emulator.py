@@ -24,6 +24,7 @@ from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.aws import archives, emulator
+from local.aws.patches import aliases_and_versions, lambda_invocation, nested_executions, task_tokens
 
 ROLE = "arn:aws:iam::123456789012:role/test"
 
@@ -225,7 +226,7 @@ def test_a_state_machine_waits_for_another(sfn: Any) -> None:
 
 
 def test_moto_still_passes_parameters_on_in_upper_case() -> None:
-    source = inspect.getsource(emulator._original["StateTaskServiceSfn._normalise_parameters"])
+    source = inspect.getsource(nested_executions.normalise_parameters.original)
     assert 'parameters["Input"]' in source
     assert "stateMachineArn" not in source
 
@@ -326,12 +327,12 @@ def test_moto_still_falls_over_executions_that_are_starting() -> None:
     starting = types.SimpleNamespace(exec_worker=types.SimpleNamespace(env=None))
     backend = types.SimpleNamespace(_get_executions=lambda *_: [starting])
     with pytest.raises(AttributeError):
-        emulator._original["StepFunctionsParserBackend.send_task_success"](backend, "token", "{}")
+        task_tokens.send_task_success.original(backend, "token", "{}")
 
 
 def test_moto_still_takes_a_second_answer() -> None:
     pool = CallbackPoolManager(activity_store={})
-    emulator._original["CallbackPoolManager.add"](pool, "token")
+    task_tokens.add_endpoint.original(pool, "token")
     outcome = CallbackOutcomeSuccess("token", "{}")
     assert [pool.notify("token", outcome), pool.notify("token", outcome)] == [True, True]
 
@@ -417,7 +418,7 @@ def test_events_and_answers_pass_through_json(aws: None) -> None:
 
 
 def test_moto_still_answers_something_canned(aws: None) -> None:
-    original = emulator._original["LambdaSimpleBackend.invoke"]
+    original = lambda_invocation.invoke_by_api.original
     assert original(LambdaSimpleBackend("eu-west-1", "1"), "any", None, '{"a":1}', {}, {}) == b'{"a":1}'
 
 
@@ -510,7 +511,7 @@ def test_a_name_longer_than_80_characters_is_refused(sfn: Any) -> None:
 def test_moto_still_fails_to_start_a_version(aws: None) -> None:
     arn = machine({"Done": {"Type": "Pass", "End": True}})
     backend = stepfunctions_parser_backends[emulator.ACCOUNT][emulator.REGION]
-    version = emulator._original["StepFunctionsParserBackend.describe_state_machine"](backend, f"{arn}:1")
+    version = aliases_and_versions.describe_state_machine.original(backend, f"{arn}:1")
     assert not hasattr(version, "_handle_name_input_idempotency")  # which moto's start_execution calls on it
 
 

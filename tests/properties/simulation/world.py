@@ -36,11 +36,12 @@ from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 
 from local.admin_api import Workflow
-from local.aws import aws_faults, emulator
+from local.aws import aws_account, aws_faults, emulator
+from local.aws.aws_faults import AwsFault as AwsKind
 from local.aws.aws_faults import AwsFaults
-from local.aws.aws_faults import Kind as AwsKind
-from local.fake_stripe.stripe_faults import Faults
-from local.fake_stripe.stripe_faults import Kind as StripeKind
+from local.aws.patches import lambda_invocation
+from local.fake_stripe.stripe_faults import StripeFault as StripeKind
+from local.fake_stripe.stripe_faults import StripeFaults as Faults
 from local.stack import LocalStack
 from shared.adapters import stripe_api
 
@@ -214,14 +215,14 @@ class World:
         self.stripe.refund_delay_seconds = 0.4
         self.patch = patch
         patch.setattr(self.stripe, "faults", _BookedStripeFaults(self.faults_injected))
-        patch.setattr(emulator, "aws_faults", _BookedAwsFaults(self.faults_injected))
+        patch.setattr(aws_account, "aws_faults", _BookedAwsFaults(self.faults_injected))
         self._put_in()
         self._watch_states()
 
     def _put_in(self) -> None:
         patch = self.patch
         send: Callable[[Json], Future[None]] = self.stripe.webhooks.send
-        run, call_aws = emulator._run_handler, BotocoreStubber.__call__
+        run, call_aws = lambda_invocation.run_handler, BotocoreStubber.__call__
         payments = importlib.import_module("shared.adapters.stripe_api")
         ask = payments._call
         api: Any = self.stripe.app.routes[0]
@@ -273,7 +274,7 @@ class World:
             await answer(scope, receive, reply)
 
         patch.setattr(self.stripe.webhooks, "send", travel)
-        patch.setattr(emulator, "_run_handler", invoked)
+        patch.setattr(lambda_invocation, "run_handler", invoked)
         patch.setattr(BotocoreStubber, "__call__", called_aws)
         patch.setattr(stripe_api, "_call", asked_stripe)
         patch.setattr(api, "app", remembered)
@@ -324,16 +325,16 @@ class World:
         """No answer to the caller, and the write is done when its repeat may have been."""
         self.faults_injected[about].delayed -= 1
         self.faults_injected[about].disturb("dynamodb: delayed")
-        machine = emulator._task.machine
+        machine = aws_account.current_state_machine.get()
 
         def arrive() -> None:
-            emulator._task.machine = machine
+            aws_account.current_state_machine.set(machine)
             self._watch_after("dynamodb.UpdateItem", about, text, call())
 
         timer = threading.Timer(DELAY, arrive)
         timer.daemon = True
         timer.start()
-        status, headers, body = aws_faults.answer("dynamodb.UpdateItem", "internal_error")
+        status, headers, body = aws_faults.fault_response("dynamodb.UpdateItem", "internal_error")
         return AWSResponse("", status, headers, MockRawResponse(body))  # type: ignore[arg-type]
 
     @contextmanager

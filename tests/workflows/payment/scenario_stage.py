@@ -25,11 +25,11 @@ import requests
 from moto.core.botocore_stubber import BotocoreStubber
 
 from local.admin_api import Execution
-from local.aws import emulator
+from local.aws import aws_account, emulator
+from local.aws.aws_faults import AwsFault as AwsKind
 from local.aws.aws_faults import AwsFaults
-from local.aws.aws_faults import Kind as AwsKind
-from local.fake_stripe.stripe_faults import Faults
-from local.fake_stripe.stripe_faults import Kind as StripeKind
+from local.fake_stripe.stripe_faults import StripeFault as StripeKind
+from local.fake_stripe.stripe_faults import StripeFaults as Faults
 from local.stack import LocalStack
 from shared.adapters.step_functions import execution_name
 
@@ -111,7 +111,7 @@ class Stage:
 
     def _put_in(self, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(self.fake_stripe, "faults", self.stripe_faults)
-        patch.setattr(emulator, "aws_faults", self.aws_faults)
+        patch.setattr(aws_account, "aws_faults", self.aws_faults)
         call, send = BotocoreStubber.__call__, self.fake_stripe.webhooks.send
         api: Any = self.fake_stripe.app.routes[0]
         answer = api.app
@@ -447,11 +447,11 @@ class Guest:
     def unused(self) -> list[str]:
         """FaultInjection that met nothing: then the story did not show what it says."""
         hooks = [f"{when} {function}" for when, function, about in self.stage.hooks if about == self.id]
-        stripe = [f"{fault.operation} {fault.kind}" for fault in self.stage.stripe_faults.of[self.id]._faults]
+        stripe = [f"{fault.operation} {fault.kind}" for fault in self.stage.stripe_faults.of[self.id].pending()]
         aws = [
             f"{fault.operation} {fault.kind}"
             for about, faults in self.stage.aws_faults.of.items()
             if about[0] == self.id
-            for fault in faults._faults
+            for fault in faults.pending()
         ]
         return hooks + stripe + aws
