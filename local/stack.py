@@ -18,7 +18,8 @@ from starlette.routing import Mount
 
 from infra.stripe_keys import store_keys
 from local import credentials
-from local.admin_api import AdminApi, create_app
+from local.admin_api.admin_app import create_app
+from local.admin_api.local_admin import LocalAdmin
 from local.aws import emulator
 from local.aws.eventbridge import EventBridge
 from local.aws.gateway import Gateway
@@ -55,7 +56,7 @@ class LocalStack:
     url: str
     deployment: Deployment
     fake_stripe: FakeStripe
-    admin: AdminApi
+    admin: LocalAdmin
     permissions: Permissions
     engine: "PulumiEngine"
     _provider: "AwsProvider"
@@ -121,7 +122,7 @@ class LocalStack:
         self.permissions = Permissions(self.deployment)
         emulator.access.append(self.permissions.check)
         self._stop.append(EventBridge().close)
-        self.admin = AdminApi(self.deployment, self.fake_stripe, config=config, log=self.log)
+        self.admin = LocalAdmin(self.deployment, self.fake_stripe, config=config, log=self.log)
         gateway = Gateway(self.deployment.openapi, stage=stage, limits=_limits(self.deployment))
         self._stop.append(gateway.close)
         if self._pulumi:

@@ -31,8 +31,8 @@ def test_a_stopped_execution_has_a_replacement_in_which_the_same_session_is_paid
     until(lambda: booking.reservation["status"] == "confirmed", lambda: "a confirmed booking")
     shown = booking.execution
     assert shown["status"] == "ABORTED"
-    assert shown["replacement_started"]["name"] == replacement
-    assert shown["replacement_started"]["visited"][:2] == ["RecordPayment", "VerifyPayment"]
+    assert shown["replacement"]["name"] == replacement
+    assert shown["replacement"]["visited"][:2] == ["RecordPayment", "VerifyPayment"]
     (told,) = [
         notification["message"]
         for notification in client.local("GET", "notifications")

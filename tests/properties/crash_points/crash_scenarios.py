@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from local.admin_api import Workflow
+from local.admin_api.executions import Workflow
 from shared.adapters.step_functions import execution_name
 from shared.domain.models import iso
 from tests.properties.simulation.histories import (

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from local.admin_api import Workflow
+from local.admin_api.executions import Workflow
 from tests.properties.crash_points.crash_scenarios import (
     RECONCILED,
     SCENARIOS,

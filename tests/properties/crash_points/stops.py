@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.admin_api import Workflow
+from local.admin_api.executions import Workflow
 from tests.properties.crash_points.crash_scenarios import SCENARIOS, TROUBLED, Actor, End, Scenario
 from tests.properties.crash_points.crash_table import AT_ONCE, Clean, differs, stage, undisturbed
 from tests.properties.simulation.world import Stop, World

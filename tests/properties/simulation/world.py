@@ -35,7 +35,7 @@ from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 
-from local.admin_api import Workflow
+from local.admin_api.executions import Workflow
 from local.aws import aws_account, aws_faults, emulator
 from local.aws.aws_faults import AwsFault as AwsKind
 from local.aws.aws_faults import AwsFaults

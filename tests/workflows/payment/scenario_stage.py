@@ -24,7 +24,7 @@ import pytest
 import requests
 from moto.core.botocore_stubber import BotocoreStubber
 
-from local.admin_api import Execution
+from local.admin_api.executions import Execution
 from local.aws import aws_account, emulator
 from local.aws.aws_faults import AwsFault as AwsKind
 from local.aws.aws_faults import AwsFaults

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from local import credentials
-from local.admin_api import Execution
+from local.admin_api.executions import Execution
 from local.fake_stripe.cards import CARDS
 from local.stack import LocalStack
 from tests.workflows.payment.scenario_stage import Guest, Stage

@@ -18,7 +18,7 @@ import boto3
 import pytest
 import requests
 
-from local.admin_api import Execution
+from local.admin_api.executions import Execution
 from local.aws import emulator
 from local.stack import LocalStack
 
