@@ -1,4 +1,4 @@
-"""The addresses under `/local`, with the interface of AdminApi as far as tests use it."""
+"""The addresses under `/local`, with the interface of LocalAdmin as far as tests use it."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from local.admin_api import Execution, Workflow
+from local.admin_api.executions import Execution, Workflow
 
 type Json = dict[str, Any]
 

@@ -5,7 +5,7 @@ import json
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from local.admin_api import Execution, Workflow
+from local.admin_api.executions import Execution, Workflow
 from local.aws import emulator
 from shared.adapters.step_functions import execution_name
 from tests.harness.waiting import wait_until

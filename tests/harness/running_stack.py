@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 import boto3
 import requests
 
-from local.admin_api import AdminApi, Workflow
+from local.admin_api.executions import Workflow
+from local.admin_api.local_admin import LocalAdmin
 from local.aws import emulator
 from local.stack import LocalStack
 from tests.harness.admin_over_http import AdminOverHttp
@@ -48,7 +49,7 @@ class RunningStack:
         self,
         local: LocalStack,
         *,
-        admin: AdminApi | AdminOverHttp | None = None,
+        admin: LocalAdmin | AdminOverHttp | None = None,
         nights: int = 2,
         total_amount: int = 45_000,
     ) -> None:
