@@ -1,0 +1,21 @@
+"""lambdas.create_refund: how it creates a refund at Stripe once, and what it records of it."""
+
+from lambdas import create_refund
+from tests.harness.booking_states import BookingStates
+
+
+def test_a_second_run_continues_with_the_refund_that_stripe_has(reserved: BookingStates) -> None:
+    first = reserved.run_refund(create_refund, attempt=1)
+    before = reserved.item
+    assert reserved.run_refund(create_refund, attempt=1) == first
+    assert reserved.item == before
+    assert reserved.requested.count("refunds.create") == 1
+
+
+def test_an_execution_that_starts_again_does_not_lower_the_number_of_attempts(reserved: BookingStates) -> None:
+    """Otherwise the operators' next retry would repeat an attempt that has failed."""
+    reserved.change(refunds={"G1": reserved.entry | {"try": 3}})
+    reserved.run_refund(create_refund, attempt=1)
+    after = reserved.entry
+    assert (after["try"], after["status"]) == (3, "pending")
+    assert after["stripe_refund_id"].startswith("re_")

@@ -1,0 +1,29 @@
+"""lambdas.record_refund: what it records of a refund that has ended."""
+
+import pytest
+
+from lambdas import create_refund, record_refund
+from tests.harness.booking_states import BookingStates
+
+
+def test_the_entry_names_the_newest_execution_of_its_refund(reserved: BookingStates) -> None:
+    """The reconciler reads there which execution it has to check."""
+    assert reserved.entry["execution"] == "G1"
+    created = reserved.run_refund(create_refund, execution="G1-r1", attempt=1)
+    assert reserved.entry["execution"] == "G1-r1"
+    ended = {"outcome": "succeeded", "stripe_refund_id": created["stripe_refund_id"]}
+    reserved.run_refund(record_refund, execution="G1-r2", **ended)
+    assert reserved.entry["execution"] == "G1-r2"
+
+
+@pytest.mark.defect("P-07", "D-39")
+def test_a_success_that_arrives_after_its_failure_is_not_recorded(reserved: BookingStates) -> None:
+    """Stripe has taken the success back since."""
+    refund = {"stripe_refund_id": reserved.run_refund(create_refund, attempt=1)["stripe_refund_id"]}
+    reserved.run_refund(record_refund, outcome="succeeded", **refund)
+    failed = refund | {"outcome": "failed", "failure_reason": "lost_or_stolen_card"}
+    reserved.run_refund(record_refund, execution="failed-re_1", **failed)
+    before = reserved.item
+    answer = reserved.run_refund(record_refund, outcome="succeeded", **refund)
+    assert answer == {"amount": 500, "payment_status": "completed", "attempt": 1}
+    assert reserved.item == before

@@ -1,0 +1,42 @@
+"""shared.adapters.payment_items: concurrent writes to the payment item keep each other's fields."""
+
+import pytest
+
+from shared.adapters import payment_items
+from shared.domain.models import iso
+from shared.domain.session_outcomes import SessionOutcome, never_opened
+from tests.harness.builders import NOW, capture, paying
+from tests.harness.stored_tables import Stored
+
+BEFORE = paying()
+EXPIRED = {"1": never_opened(BEFORE.attempts["1"], "expired", NOW)}
+
+
+def test_a_capture_that_was_recorded_in_between_is_kept(stored: Stored) -> None:
+    stored.payment(BEFORE.model_copy(update={"captures": {"pi_1": capture(role="unapplied", refundable=0)}}))
+    paid = SessionOutcome(EXPIRED["1"].attempt, captures={"pi_1": capture()})
+    payment_items.record_session_outcomes(BEFORE, {"1": paid}, now=NOW)
+    kept = stored.get("payments", "PAY-RES-1")["captures"]["pi_1"]
+    assert (kept["role"], kept["refundable"]) == ("unapplied", 0)
+
+
+def test_a_decline_that_was_recorded_in_between_is_kept(stored: Stored) -> None:
+    """The webhook writes while a state runs; each writes only the fields that it knows."""
+    stored.payment(BEFORE)
+    assert payment_items.record_decline("PAY-RES-1", "1", "ch_9", "lost_card", "Lost.")
+    payment_items.record_session_outcomes(BEFORE, EXPIRED, now=NOW)
+    attempt = stored.get("payments", "PAY-RES-1")["attempts"]["1"]
+    assert attempt["declines"] == {"ch_9": "lost_card"}
+    assert (attempt["status"], attempt["failure_code"]) == ("closed", "lost_card")
+
+
+def test_without_outcomes_nothing_is_written(stored: Stored) -> None:
+    stored.payment(BEFORE)
+    payment_items.record_session_outcomes(BEFORE, {}, now=NOW)
+    assert stored.get("payments", "PAY-RES-1")["updated_at"] == iso(BEFORE.updated_at)
+
+
+@pytest.mark.defect("D-05")
+def test_outcomes_create_no_payment_item(stored: Stored) -> None:
+    payment_items.record_session_outcomes(BEFORE, EXPIRED, now=NOW)
+    assert stored.all("payments") == []
