@@ -25,7 +25,7 @@ _LOG_DELIVERY = allow(
 
 
 class Workflow(pulumi.ComponentResource):
-    """`statemachines/{name}.asl.json` as the Standard state machine `{prefix}-{name}`.
+    """`statemachines/{name}.asl.yaml` as the Standard state machine `{prefix}-{name}`.
 
     It may invoke each of `functions`, which fill the placeholders named after them: `create_refund` is
     `CreateRefundArn`, the version of this deployment. `values` fill the others. The alias `live`, `live_arn`, is what

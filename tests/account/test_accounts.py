@@ -9,7 +9,6 @@ import json
 import os
 import uuid
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -20,7 +19,7 @@ from shared import settings
 from shared.adapters import stripe_api
 from shared.domain.errors import StripeRefused
 from shared.domain.models import Reservation
-from statemachines import render
+from statemachines.render import load, placeholders, render
 from tests.harness.lambda_environment import ENVIRONMENT
 
 TIMEOUT = 40
@@ -99,9 +98,11 @@ def definition(name: str) -> str:
         "Arn": "arn:aws:lambda:eu-west-1:123456789012:function:test:1",
         "": "booking-test",
     }
-    text = Path(render.__file__).with_name(f"{name}.asl.json").read_text(encoding="utf-8")
-    names = set(render._PLACEHOLDER.findall(text))
-    return render.fill(text, {of: next(value for kind, value in kinds.items() if of.endswith(kind)) for of in names})
+    values = {
+        placeholder: next(value for kind, value in kinds.items() if placeholder.endswith(kind))
+        for placeholder in placeholders(load(name))
+    }
+    return render(name, values)
 
 
 @pytest.mark.aws
@@ -115,21 +116,21 @@ def test_step_functions_finds_no_error_in_a_definition(states: Any, name: str) -
 @pytest.mark.parametrize(
     ("next_step", "following"),
     [
-        ("paid", "ConfirmReservation"),
-        ("unapplied", "RefundUnusablePayment"),
-        ("open", "AwaitPayment"),
-        ("create", "CreateCheckoutSession"),
-        ("close", "ExpireCheckoutSessions"),
-        ("unknown", "AwaitStripe"),
-        ("retry", "RecordFailedAttempt"),
-        ("release", "ReleaseHold"),
+        ("confirm", "ConfirmReservation"),
+        ("refund_unapplied", "RefundUnusablePayment"),
+        ("await_payment", "AwaitPayment"),
+        ("create_session", "CreateCheckoutSession"),
+        ("expire_sessions", "ExpireCheckoutSessions"),
+        ("await_stripe", "AwaitStripe"),
+        ("await_retry", "RecordFailedAttempt"),
+        ("release_hold", "ReleaseHold"),
     ],
 )
 def test_step_functions_goes_where_the_next_step_says(states: Any, next_step: str, following: str) -> None:
     whole = json.loads(definition("payment"))
     state = {"QueryLanguage": "JSONata", **whole["States"]["NextStep?"]}
     answer = states.test_state(
-        definition=json.dumps(state), input="{}", variables=json.dumps({"next_step": next_step, "refundsStarted": []})
+        definition=json.dumps(state), input="{}", variables=json.dumps({"nextStep": next_step, "refundsStarted": []})
     )
     assert (answer["status"], answer["nextState"]) == ("SUCCEEDED", following)
 

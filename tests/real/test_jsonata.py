@@ -15,12 +15,12 @@ from jsonata import timebox
 from local import demo
 from local.aws.patches import jsonata_evaluation
 from local.external_tools import install
+from statemachines.render import load
 from tests.e2e.conftest import pulumi_quiet
 from tests.real.conftest import tool_or_skip
 
 pytestmark = pytest.mark.jsonata
 
-DEFINITIONS = Path(__file__).parent.parent.parent / "statemachines"
 EXPRESSION = re.compile(r"\{%(.*?)%\}")
 PLACEHOLDER = re.compile(r"\$\{\w+\}")
 # What a variable or a part of one may be, as far as its name says nothing of it; ABSENT: it is not there at all.
@@ -68,7 +68,7 @@ def recorded() -> dict[str, list[Bindings]]:
 
 def expressions() -> list[str]:
     """As they are written, with ${…} still in them."""
-    texts = [json.dumps(json.loads(path.read_text()), ensure_ascii=False) for path in DEFINITIONS.glob("*.asl.json")]
+    texts = [json.dumps(load(name), ensure_ascii=False) for name in ("payment", "refund")]
     found = {json.loads(f'"{match[1].strip()}"') for text in texts for match in EXPRESSION.finditer(text)}
     return sorted(found)
 

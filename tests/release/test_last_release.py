@@ -106,7 +106,8 @@ def world() -> Iterator[World]:
 
     def rendered(name: str, values: dict[str, str | int]) -> str:
         text = (LAST / f"{name}.asl.json").read_text(encoding="utf-8")
-        return render.fill(text, {key: value for key, value in values.items() if f"${{{key}}}" in text})
+        named = {key: value for key, value in values.items() if f"${{{key}}}" in text}
+        return json.dumps(render.fill(json.loads(text), named))
 
     with contextlib.ExitStack() as end, pytest.MonkeyPatch.context() as patch:
         patch.setattr(infra.workflow, "render", rendered)

@@ -1,7 +1,7 @@
-"""The pictures that operators read are those of the definitions that run."""
+"""The diagrams in docs/ are drawn from the definitions that run, so that no transition changes unnoticed."""
 
 from scripts.diagrams import TARGET, page
 
 
-def test_the_diagrams_are_drawn_from_the_definitions_as_they_are() -> None:
+def test_the_diagrams_show_the_current_definitions() -> None:
     assert TARGET.read_text() == page(), "run: make docs"

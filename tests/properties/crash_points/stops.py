@@ -4,19 +4,17 @@ The states are read from the definitions, so that none can be forgotten. `python
 prints a line for each.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from local.admin_api.executions import Workflow
+from statemachines.render import load
 from tests.properties.crash_points.crash_scenarios import SCENARIOS, TROUBLED, Actor, End, Scenario
 from tests.properties.crash_points.crash_table import AT_ONCE, Clean, differs, stage, undisturbed
 from tests.properties.simulation.world import Stop, World
 
-MACHINES = Path(__file__).parents[3] / "statemachines"
 WORKFLOWS: tuple[Workflow, ...] = ("payment", "refund")
 
 
@@ -36,8 +34,7 @@ class Result:
 
 def stops(workflow: Workflow) -> Iterator[Stop]:
     """Every state of the definition that works or waits, at each of its moments."""
-    definition = json.loads((MACHINES / f"{workflow}.asl.json").read_text())
-    for name, state in definition["States"].items():
+    for name, state in load(workflow)["States"].items():
         if state["Type"] in {"Task", "Wait"}:
             yield Stop(workflow, name, "entered")
         if state["Type"] == "Task":

@@ -1,0 +1,137 @@
+"""Rules that every state keeps: a purpose, a name that shows its kind, a time limit, and only data that JSON has."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.aws.patches.jsonata_evaluation import evaluate_jsonata
+from statemachines.render import placeholders, render
+from tests.structure.definitions import MACHINES, STATES, of_type, state_of, tasks
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_whole_execution_has_a_time_limit(machine: str) -> None:
+    assert MACHINES[machine]["QueryLanguage"] == "JSONata"
+    assert MACHINES[machine]["TimeoutSeconds"] in {"${ExecutionTimeoutSeconds}", 364 * 86_400}
+    assert len(MACHINES[machine]["Comment"]) > 20
+
+
+@pytest.mark.parametrize(("machine", "name"), STATES)
+def test_every_state_says_what_it_is_for(machine: str, name: str) -> None:
+    assert len(state_of(machine, name)["Comment"]) > 10
+
+
+@pytest.mark.parametrize(("machine", "name"), STATES)
+def test_the_name_shows_the_kind_of_state(machine: str, name: str) -> None:
+    """A Choice ends with a question mark, and whatever waits begins with Await."""
+    state = state_of(machine, name)
+    waits = state["Type"] == "Wait" or state.get("Resource", "").endswith(".waitForTaskToken")
+    assert name.endswith("?") is (state["Type"] == "Choice")
+    assert name.startswith("Await") is waits
+
+
+@pytest.mark.parametrize(("machine", "name"), tasks())
+def test_every_task_has_a_time_limit(machine: str, name: str) -> None:
+    timeout = state_of(machine, name)["TimeoutSeconds"]
+    if isinstance(timeout, str):
+        assert timeout.startswith("{% $max([1, $ceil(")
+    else:
+        assert timeout >= 1
+
+
+@pytest.mark.parametrize(("machine", "name"), of_type("Wait"))
+def test_every_wait_ends(machine: str, name: str) -> None:
+    assert "$min([" in state_of(machine, name)["Seconds"]
+
+
+@pytest.mark.parametrize(("machine", "name"), of_type("Fail"))
+def test_every_failure_has_an_error_and_a_cause(machine: str, name: str) -> None:
+    assert {"Error", "Cause"} <= state_of(machine, name).keys()
+
+
+@pytest.mark.defect("P-11")
+@pytest.mark.parametrize(("waits", "times"), [(1, 1), (2, 2), (5, 16), (6, 30), (2_000, 30)])
+def test_the_wait_for_stripe_grows_to_a_limit(waits: int, times: int) -> None:
+    """However long Stripe is silent, no number exceeds what JSONata can hold."""
+    seconds = state_of("payment", "AwaitStripe")["Seconds"].replace("${StripeRetrySeconds}", "7")
+    assert evaluate_jsonata(seconds.removeprefix("{%").removesuffix("%}"), {"stripeWaits": waits}) == 7 * times
+
+
+# From YAML to JSON.
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_placeholders_are_filled_and_a_number_stays_a_number(machine: str) -> None:
+    values: dict[str, str | int] = {
+        name: 7 if name.endswith("Seconds") else f"arn:{name}" for name in placeholders(MACHINES[machine])
+    }
+    rendered = json.loads(render(machine, values))
+    assert "${" not in json.dumps(rendered)
+    assert isinstance(rendered["TimeoutSeconds"], int)
+
+
+def leaves(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict | list):
+        for inner in node.values() if isinstance(node, dict) else node:
+            yield from leaves(inner)
+    else:
+        yield node
+
+
+@pytest.mark.parametrize(("machine", "name"), STATES)
+def test_every_value_is_a_text_of_one_line_or_a_number(machine: str, name: str) -> None:
+    """YAML makes a null of nothing, and text that is folded the wrong way keeps its line breaks."""
+    values = list(leaves(state_of(machine, name)))
+    assert {type(value) for value in values} <= {str, int, float}
+    assert not [value for value in values if isinstance(value, str) and "\n" in value]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_only_fields_of_a_state_machine_are_deployed(machine: str) -> None:
+    assert set(MACHINES[machine]) == {"Comment", "QueryLanguage", "TimeoutSeconds", "StartAt", "States"}
+
+
+# Variables.
+
+BUILT_IN = {"states", "append", "ceil", "exists", "max", "merge", "millis", "min", "now", "power", "string", "toMillis"}
+
+
+def variables_read(node: Any) -> set[str]:
+    """Return the variables that the expressions anywhere in `node` read."""
+    expressions = [value for value in leaves(node) if isinstance(value, str) and value.startswith("{%")]
+    text = re.sub(r"\$\{\w+\}", "", " ".join(expressions))
+    return set(re.findall(r"\$([A-Za-z]\w*)", text)) - BUILT_IN
+
+
+def assignments(state: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
+    """Yield each next state with the variables that are assigned on the way to it."""
+    if "Next" in state:
+        yield state["Next"], set(state.get("Assign", {}))
+    for rule in state.get("Choices", []) + state.get("Catch", []):
+        yield rule["Next"], set(rule.get("Assign", {}))
+    if "Default" in state:
+        yield state["Default"], set(state.get("Assign", {}))
+
+
+def assigned_before(machine: str) -> dict[str, set[str]]:
+    """Return for each state the variables that every path to it has assigned."""
+    known: dict[str, set[str]] = {MACHINES[machine]["StartAt"]: set()}
+    waiting = [MACHINES[machine]["StartAt"]]
+    while waiting:
+        name = waiting.pop()
+        for after, assigned in assignments(state_of(machine, name)):
+            on_this_path = known[name] | assigned
+            merged = known[after] & on_this_path if after in known else on_this_path
+            if after not in known or merged != known[after]:
+                known[after] = merged
+                waiting.append(after)
+    return known
+
+
+@pytest.mark.parametrize(("machine", "name"), STATES)
+def test_no_state_reads_a_variable_that_may_be_missing(machine: str, name: str) -> None:
+    """An expression without a result ends the execution with States.QueryEvaluationError."""
+    assert variables_read(state_of(machine, name)) <= assigned_before(machine)[name]
