@@ -15,9 +15,8 @@ from shared.adapters import bookings
 from shared.contracts.states import ConfirmReservationInput, ConfirmReservationOutput
 from shared.domain.attempts import CURRENCY, booking_gone
 from shared.domain.errors import BookingLost, StoreBusy
-from shared.domain.models import Booking, Capture, Payment
+from shared.domain.models import Booking, Capture, Payment, payment_of
 from shared.observability import count, entry_point
-from shared.services.next_step import payment_of
 
 
 @entry_point

@@ -12,10 +12,10 @@ from shared.adapters import bookings, stripe_api
 from shared.contracts.states import ExpireCheckoutSessionsInput
 from shared.domain.attempts import KEY_REMEMBERED
 from shared.domain.errors import StripeRefused, StripeUnavailable
-from shared.domain.models import UNCLOSED, Attempt, Payment
+from shared.domain.models import UNCLOSED, Attempt, Payment, payment_of
 from shared.domain.session_outcomes import SessionOutcome, assess_session, never_opened
 from shared.observability import entry_point
-from shared.services.next_step import payment_of, record_and_decide
+from shared.services.record_and_decide import record_and_decide
 
 
 @entry_point

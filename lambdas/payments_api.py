@@ -29,7 +29,7 @@ from shared.contracts.http import (
     RefundStatusResponse,
     ResolutionRequest,
 )
-from shared.contracts.states import RESERVATION_ID, Contract, OpenedAttempt, RefundOrder
+from shared.contracts.states import RESERVATION_ID, Contract, OpenedAttempt, RefundExecutionInput
 from shared.domain.attempts import amount_payable, attempts_left, hold_ending, new_payment, offerable
 from shared.domain.errors import ApiError, TransientError
 from shared.domain.ids import cancellation_id, goodwill_id, payment_id_of
@@ -585,7 +585,7 @@ def _refund_id(payment_id: str, request: RefundRequest) -> str:
 
 def _order(
     request: RefundRequest, refund_id: str, caller: Caller, reservation: Reservation, payment: Payment
-) -> RefundOrder:
+) -> RefundExecutionInput:
     """What the refund workflow is told; refused here where it would be refused there."""
     pi, capture = payment.own_capture or ("", None)
     if capture is None:
@@ -612,7 +612,7 @@ def _order(
         amount, policy = min(by_policy.amount, left), by_policy.policy
     if amount > left or amount < 1:
         raise _not_enough(payment)
-    return RefundOrder(
+    return RefundExecutionInput(
         refund_id=refund_id,
         reservation_id=payment.reservation_id,
         payment_id=payment.payment_id,
@@ -655,17 +655,16 @@ def _not_enough(payment: Payment) -> ApiError:
     return _not_refundable("less is left on the payment than was asked for", {"refundable_amount": max(0, left)})
 
 
-def _await_refund(order: RefundOrder, caller: Caller) -> Response[str]:
+def _await_refund(order: RefundExecutionInput, caller: Caller) -> Response[str]:
     """Start the refund's execution and wait for its end, for 8 s.
 
     A name stays used up after its execution was refused or died, so the next one is tried, but never beside one that
     still runs.
     """
     until = time.monotonic() + PATIENCE
-    given = order.model_dump(exclude_none=True)
     restart = 0
     name = order.refund_id
-    started = step_functions.start_refund(name, given)
+    started = step_functions.start_refund(name, order)
     while True:
         _, payment = _find(order.reservation_id, caller)
         entry = None if payment is None else payment.refunds.get(order.refund_id)
@@ -680,7 +679,7 @@ def _await_refund(order: RefundOrder, caller: Caller) -> Response[str]:
                     raise _why_refused(execution, payment)
                 restart += 1
                 name = step_functions.execution_name(order.refund_id, restart)
-                started = step_functions.start_refund(name, given)
+                started = step_functions.start_refund(name, order)
             elif time.monotonic() > until:
                 raise _in_progress()
         time.sleep(POLL_INTERVAL)

@@ -21,7 +21,8 @@ from shared.contracts.http import ErrorResponse
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.errors import ApiError, TransientError
 from shared.observability import count, entry_point, logger
-from shared.services.stripe_events import process, unreadable
+from shared.services.stripe_event_registry import unreadable
+from shared.services.stripe_events import process
 from shared.settings import settings
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from shared.adapters import bookings, stripe_api
 from shared.contracts.states import VerifyPaymentInput
 from shared.domain.errors import StripeUnavailable
-from shared.domain.models import Payment
+from shared.domain.models import Payment, payment_of
 from shared.domain.session_outcomes import SessionOutcome, assess_session
 from shared.observability import entry_point
-from shared.services.next_step import payment_of, record_and_decide
+from shared.services.record_and_decide import record_and_decide
 
 
 @entry_point

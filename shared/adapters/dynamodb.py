@@ -1,77 +1,42 @@
-"""The DynamoDB client, the update builder, and the one place that translates DynamoDB's errors.
+"""DynamoDB: the client, the update builder, and the requests that the other adapters are made of.
 
 Contention, throttling and lost answers become StoreBusy. A condition that did not hold becomes False, so that the
-caller reads again. Any other error is a bug and is raised as it is.
+caller reads again. Any other error is a defect of ours and is raised unchanged.
 """
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
+from shared.adapters import aws
+from shared.adapters.aws import error_code
 from shared.domain.errors import StoreBusy
-from shared.domain.models import to_item
-from shared.settings import settings
+from shared.domain.models import iso
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Every other code is a defect of ours and is raised as it is.
-BUSY: frozenset[str] = frozenset(
-    {
-        "InternalFailure",
-        "InternalServerError",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ThrottlingException",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-    }
-)
-
+type Key = Mapping[str, str]
 
 _serialize = TypeSerializer().serialize
-
-
 _deserialize = TypeDeserializer().deserialize
 
 
 @functools.cache
 def client() -> "DynamoDBClient":
-    return boto3.client(
-        "dynamodb",
-        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
-    )
-
-
-def query_index(table: str, index: str, *, key: str, condition: str, values: dict[str, str]) -> Iterator[str]:
-    """The `key` of every item that the index lists; `#status` in the condition is the attribute `status`."""
-    request: dict[str, Any] = {
-        "TableName": table,
-        "IndexName": index,
-        "KeyConditionExpression": condition,
-        "ExpressionAttributeValues": serialize(values),
-    }
-    if "#status" in condition:
-        request["ExpressionAttributeNames"] = {"#status": "status"}
-    while True:
-        answer = call_dynamodb(lambda: client().query(**request))
-        for item in answer["Items"]:
-            yield from_item(item)[key]
-        if "LastEvaluatedKey" not in answer:
-            return
-        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    """The client, made once per container."""
+    return boto3.client("dynamodb", config=aws.CLIENT_CONFIG)
 
 
 class UpdateBuilder:
-    """An update expression in the making. Every name is aliased, so that none can be a reserved word."""
+    """Collects an update expression and its conditions; every name is aliased, so that reserved words are safe."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -83,40 +48,55 @@ class UpdateBuilder:
 
     @property
     def empty(self) -> bool:
+        """Whether the update would change nothing."""
         return not (self._set or self._remove or self._add)
 
     def set(self, path: str, value: Any) -> None:
+        """Set an attribute; `path` uses dots for what is inside a map."""
         self._set.append(f"{self._path(path)} = {self._value(value)}")
 
-    def default(self, path: str, value: Any) -> None:
-        """Set what is not there yet."""
+    def set_default(self, path: str, value: Any) -> None:
+        """Set an attribute only if it does not exist."""
         alias = self._path(path)
         if not any(known.startswith(f"{alias} = ") for known in self._set):
             self._set.append(f"{alias} = if_not_exists({alias}, {self._value(value)})")
 
+    def set_changed(self, path: str, before: BaseModel, after: BaseModel) -> None:
+        """Write only the fields that differ, since others write their own fields of the same entry."""
+        old, new = to_item(before), to_item(after)
+        for name, value in new.items():
+            if value != old.get(name):
+                self.set(f"{path}.{name}", value)
+        for name in old.keys() - new.keys():
+            self.remove(f"{path}.{name}")
+
     def increase(self, path: str, by: int) -> None:
+        """Add to a number; a missing one counts as 0."""
         alias = self._path(path)
         self._set.append(f"{alias} = if_not_exists({alias}, {self._value(0)}) + {self._value(by)}")
 
     def add(self, path: str, member: str) -> None:
-        """Into a set of strings."""
+        """Add a member to a set of strings."""
         self._add.append(f"{self._path(path)} {self._value({member})}")
 
-    def remove(self, path: str) -> None:
-        self._remove.append(self._path(path))
+    def remove(self, *paths: str) -> None:
+        """Remove attributes."""
+        self._remove += [self._path(path) for path in paths]
 
     def require(self, template: str, *paths: str, value: Any = None) -> None:
-        """Add a condition; each `{}` is a path in turn, the last one the value where there is one."""
-        parts = [self._path(path) for path in paths]
+        """Add a condition: each `{}` stands for the next path, the last one for `value` if there is one."""
+        operands = [self._path(path) for path in paths]
         if value is not None:
-            parts.append(self._value(value))
-        self._conditions.append(f"({template.format(*parts)})")
+            operands.append(self._value(value))
+        self._conditions.append(f"({template.format(*operands)})")
 
     def condition(self) -> dict[str, Any]:
-        expression = {"ConditionExpression": " AND ".join(self._conditions), "ExpressionAttributeNames": self._names}
-        return {**expression, "ExpressionAttributeValues": serialize(self._values)} if self._values else expression
+        """The request fields of the conditions alone."""
+        fields = {"ConditionExpression": " AND ".join(self._conditions), "ExpressionAttributeNames": self._names}
+        return {**fields, "ExpressionAttributeValues": serialize(self._values)} if self._values else fields
 
     def expression(self) -> dict[str, Any]:
+        """The request fields of the update and its conditions."""
         update = "SET " + ", ".join(self._set) if self._set else ""
         if self._remove:
             update += " REMOVE " + ", ".join(self._remove)
@@ -138,38 +118,81 @@ class UpdateBuilder:
         return alias
 
 
-def update_payment_item(payment_id: str, changes: UpdateBuilder) -> bool:
-    """Write, and say whether the condition held."""
-    try:
-        call_dynamodb(
-            lambda: client().update_item(
-                TableName=settings().payments_table, Key=serialize({"payment_id": payment_id}), **changes.expression()
-            )
+def get_item(table: str, key: Key) -> dict[str, Any] | None:
+    """Read an item consistently; None if it does not exist."""
+    item = _call(lambda: client().get_item(TableName=table, Key=serialize(key), ConsistentRead=True)).get("Item")
+    return None if item is None else from_item(item)
+
+
+def batch_get(keys: Mapping[str, Sequence[Key]]) -> dict[str, list[dict[str, Any]]]:
+    """Read items of several tables consistently, in any order; those that do not exist are missing."""
+    wanted: Any = {
+        table: {"Keys": [serialize(key) for key in of], "ConsistentRead": True} for table, of in keys.items()
+    }
+    found: dict[str, list[dict[str, Any]]] = {table: [] for table in keys}
+    for _ in range(3):
+        answer = _call(functools.partial(client().batch_get_item, RequestItems=wanted))
+        for table, items in answer["Responses"].items():
+            found[table] += [from_item(item) for item in items]
+        wanted = answer.get("UnprocessedKeys")
+        if not wanted:
+            return found
+    raise StoreBusy("keys left unprocessed")
+
+
+def query_index(table: str, index: str, *, key: str, condition: str, values: Mapping[str, str]) -> Iterator[str]:
+    """The `key` of every item that the index lists; `#status` in the condition means the attribute `status`."""
+    request: dict[str, Any] = {
+        "TableName": table,
+        "IndexName": index,
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeValues": serialize(values),
+    }
+    if "#status" in condition:
+        request["ExpressionAttributeNames"] = {"#status": "status"}
+    while True:
+        answer = _call(lambda: client().query(**request))
+        for item in answer["Items"]:
+            yield from_item(item)[key]
+        if "LastEvaluatedKey" not in answer:
+            return
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def update_item(table: str, key: Key, update: UpdateBuilder) -> bool:
+    """Update an item; False if the condition did not hold."""
+    return _write(lambda: client().update_item(TableName=table, Key=serialize(key), **update.expression()))
+
+
+def put_item(table: str, item: Mapping[str, Any], *, condition: str, values: Mapping[str, str]) -> bool:
+    """Write a whole item; False if the condition did not hold."""
+    return _write(
+        lambda: client().put_item(
+            TableName=table,
+            Item=serialize(item),
+            ConditionExpression=condition,
+            ExpressionAttributeValues=serialize(values),
         )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
+    )
 
 
-def set_differences(changes: UpdateBuilder, path: str, before: BaseModel, after: BaseModel) -> None:
-    """Write what has changed only: others write their own fields of the same entry at the same time."""
-    old, new = to_item(before), to_item(after)
-    for name, value in new.items():
-        if value != old.get(name):
-            changes.set(f"{path}.{name}", value)
-    for name in old.keys() - new.keys():
-        changes.remove(f"{path}.{name}")
+def update_operation(table: str, key: Key, update: UpdateBuilder) -> dict[str, Any]:
+    """An update as one operation of a transaction."""
+    return {"Update": {"TableName": table, "Key": serialize(key), **update.expression()}}
+
+
+def check_operation(table: str, key: Key, update: UpdateBuilder) -> dict[str, Any]:
+    """The conditions alone as one operation of a transaction."""
+    return {"ConditionCheck": {"TableName": table, "Key": serialize(key), **update.condition()}}
 
 
 def transact(operations: Sequence[Any]) -> bool:
-    """Write all or nothing, and say whether the conditions held.
+    """Write all or nothing; False if a condition did not hold.
 
-    Only reasons that are all about conditions say no for certain; anything else is StoreBusy.
+    Only if every reason is about a condition is the answer certain; anything else raises StoreBusy.
     """
     try:
-        call_dynamodb(lambda: client().transact_write_items(TransactItems=operations))
+        _call(lambda: client().transact_write_items(TransactItems=operations))
     except ClientError as error:
         if error_code(error) != "TransactionCanceledException":
             raise
@@ -180,42 +203,27 @@ def transact(operations: Sequence[Any]) -> bool:
     return True
 
 
-def batch_get(keys: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    wanted: Any = {
-        table: {"Keys": [serialize(key) for key in of], "ConsistentRead": True} for table, of in keys.items()
-    }
-    found: dict[str, list[dict[str, Any]]] = {table: [] for table in keys}
-    for _ in range(3):
-        request = wanted
-        answer = call_dynamodb(lambda request=request: client().batch_get_item(RequestItems=request))
-        for table, items in answer["Responses"].items():
-            found[table] += [from_item(item) for item in items]
-        wanted = answer.get("UnprocessedKeys")
-        if not wanted:
-            return found
-    raise StoreBusy("keys left unprocessed")
-
-
-def call_dynamodb(call: Any) -> Any:
+def _write(request: Callable[[], object]) -> bool:
     try:
-        return call()
+        _call(request)
     except ClientError as error:
-        if error_code(error) in BUSY:
-            raise StoreBusy(error_code(error)) from error
+        if error_code(error) == "ConditionalCheckFailedException":
+            return False
         raise
-    except BotoCoreError as error:
-        raise StoreBusy(type(error).__name__) from error
+    return True
 
 
-def error_code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code"))
+def _call[Answer](request: Callable[[], Answer]) -> Answer:
+    return aws.call(request, busy=aws.DYNAMODB_BUSY, error_type=StoreBusy)
 
 
 def serialize(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Python values as DynamoDB's typed values."""
     return {name: _serialize(value) for name, value in values.items()}
 
 
 def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item as Python values. Raises ValueError for a number that is not whole."""
     return {name: _integers(_deserialize(value)) for name, value in item.items()}
 
 
@@ -226,6 +234,15 @@ def _integers(value: Any) -> Any:
         return int(value)
     if isinstance(value, dict):
         return {name: _integers(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_integers(inner) for inner in value]
-    return value
+    return [_integers(inner) for inner in value] if isinstance(value, list) else value
+
+
+def to_item(model: BaseModel) -> dict[str, Any]:
+    """A model as it is stored: with stored names, times as text, and without what is None."""
+    return {name: _times_as_text(value) for name, value in model.model_dump(exclude_none=True, by_alias=True).items()}
+
+
+def _times_as_text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    return {name: _times_as_text(inner) for name, inner in value.items()} if isinstance(value, dict) else value

@@ -1,155 +1,155 @@
 """Refunds and disputes on the payment item.
 
-The totals are written with every change, on condition that nobody has changed the ledger since it was read.
+The totals are written with every change, under the condition that the ledger is unchanged since it was read.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from shared.adapters.dynamodb import UpdateBuilder, query_index, set_differences, update_payment_item
+from shared.adapters.dynamodb import UpdateBuilder, query_index, to_item
+from shared.adapters.payment_items import update_payment
 from shared.domain.ledger import ledger
-from shared.domain.models import Capture, Dispute, Payment, PaymentStatus, Refund, iso, to_item
+from shared.domain.models import Capture, Dispute, Payment, PaymentStatus, Refund, iso
 from shared.settings import settings
 
-REFUNDING = "yes"  # the value of the attribute `refunding`, which is there only while a refund has not settled
+REFUNDING = "yes"  # the value of the attribute `refunding`, which exists only while a refund is unsettled
 
 
 def record_refund_reason(payment: Payment, refund_id: str, reason: str) -> bool:
-    """Keep what a person wrote about a refund on the item, since an execution's input must not hold it."""
-    changes = UpdateBuilder()
-    changes.set(f"refund_reasons.{refund_id}", reason)
-    changes.require("attribute_not_exists({})", f"refund_reasons.{refund_id}")
-    return update_payment_item(payment.payment_id, changes)
+    """Store the text that a person wrote about a refund, since an execution's input must not hold it."""
+    update = UpdateBuilder()
+    update.set(f"refund_reasons.{refund_id}", reason)
+    update.require("attribute_not_exists({})", f"refund_reasons.{refund_id}")
+    return update_payment(payment.payment_id, update)
 
 
 def mark_unapplied(payment: Payment, pi: str, capture: Capture) -> bool:
-    """Give a recorded capture its role though nothing of it is left to refund; False when it changed meanwhile."""
-    changes = UpdateBuilder()
-    changes.set(f"captures.{pi}.role", "unapplied")
-    changes.require("{} = {}", f"captures.{pi}.refundable", value=capture.refundable)
-    changes.require("attribute_not_exists({}) OR {} = {}", *[f"captures.{pi}.role"] * 2, value="unapplied")
-    return update_payment_item(payment.payment_id, changes)
+    """Mark a recorded capture of which nothing is left to refund as unapplied; False if it changed meanwhile."""
+    update = UpdateBuilder()
+    update.set(f"captures.{pi}.role", "unapplied")
+    update.require("{} = {}", f"captures.{pi}.refundable", value=capture.refundable)
+    update.require("attribute_not_exists({}) OR {} = {}", *[f"captures.{pi}.role"] * 2, value="unapplied")
+    return update_payment(payment.payment_id, update)
 
 
 def update_refund(payment: Payment, refund_id: str, refund: Refund, *, now: datetime) -> bool:
-    """Replace an entry of the ledger by what became of it; False when somebody else changed the ledger meanwhile."""
-    changes = UpdateBuilder()
-    _require_entry(changes, payment.refunds[refund_id], refund_id)
-    enter_refund(changes, payment, refund_id, refund, now)
-    return update_payment_item(payment.payment_id, changes)
+    """Replace an entry of the ledger; False if the ledger changed since it was read."""
+    update = UpdateBuilder()
+    _require_entry(update, payment.refunds[refund_id], refund_id)
+    enter_refund(update, payment, refund_id, refund, now)
+    return update_payment(payment.payment_id, update)
 
 
 def record_dashboard_refund(payment: Payment, refund_id: str, refund: Refund, *, now: datetime) -> bool:
-    """Enter, or bring up to date, a refund that was made at Stripe without us; False as above.
+    """Enter or update a refund that was made in Stripe's dashboard; False if the ledger changed since it was read.
 
-    What it took is not refundable any more, what it failed to take is again.
+    Its amount is no longer refundable, unless it failed.
     """
     before = payment.refunds.get(refund_id)
     pi = refund.payment_intent
     known = payment.captures[pi]
-    change = _taken(before) - _taken(refund)
-    changes = UpdateBuilder()
+    update = UpdateBuilder()
     if before is None:
-        changes.require("attribute_not_exists({})", f"refunds.{refund_id}")
+        update.require("attribute_not_exists({})", f"refunds.{refund_id}")
     else:
-        _require_entry(changes, before, refund_id)
-    changes.set(f"captures.{pi}.refundable", known.refundable + change)
-    changes.require("{} = {}", f"captures.{pi}.refundable", value=known.refundable)
-    enter_refund(changes, payment, refund_id, refund, now)
-    return update_payment_item(payment.payment_id, changes)
+        _require_entry(update, before, refund_id)
+    update.set(f"captures.{pi}.refundable", known.refundable + _amount_taken(before) - _amount_taken(refund))
+    update.require("{} = {}", f"captures.{pi}.refundable", value=known.refundable)
+    enter_refund(update, payment, refund_id, refund, now)
+    return update_payment(payment.payment_id, update)
 
 
-def _taken(refund: Refund | None) -> int:
+def _amount_taken(refund: Refund | None) -> int:
     return 0 if refund is None or refund.status in {"failed", "canceled"} else refund.amount
 
 
-def _require_entry(changes: "UpdateBuilder", refund: Refund, refund_id: str) -> None:
-    changes.require("{} = {}", f"refunds.{refund_id}.status", value=refund.status)
-    changes.require("{} = {}", f"refunds.{refund_id}.try", value=refund.attempt)
+def _require_entry(update: UpdateBuilder, refund: Refund, refund_id: str) -> None:
+    update.require("{} = {}", f"refunds.{refund_id}.status", value=refund.status)
+    update.require("{} = {}", f"refunds.{refund_id}.try", value=refund.attempt)
 
 
-def enter_refund(changes: "UpdateBuilder", payment: Payment, refund_id: str, refund: Refund, now: datetime) -> None:
-    """Write the entry, and what the ledger adds up to with it."""
+def enter_refund(update: UpdateBuilder, payment: Payment, refund_id: str, refund: Refund, now: datetime) -> None:
+    """Add an entry and the totals that follow from it to an update of the payment item."""
     after = payment.model_copy(update={"refunds": {**payment.refunds, refund_id: refund}})
-    status = write_totals(changes, payment, after)
+    status = write_totals(update, payment, after)
     before = payment.refunds.get(refund_id)
     if before is None:
-        changes.set(f"refunds.{refund_id}", to_item(refund))
+        update.set(f"refunds.{refund_id}", to_item(refund))
     else:
-        set_differences(changes, f"refunds.{refund_id}", before, refund)
+        update.set_changed(f"refunds.{refund_id}", before, refund)
     if refund.stripe_refund_id is not None:
-        changes.set("stripe_refund_id", refund.stripe_refund_id)
+        update.set("stripe_refund_id", refund.stripe_refund_id)
     if any(entry.unsettled for entry in after.refunds.values()):
-        changes.set("refunding", REFUNDING)
+        update.set("refunding", REFUNDING)
     else:
-        # An unapplied capture's refund shows in no sum: none may have been entered since the ledger was read.
-        changes.require("size({}) = {}", "refunds", value=len(payment.refunds))
-        changes.remove("refunding")
+        # The totals leave out refunds of unapplied payments: make sure that none was entered since the read.
+        update.require("size({}) = {}", "refunds", value=len(payment.refunds))
+        update.remove("refunding")
     if status == "refunded" and payment.status != "refunded":
-        changes.set("refunded_at", iso(now))
+        update.set("refunded_at", iso(now))
     if status != "refunded":
-        changes.remove("refunded_at")
-    changes.set("updated_at", iso(now))
+        update.remove("refunded_at")
+    update.set("updated_at", iso(now))
 
 
-def write_totals(changes: "UpdateBuilder", before: Payment, after: Payment) -> PaymentStatus:
-    """Write what the ledger adds up to afterwards, under the condition that it is as it was read; its status."""
+def write_totals(update: UpdateBuilder, before: Payment, after: Payment) -> PaymentStatus:
+    """Add the totals after a change to an update, under the condition that they are as read; return the new status."""
     totals = ledger(after)
     for name, value in (
         ("refund_amount", before.refund_amount),
         ("refund_pending_amount", before.refund_pending_amount),
     ):
         if value:
-            changes.require("{} = {}", name, value=value)
+            update.require("{} = {}", name, value=value)
         else:
-            changes.require("attribute_not_exists({}) OR {} = {}", name, name, value=0)
-    changes.require("{} = {}", "status", value=before.status)
-    changes.set("refund_amount", totals.refund_amount)
-    changes.set("refund_pending_amount", totals.refund_pending_amount)
-    changes.set("status", totals.status)
+            update.require("attribute_not_exists({}) OR {} = {}", name, name, value=0)
+    update.require("{} = {}", "status", value=before.status)
+    update.set("refund_amount", totals.refund_amount)
+    update.set("refund_pending_amount", totals.refund_pending_amount)
+    update.set("status", totals.status)
     return totals.status
 
 
 def request_refund_check(payment_id: str, refund_id: str, *, now: datetime) -> bool:
-    """Note on a pending refund that Stripe has news of it, so that a wait not yet stored is not begun either."""
-    changes = UpdateBuilder()
-    changes.set(f"refunds.{refund_id}.check_requested_at", iso(now))
-    changes.require("attribute_exists({})", f"refunds.{refund_id}")
-    return update_payment_item(payment_id, changes)
+    """Record that Stripe has news of a pending refund, so that a wait that is about to start is skipped."""
+    update = UpdateBuilder()
+    update.set(f"refunds.{refund_id}.check_requested_at", iso(now))
+    update.require("attribute_exists({})", f"refunds.{refund_id}")
+    return update_payment(payment_id, update)
 
 
 def clear_refund_check(payment_id: str, refund_id: str) -> bool:
-    """Take the note off again, before Stripe is asked: news that comes later is noted anew."""
-    changes = UpdateBuilder()
-    changes.remove(f"refunds.{refund_id}.check_requested_at")
-    changes.require("attribute_exists({})", f"refunds.{refund_id}")
-    return update_payment_item(payment_id, changes)
+    """Clear that record before Stripe is asked; later news sets it again."""
+    update = UpdateBuilder()
+    update.remove(f"refunds.{refund_id}.check_requested_at")
+    update.require("attribute_exists({})", f"refunds.{refund_id}")
+    return update_payment(payment_id, update)
 
 
 def record_operator_note(payment_id: str, refund_id: str, *, token: str, note: str) -> bool:
-    """Keep what the operator wrote about a failed refund; False when it does not wait with this token any more."""
-    changes = UpdateBuilder()
-    changes.set(f"refunds.{refund_id}.note", note)
-    changes.require("{} = {}", f"refunds.{refund_id}.task_token", value=token)
-    return update_payment_item(payment_id, changes)
+    """Store an operator's note on a failed refund; False if it no longer waits with this token."""
+    update = UpdateBuilder()
+    update.set(f"refunds.{refund_id}.note", note)
+    update.require("{} = {}", f"refunds.{refund_id}.task_token", value=token)
+    return update_payment(payment_id, update)
 
 
 def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: datetime) -> bool:
-    """Enter a dispute, or what became of it; one that is closed is never opened again by an older event."""
+    """Enter or update a dispute; False if it changed since it was read, or is closed."""
     before = payment.disputes.get(dispute_id)
-    changes = UpdateBuilder()
-    changes.set(f"disputes.{dispute_id}", to_item(dispute))
-    changes.set("updated_at", iso(now))
+    update = UpdateBuilder()
+    update.set(f"disputes.{dispute_id}", to_item(dispute))
+    update.set("updated_at", iso(now))
     if before is None:
-        changes.require("attribute_not_exists({})", f"disputes.{dispute_id}")
+        update.require("attribute_not_exists({})", f"disputes.{dispute_id}")
     else:
-        changes.require("{} = {}", f"disputes.{dispute_id}.status", value=before.status)
-        changes.require("attribute_not_exists({})", f"disputes.{dispute_id}.closed_at")
-    return update_payment_item(payment.payment_id, changes)
+        update.require("{} = {}", f"disputes.{dispute_id}.status", value=before.status)
+        update.require("attribute_not_exists({})", f"disputes.{dispute_id}.closed_at")
+    return update_payment(payment.payment_id, update)
 
 
 def payments_refunding() -> Iterator[str]:
-    """The ids of payments with a refund that has not settled: a sparse index, so old bookings cost nothing."""
+    """The ids of payments with an unsettled refund, from a sparse index that holds no others."""
     return query_index(
         settings().payments_table,
         "refunding-index",

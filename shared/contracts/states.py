@@ -1,9 +1,11 @@
-"""Inputs and outputs of the states.
+"""Inputs and outputs of executions and of the states' functions.
 
-Ids and times only: an execution's history must hold no e-mail address and no secret.
+They hold ids, amounts and times only: an execution's history must contain no e-mail address and no secret.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -12,15 +14,11 @@ from shared.domain.models import Payment, RefundPolicy, RefundStatus, iso
 from shared.domain.next_step import NextStepName
 
 RESERVATION_ID = re.compile(r"[0-9A-Za-z_-]{1,60}")
-
-
-# Stripe's ids are shorter; ours are made of them (an execution's name is 80 characters at most).
+# Stripe's ids are shorter. Ours are built from them, and an execution's name has at most 80 characters.
 STRIPE_ID = re.compile(r"[0-9A-Za-z_]{1,64}")
 
-
 ReservationId = Annotated[str, StringConstraints(pattern=f"^{RESERVATION_ID.pattern}$")]
-
-
+RefundId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
 StripeId = Annotated[str, StringConstraints(pattern=f"^{STRIPE_ID.pattern}$")]
 
 
@@ -28,8 +26,114 @@ class Contract(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
+# Executions.
+
+
+class ExecutionInput(Contract):
+    """What an execution is started with."""
+
+    def to_json(self) -> str:
+        """The input as JSON; equal inputs give equal text, so that a repeated start is idempotent."""
+        return json.dumps(self.model_dump(exclude_none=True), sort_keys=True)
+
+
+class PaymentExecutionInput(ExecutionInput):
+    """Starts the payment workflow; times are ISO-8601."""
+
+    reservation_id: ReservationId
+    payment_id: str
+    hold_expires_at: str
+    success_url: str
+    cancel_url: str
+
+    @classmethod
+    def of(cls, payment: Payment) -> Self:
+        return cls(
+            reservation_id=payment.reservation_id,
+            payment_id=payment.payment_id,
+            hold_expires_at=iso(payment.hold_expires_at),
+            success_url=payment.success_url,
+            cancel_url=payment.cancel_url,
+        )
+
+
+class RefundInput(ExecutionInput):
+    """Starts the refund workflow, in one of the two forms below."""
+
+    refund_id: RefundId
+    reservation_id: ReservationId
+    payment_id: str
+
+    @staticmethod
+    def parse(execution_input: Mapping[str, object]) -> "RefundExecutionInput | RefundFailureInput":
+        """The input of a refund's execution that was started before."""
+        form = RefundFailureInput if "failed_stripe_refund_id" in execution_input else RefundExecutionInput
+        return form.model_validate(execution_input)
+
+
+class RefundExecutionInput(RefundInput):
+    """A refund to make; without `amount` (cents) it is all that is left of an unapplied payment."""
+
+    kind: Literal["cancellation", "goodwill", "unapplied"]
+    payment_intent: str
+    amount: int | None = None
+    policy: RefundPolicy | None = None
+    requested_by: Literal["guest", "operator", "workflow", "webhook"]
+
+    @classmethod
+    def unapplied(
+        cls, payment: Payment, pi: str, refund_id: str, *, requested_by: Literal["workflow", "webhook"]
+    ) -> Self:
+        """All that is left of an unapplied payment."""
+        return cls(
+            refund_id=refund_id,
+            reservation_id=payment.reservation_id,
+            payment_id=payment.payment_id,
+            kind="unapplied",
+            payment_intent=pi,
+            requested_by=requested_by,
+        )
+
+    @classmethod
+    def of(cls, payment: Payment, refund_id: str) -> Self:
+        """The refund as the ledger has it, for a replacement execution."""
+        entry = payment.refunds[refund_id]
+        return cls.model_validate(
+            {
+                "refund_id": refund_id,
+                "reservation_id": payment.reservation_id,
+                "payment_id": payment.payment_id,
+                "kind": entry.kind,
+                "payment_intent": entry.payment_intent,
+                "amount": entry.amount,
+                "policy": entry.policy,
+                "requested_by": entry.requested_by or "workflow",
+            }
+        )
+
+
+class RefundFailureInput(RefundInput):
+    """A refund that failed, whether Stripe took a success back or an execution ended before it was resolved."""
+
+    failed_stripe_refund_id: str
+    failure_reason: str
+
+    @classmethod
+    def of(cls, payment: Payment, refund_id: str, *, stripe_refund_id: str | None, reason: str | None) -> Self:
+        return cls(
+            refund_id=refund_id,
+            reservation_id=payment.reservation_id,
+            payment_id=payment.payment_id,
+            failed_stripe_refund_id=stripe_refund_id or "",
+            failure_reason=reason or "unknown",
+        )
+
+
+# States.
+
+
 class StateInput(Contract):
-    """What every state tells its function; `execution` is for the logs, and for a refund's entry."""
+    """What every state passes to its function; `execution` is its name, for the logs and the refund ledger."""
 
     reservation_id: ReservationId
     payment_id: str
@@ -41,7 +145,7 @@ class CreateCheckoutSessionInput(StateInput):
 
 
 class OpenedAttempt(Contract):
-    """An attempt whose session exists at Stripe; `AwaitPayment` publishes it. Times are ISO-8601."""
+    """An attempt whose session exists at Stripe, ready for `AwaitPayment` to publish; times are ISO-8601."""
 
     key: str
     session_id: str
@@ -51,7 +155,7 @@ class OpenedAttempt(Contract):
 
     @classmethod
     def published(cls, payment: Payment) -> Self | None:
-        """The current attempt, when its URL is published and its session not known to be closed."""
+        """The current attempt if it is published and its session is not known to be closed."""
         key, attempt = payment.current_attempt, payment.current
         if key is None or attempt is None or attempt.status != "open":
             return None
@@ -67,7 +171,7 @@ class OpenedAttempt(Contract):
 
 
 class VerifyPaymentInput(StateInput):
-    """`refunds_started`: the PaymentIntents that this execution has given to a refund workflow."""
+    """`refunds_started` are the PaymentIntents for which this execution has started a refund."""
 
     refunds_started: list[str]
 
@@ -77,7 +181,7 @@ class ExpireCheckoutSessionsInput(VerifyPaymentInput):
 
 
 class NextStepOutput(Contract):
-    """`attempt` with the next_step `open`, `payment_intent` with `paid` and `unapplied`, `reason` always."""
+    """`attempt` comes with `await_payment`, `payment_intent` with `confirm` and `refund_unapplied`."""
 
     next_step: NextStepName
     reason: str
@@ -89,40 +193,29 @@ class ConfirmReservationInput(StateInput):
     payment_intent: str | None = None
 
 
+class ConfirmReservationOutput(Contract):
+    """The amount paid, in cents."""
+
+    amount: int
+    currency: str
+
+
 class ReleaseHoldInput(StateInput):
     pass
 
 
 class ReleaseHoldOutput(Contract):
-    """For the events: the `nights` of the stay that was given up, as dates."""
+    """The nights of the stay, as dates, for the event that is published."""
 
     nights: list[str]
 
 
-class ConfirmReservationOutput(Contract):
-    amount: int
-    currency: str
-
-
-class RefundOrder(Contract):
-    """The input of a refund's execution; `amount` in cents, left out for an unapplied capture (all of it)."""
-
-    refund_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
-    reservation_id: ReservationId
-    payment_id: str
-    kind: Literal["cancellation", "goodwill", "unapplied"]
-    payment_intent: str
-    amount: int | None = None
-    policy: RefundPolicy | None = None
-    requested_by: Literal["guest", "operator", "workflow", "webhook"]
-
-
-class ReserveRefundInput(RefundOrder):
+class ReserveRefundInput(RefundExecutionInput):
     execution: str
 
 
 class CreateRefundInput(StateInput):
-    """`attempt` rises when an operator lets a failed refund be tried again."""
+    """`attempt` grows by one each time an operator retries a failed refund."""
 
     refund_id: str
     attempt: int
@@ -133,7 +226,7 @@ class CheckRefundInput(StateInput):
 
 
 class RefundOutput(Contract):
-    """How the refund stands at Stripe, or in the ledger once a person has settled it."""
+    """The refund's status at Stripe, or in the ledger once it is final there; `amount` in cents."""
 
     status: RefundStatus
     amount: int
@@ -142,7 +235,7 @@ class RefundOutput(Contract):
 
 
 class RecordRefundInput(StateInput):
-    """What the states RecordRefund, RecordRefundFailure and RecordSettledElsewhere enter into the ledger."""
+    """What RecordRefund, RecordRefundFailure and RecordSettledElsewhere write to the ledger."""
 
     refund_id: str
     outcome: Literal["succeeded", "failed", "settled_elsewhere"]
@@ -151,7 +244,7 @@ class RecordRefundInput(StateInput):
 
 
 class RecordRefundOutput(Contract):
-    """`attempt` is the number of the last try at Stripe that the ledger knows."""
+    """`attempt` numbers the latest attempt at Stripe that the ledger knows."""
 
     amount: int
     payment_status: str

@@ -1,25 +1,23 @@
-"""The Stripe objects that arrive in events, reduced to the fields we read."""
+"""Stripe's events and the objects inside them, reduced to the fields that we read."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from shared.contracts.states import STRIPE_ID, StripeId
+from shared.domain.models import StripeRefundStatus
 
 
-class StripeEventData(BaseModel):
+class StripeObject(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
+
+class StripeEventData(StripeObject):
     object: dict[str, Any]
 
 
-class StripeEvent(BaseModel):
-    """The envelope of a webhook event; what it does not name is Stripe's business and may change.
-
-    `created` is in seconds since 1970.
-    """
-
-    model_config = ConfigDict(strict=True, frozen=True)
+class StripeEvent(StripeObject):
+    """The envelope of an event; `created` is in seconds since 1970, and unknown fields are ignored."""
 
     id: Annotated[str, StringConstraints(pattern=r"^evt_[0-9A-Za-z_]{1,200}$")]
     type: Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -32,7 +30,7 @@ class StripeEvent(BaseModel):
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Texts only: what else stands there is not ours."""
+        """The object's metadata; values that are not text are left out."""
         metadata = self.object.get("metadata")
         if not isinstance(metadata, dict):
             return {}
@@ -40,57 +38,47 @@ class StripeEvent(BaseModel):
 
     @property
     def payment_intent(self) -> str | None:
-        """The PaymentIntent's id, whether the object is one or refers to one; None for what cannot be one."""
-        of = (
-            self.object.get("id")
-            if self.object.get("object") == "payment_intent"
-            else self.object.get("payment_intent")
-        )
-        return of if isinstance(of, str) and STRIPE_ID.fullmatch(of) else None
+        """The id of the PaymentIntent that the object is or refers to; None if there is no valid one."""
+        field = "id" if self.object.get("object") == "payment_intent" else "payment_intent"
+        value = self.object.get(field)
+        return value if isinstance(value, str) and STRIPE_ID.fullmatch(value) else None
 
     @property
     def checkout_session(self) -> str | None:
-        of = self.object.get("id") if self.object.get("object") == "checkout.session" else None
-        return of if isinstance(of, str) else None
+        """The id of the Checkout Session that the object is, else None."""
+        value = self.object.get("id") if self.object.get("object") == "checkout.session" else None
+        return value if isinstance(value, str) else None
 
 
-class StripeDecline(BaseModel):
+class StripeDecline(StripeObject):
     """Why a card was declined."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
 
     decline_code: str | None = None
     code: str | None = None
     message: str | None = None
 
 
-class StripeDeclinedObject(BaseModel):
+class StripeDeclinedObject(StripeObject):
     """The PaymentIntent in a `payment_intent.payment_failed` event."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
 
     id: StripeId
     latest_charge: StripeId | None = None
     last_payment_error: StripeDecline | None = None
 
 
-class StripeRefundObject(BaseModel):
+class StripeRefundObject(StripeObject):
     """The Refund in a `refund.*` event; `amount` in cents."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
-
     id: StripeId
-    status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+    status: StripeRefundStatus
     amount: int
     payment_intent: StripeId
     failure_reason: str | None = None
     metadata: dict[str, str] | None = None
 
 
-class StripeDisputeObject(BaseModel):
+class StripeDisputeObject(StripeObject):
     """The Dispute in a `charge.dispute.*` event; `amount` in cents."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
 
     id: StripeId
     status: str

@@ -1,37 +1,29 @@
-"""Checkout attempts and holds: whether and how a session may be opened or offered."""
+"""Checkout attempts and holds: whether a session may be opened or offered, and until when."""
 
 from datetime import datetime, timedelta
 
 from shared.domain.ids import payment_id_of
 from shared.domain.models import Attempt, Booking, Payment, Reservation
 
+type AttemptKey = str  # "1", "2", …
+
 CURRENCY = "EUR"
+MIN_AMOUNT, MAX_AMOUNT = 50, 99_999_999  # Stripe's bounds for a charge in euros, in cents
 
-
-MIN_AMOUNT, MAX_AMOUNT = 50, 99_999_999  # Stripe's bounds for a EUR charge, in cents
-
-
-# Stripe wants 30 minutes at least by its own clock; exactly 30 would fail under clock skew
-# (Stripe's API reference, "Create a Checkout Session", `expires_at`).
+# Stripe expires a session 30 minutes after its creation at the earliest, by its own clock. With exactly 30 minutes a
+# clock that is slightly ahead would fail (Stripe's API reference, "Create a Checkout Session", `expires_at`).
 SESSION_MARGIN = timedelta(seconds=300)
-
-
 SESSION_MINIMUM = timedelta(minutes=35)
 
-
-# A create that got no answer is repeated as it was for this long; later it would be refused for its `expires_at`.
+# A create request without an answer may be repeated for this long; later its `expires_at` would be refused.
 OPENING_REPEATABLE = timedelta(seconds=240)
 
-
-# Stripe forgets an idempotency key after 24 hours at the earliest; past this a repeat could make a second session.
+# Stripe keeps an idempotency key for at least 24 hours; after that a repeat could create a second session.
 KEY_REMEMBERED = timedelta(hours=23)
 
 
-AttemptKey = str
-
-
 def attempts_left(payment: Payment | None, max_attempts: int) -> int:
-    """How many more sessions may be published: `max_attempts` and what operators granted, less the counted ones."""
+    """How many more sessions may be published: `max_attempts` plus those granted by operators, less those counted."""
     if payment is None:
         return max_attempts
     counted = sum(attempt.counted for attempt in payment.attempts.values())
@@ -39,18 +31,19 @@ def attempts_left(payment: Payment | None, max_attempts: int) -> int:
 
 
 def hold_ending(hold_expires_at: datetime, window: timedelta, now: datetime) -> bool:
-    """Whether a checkout window opened now would outlast the hold."""
+    """Whether a checkout window that starts now would outlast the hold."""
     return now + window > hold_expires_at
 
 
 def amount_payable(reservation: Reservation) -> bool:
+    """Whether Stripe can charge the reservation's total."""
     return MIN_AMOUNT <= reservation.total_amount <= MAX_AMOUNT
 
 
 def new_payment(
     reservation: Reservation, *, hold: timedelta, success_url: str, cancel_url: str, now: datetime
 ) -> Payment:
-    """The payment item of a booking that has none yet; its hold began when the reservation was made."""
+    """The first payment item of a booking; its hold started when the reservation was made."""
     return Payment(
         payment_id=payment_id_of(reservation.reservation_id),
         reservation_id=reservation.reservation_id,
@@ -65,10 +58,11 @@ def new_payment(
 
 
 def offerable(payment: Payment, reservation: Reservation, *, margin: timedelta, now: datetime) -> bool:
-    """Whether the current session may be given to the guest.
+    """Whether the guest may be sent to the current session.
 
-    Only while the payment awaits it, the reservation is pending at the session's price, and the window is not about
-    to end (`margin`). A session that has ended with a payment under way is `open`, but for its `closed_at`.
+    The workflow must be waiting for it, the reservation must be pending at the session's price, and more than `margin`
+    of the checkout window must be left. A session that has ended while a payment is still processing remains `open`;
+    only its `closed_at` shows it.
     """
     attempt = payment.current
     return (
@@ -86,7 +80,7 @@ def offerable(payment: Payment, reservation: Reservation, *, margin: timedelta, 
 
 
 def booking_gone(booking: Booking) -> bool:
-    """Whether the reservation can no longer be confirmed, or the guest has asked to cancel it."""
+    """Whether the reservation can no longer be confirmed, or its cancellation is requested."""
     payment = booking.payment
     return (
         booking.reservation.status != "pending"
@@ -96,17 +90,17 @@ def booking_gone(booking: Booking) -> bool:
 
 
 def session_expires_at(opened_at: datetime, window: timedelta) -> datetime:
-    """When Stripe shall expire a session opened now: after our own deadline, and well inside Stripe's bounds."""
+    """When Stripe expires a session: after our own deadline, and within Stripe's bounds."""
     return opened_at + max(window + SESSION_MARGIN, SESSION_MINIMUM)
 
 
 def next_attempt_key(payment: Payment) -> AttemptKey:
-    """The key number always rises, so that no idempotency key is ever used for two sets of parameters."""
+    """A key above all others, so that no idempotency key is used for two sets of parameters."""
     return str(max((int(key) for key in payment.attempts), default=0) + 1)
 
 
 def repeatable(attempt: Attempt, reservation: Reservation, now: datetime) -> bool:
-    """Whether the stored create of an attempt that was never published may be sent again as it is."""
+    """Whether the stored request of an unpublished attempt may be sent again unchanged."""
     return (
         attempt.status == "opening"
         and attempt.amount == reservation.total_amount

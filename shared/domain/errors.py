@@ -1,45 +1,44 @@
-"""Every error of the domain, answering one question: retry or not.
+"""Every error of the domain; its class answers one question: retry or not.
 
     PaymentError
-    ├── TransientError                 try the same thing again
-    │   ├── StripeUnavailable     no answer, rate limit, 5xx, or our key is refused or cannot be read
-    │   ├── SecretUnavailable     the parameter store does not answer (to a state: StripeUnavailable)
+    ├── TransientError            a retry may succeed
+    │   ├── StripeUnavailable     no answer, rate limit, 5xx, or our API key is refused or cannot be read
+    │   ├── SecretUnavailable     the parameter store does not answer (states see StripeUnavailable)
     │   ├── WorkflowUnavailable   Step Functions does not answer or is over its limits
-    │   ├── NotificationFailed      the topic did not take what a person has to hear
-    │   ├── NotWaiting            the workflow is between two states, or dead
-    │   └── StoreBusy             a write lost a race, was throttled, or its answer was lost
-    └── PermanentError                 again would change nothing; the workflow takes another way
-        ├── ReservationNotPayable not pending, nights lost, cancel requested, total outside Stripe's bounds
+    │   ├── NotificationFailed    a notification to the operators could not be sent
+    │   ├── NotWaiting            the workflow is between two states, or its execution has failed
+    │   └── StoreBusy             a write lost a race or was throttled, or its answer was lost
+    └── PermanentError            a retry would fail again; the workflow goes another way
+        ├── ReservationNotPayable not pending, nights lost, cancel requested, or total outside Stripe's bounds
         ├── HoldEnding            less than a checkout window of the hold is left
-        ├── BookingLost           the money is here, the booking is not to be had any more
-        ├── BookedElsewhere       the reservation was confirmed by somebody else
-        ├── NotRefundable         the payment was never completed, or the capture is not for this kind of refund
+        ├── BookingLost           the guest has paid, but the booking can no longer be confirmed
+        ├── BookedElsewhere       the reservation is confirmed, but not by this payment
+        ├── NotRefundable         the payment was never completed, or the capture does not allow this kind of refund
         ├── NotEnoughLeft         other refunds have reserved what this one asks for
-        ├── PaymentDisputed       the capture is disputed at the bank: no refund beside that
-        ├── CaptureDisputed       the same for an unapplied capture, whose refund is entered and waits for a person
-        └── StripeRefused         Stripe says the request is wrong: a defect of ours
+        ├── PaymentDisputed       the capture is disputed at the bank, so it cannot be refunded
+        ├── CaptureDisputed       the same for an unapplied payment, whose refund is entered and waits for a person
+        └── StripeRefused         Stripe refused the request as wrong: a defect of ours
 
-The class names of `StripeUnavailable` … `StripeRefused` are what the state machines' Retry and Catch match.
-`ApiError` is what an HTTP caller is told (contract: one error shape).
+Retry and Catch of the state machines match the class names of the leaves. `ApiError` is an answer to an HTTP caller.
 """
 
 from typing import Any
 
 
 class PaymentError(Exception):
-    """Something that the workflow must hear of; its class name is the error name."""
+    """An error that a state machine matches by its class name."""
 
 
 class TransientError(PaymentError):
-    """Worth another try, later."""
+    """A retry may succeed."""
 
 
 class PermanentError(PaymentError):
-    """Another try would end the same way."""
+    """A retry would fail again."""
 
 
 class StripeUnavailable(TransientError):
-    """Stripe could not be asked, or its answer was lost."""
+    """Stripe did not answer, or its answer was lost."""
 
 
 class SecretUnavailable(TransientError):
@@ -47,31 +46,31 @@ class SecretUnavailable(TransientError):
 
 
 class WorkflowUnavailable(TransientError):
-    """An execution could not be started, or a waiting state not resumed."""
+    """An execution could not be started, or a waiting state could not be resumed."""
 
 
 class NotificationFailed(TransientError):
-    """A notification to the operators could not be published."""
+    """A notification to the operators could not be sent."""
 
 
 class NotWaiting(TransientError):
-    """No state of the payment's workflow waits for what has happened."""
+    """No state of the workflow is waiting for this news yet."""
 
 
 class StoreBusy(TransientError):
-    """DynamoDB refused for now, or somebody else wrote first; read again and decide anew."""
+    """DynamoDB was busy or another write came first; read again and decide again."""
 
 
 class ReservationNotPayable(PermanentError):
-    """No checkout session may be opened for this reservation."""
+    """No Checkout Session may be opened for this reservation."""
 
 
 class HoldEnding(PermanentError):
-    """The hold ends before a whole checkout window would."""
+    """The hold ends before a whole checkout window does."""
 
 
 class BookingLost(PermanentError):
-    """The capture cannot become this booking's: repriced, cancelled, or its nights are gone."""
+    """The capture cannot pay for this booking: it was repriced or cancelled, or its nights are gone."""
 
 
 class BookedElsewhere(PermanentError):
@@ -79,25 +78,25 @@ class BookedElsewhere(PermanentError):
 
 
 class NotRefundable(PermanentError):
-    """There is no completed payment to refund, or the capture has another role."""
+    """There is no completed payment to refund, or the capture does not allow this kind of refund."""
 
 
 class NotEnoughLeft(PermanentError):
-    """The capture has less left than the refund asks for."""
+    """Less is left of the capture than the refund asks for."""
 
 
 class PaymentDisputed(PermanentError):
-    """A dispute is open or lost; the bank decides about the money."""
+    """A dispute is open or lost: the bank decides about the money."""
 
 
 class CaptureDisputed(PermanentError):
-    """An unapplied capture is disputed: the refund is entered, its amount reserved, a person has to look."""
+    """An unapplied payment is disputed: its refund is entered and reserved, and waits for a person."""
 
 
 class StripeRefused(PermanentError):
-    """Stripe refused a request as wrong.
+    """Stripe refused a request as wrong; `code` and `param` are Stripe's.
 
-    So is a stored 500 (`Idempotent-Replayed`): that key will never say anything else. `code` and `param` are Stripe's.
+    A replayed 500 (header `Idempotent-Replayed`) counts as well: the idempotency key will never give another answer.
     """
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the refunds of a payment add up to."""
+"""Totals of a payment's refunds, and which refund news is newer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from shared.domain.models import PENDING, SETTLED, Payment, PaymentStatus
 
 @dataclass(frozen=True)
 class Ledger:
-    """What the refunds add up to. The payment's status follows the booking's own capture only."""
+    """The totals in cents, and the payment status that follows from them."""
 
     status: PaymentStatus
     refund_amount: int
@@ -16,7 +16,7 @@ class Ledger:
 
 
 def ledger(payment: Payment) -> Ledger:
-    """Sum up the refunds of the booking's capture; of all captures where none became the booking's."""
+    """Add up the refunds of the booking's own capture, or of all captures if none is the booking's."""
     own = payment.own_capture
     entries = [refund for refund in payment.refunds.values() if own is None or refund.payment_intent == own[0]]
     settled = sum(refund.amount for refund in entries if refund.status in SETTLED)
@@ -27,10 +27,10 @@ def ledger(payment: Payment) -> Ledger:
     return Ledger(status=status, refund_amount=settled, refund_pending_amount=pending)
 
 
-# How final a refund's status at Stripe is; events come in any order, and `succeeded` may still fail.
+# How final each refund status is. Events arrive in any order, and even `succeeded` may be followed by `failed`.
 _FINALITY: Mapping[str, int] = {"pending": 0, "requires_action": 0, "succeeded": 1, "failed": 2, "canceled": 2}
 
 
 def refund_moves_on(before: str, after: str) -> bool:
-    """Whether a status that Stripe reports is news, and not an older event that comes late."""
+    """Whether the status `after` is news, rather than an older event that arrives late."""
     return _FINALITY[after] > _FINALITY.get(before, -1)

@@ -1,4 +1,4 @@
-"""What is stored and what Stripe says, as frozen values. Amounts are integer euro cents, times are UTC."""
+"""The stored items and Stripe's objects as frozen values; amounts are integer cents, times are UTC."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-MAX_NIGHTS = 90  # a transaction has 100 items at most; two are the reservation and the payment
+MAX_NIGHTS = 90  # a transaction has at most 100 items, and two of them are the reservation and the payment
 
 
 def iso(moment: datetime) -> str:
-    """`2026-11-24T15:00:00.000Z`: the one way in which times are written; it sorts as text."""
+    """A time as text, always in the form `2026-11-24T15:00:00.000Z`, which sorts by time."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -32,9 +32,16 @@ PaymentStatus = Literal["pending", "completed", "expired", "partially_refunded",
 AttemptStatus = Literal["opening", "open", "paid", "closed", "unresolved"]
 Awaiting = Literal["payment", "retry"]
 CaptureRole = Literal["booking", "unapplied"]
+RefundKind = Literal["cancellation", "goodwill", "unapplied", "dashboard"]
+RefundPolicy = Literal["full_refund", "partial_refund_50", "manual_refund"]
+StripeRefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+RefundStatus = Literal[StripeRefundStatus, "settled_elsewhere"]
 
-# A session of such an attempt may still be payable or paid.
+# The session of such an attempt may still be payable, or may have been paid.
 UNCLOSED: frozenset[str] = frozenset({"opening", "open", "unresolved"})
+# The money of such a refund is back with the guest, or on its way.
+SETTLED: frozenset[str] = frozenset({"succeeded", "settled_elsewhere"})
+PENDING: frozenset[str] = frozenset({"pending", "requires_action"})
 
 
 class Value(BaseModel):
@@ -42,7 +49,7 @@ class Value(BaseModel):
 
 
 class Reservation(Value):
-    """The booking platform's item (table reservations); `check_out` is exclusive."""
+    """The booking platform's item in the table reservations; `check_out` is exclusive."""
 
     reservation_id: str
     customer_id: str
@@ -56,7 +63,7 @@ class Reservation(Value):
 
     @property
     def nights(self) -> list[str]:
-        """The dates that the stay occupies, ISO-8601, at most 90."""
+        """The nights of the stay as ISO-8601 dates. Raises ValueError unless there are 1 to 90."""
         count = (self.check_out - self.check_in).days
         if not 1 <= count <= MAX_NIGHTS:
             raise ValueError(f"reservation {self.reservation_id}: {count} nights, must be 1 to {MAX_NIGHTS}")
@@ -64,10 +71,11 @@ class Reservation(Value):
 
 
 class Attempt(Value):
-    """One checkout session, from before it was asked for.
+    """One Checkout Session, stored before it is requested.
 
-    `parameters` is the JSON text sent to Stripe, `deadline` the end of our window, `checkout_expires_at` Stripe's.
-    It is counted once its URL was published; `declines` maps charge ids to decline codes.
+    `parameters` is the JSON text sent to Stripe, `deadline` the end of our checkout window, `checkout_expires_at` the
+    time when Stripe expires the session. `counted` becomes 1 when its URL is published. `declines` maps charge ids to
+    decline codes.
     """
 
     status: AttemptStatus
@@ -89,7 +97,7 @@ class Attempt(Value):
 
 
 class Capture(Value):
-    """Money that Stripe has taken from the guest; `refundable` is what no refund has reserved yet."""
+    """Money that Stripe has taken from the guest; `refundable` is the part that no refund has reserved."""
 
     amount: int
     currency: str
@@ -100,21 +108,10 @@ class Capture(Value):
     role: CaptureRole | None = None
 
 
-RefundKind = Literal["cancellation", "goodwill", "unapplied", "dashboard"]
-RefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled", "settled_elsewhere"]
-
-
-RefundPolicy = Literal["full_refund", "partial_refund_50", "manual_refund"]
-
-# Money that has gone back, money that is on its way.
-SETTLED: frozenset[str] = frozenset({"succeeded", "settled_elsewhere"})
-PENDING: frozenset[str] = frozenset({"pending", "requires_action"})
-
-
 class Refund(Value):
-    """One entry of the ledger, under its refund id; `attempt` (stored as `try`) numbers the tries at Stripe.
+    """One entry of the refund ledger, stored under its refund id.
 
-    `execution` is the one that deals with it now.
+    `attempt` (stored as `try`) numbers the attempts at Stripe; `execution` is the execution that handles it now.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -140,12 +137,12 @@ class Refund(Value):
 
     @property
     def unsettled(self) -> bool:
-        """Under way, or waiting for a person; what failed in Stripe's dashboard has reserved nothing of ours."""
+        """Whether it still reserves money: a refund that failed in Stripe's dashboard never reserved any."""
         return self.status in PENDING or (self.status == "failed" and self.kind != "dashboard")
 
 
 class Dispute(Value):
-    """A chargeback; `closed_at` once the bank has decided (`won`, `lost`, `warning_closed`, …)."""
+    """A chargeback; `closed_at` is set once the bank has decided (`won`, `lost`, `warning_closed`, …)."""
 
     status: str
     payment_intent: str
@@ -156,14 +153,14 @@ class Dispute(Value):
 
     @property
     def blocks_refunds(self) -> bool:
-        """While it is open, and once it is lost: then the bank has taken the money back already."""
+        """Whether it is open, or lost: then the bank has already taken the money back."""
         return self.closed_at is None or self.status == "lost"
 
 
 class Payment(Value):
-    """The item of a booking's payment (table payments): the memory from which an execution can start anew.
+    """A booking's item in the table payments; a replacement execution continues from what it holds.
 
-    `notified`: what operators were told of once and shall not be told again.
+    `notified` names what operators were notified of, so that it happens once.
     """
 
     payment_id: str
@@ -205,15 +202,16 @@ class Payment(Value):
 
     @property
     def own_capture(self) -> tuple[str, Capture] | None:
-        """The PaymentIntent and the capture that paid for the booking."""
+        """The capture that paid for the booking, with its PaymentIntent's id."""
         return next(((pi, capture) for pi, capture in self.captures.items() if capture.role == "booking"), None)
 
     def disputed(self, pi: str) -> bool:
+        """Whether a dispute blocks refunds of this PaymentIntent."""
         return any(dispute.payment_intent == pi and dispute.blocks_refunds for dispute in self.disputes.values())
 
 
 class Booking(Value):
-    """A reservation with its payment, read consistently; `held` are those of its nights that are still its own."""
+    """A reservation with its payment; `held` are the nights that are still booked for it."""
 
     reservation: Reservation
     payment: Payment | None
@@ -224,7 +222,14 @@ class Booking(Value):
         return self.held == set(self.reservation.nights)
 
 
-# What Stripe says.
+def payment_of(booking: Booking) -> Payment:
+    """The booking's payment, which RecordPayment writes before any other state runs. Raises LookupError."""
+    if booking.payment is None:
+        raise LookupError(f"no payment item for reservation {booking.reservation.reservation_id}")
+    return booking.payment
+
+
+# Stripe's objects.
 
 
 class PaymentIntent(Value):
@@ -250,18 +255,7 @@ class CheckoutSession(Value):
 
 class StripeRefund(Value):
     id: str
-    status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+    status: StripeRefundStatus
     amount: int
     failure_reason: str | None = None
     metadata: Mapping[str, str] = {}
-
-
-def to_item(model: BaseModel) -> dict[str, Any]:
-    """The model as DynamoDB and JSON take it: names as stored, times as text, what is None left out."""
-    return {name: _plain(value) for name, value in model.model_dump(exclude_none=True, by_alias=True).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return iso(value)
-    return {name: _plain(inner) for name, inner in value.items()} if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""The decision at the heart of the payment workflow: what happens next, as a pure function."""
+"""The central decision of the payment workflow: what it does next, as a pure function."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from shared.domain.attempts import CURRENCY, AttemptKey, amount_payable, booking_gone, hold_ending
-from shared.domain.models import UNCLOSED, Booking
+from shared.domain.models import UNCLOSED, Booking, payment_of
 from shared.domain.session_outcomes import SessionOutcome
 
 NextStepName = Literal[
@@ -23,7 +23,7 @@ NextStepName = Literal[
 
 @dataclass(frozen=True)
 class NextStep:
-    """What the workflow does next, and about which PaymentIntent where it is about one."""
+    """What the workflow does next; `payment_intent` comes with `refund_unapplied` and `confirm`."""
 
     name: NextStepName
     payment_intent: str | None = None
@@ -39,35 +39,35 @@ def decide_next_step(  # noqa: C901 - the rules, in their order
     window: timedelta,
     now: datetime,
 ) -> NextStep:
-    """Decide what comes next, by the first rule that fits.
+    """Decide what the workflow does next: the first rule that applies.
 
-    unapplied  a capture that is neither the booking's nor handed over, and: of another amount or currency, or a second
-              one, or the payment not pending, or the booking gone
-    paid      the payment was confirmed before
-    unknown   Stripe could not be asked, or has not decided yet
-    close     a session may be open, and: a good capture, the booking gone, the hold or its time over, another price
-    paid      one good capture
-    release   the hold is over, or the booking gone
-    open      the current session can be paid in time
-    create    no attempt yet or the current one still opening, and the reservation payable for a whole window
-    retry     else
+    refund_unapplied  a capture is not the booking's own and its refund is not started, and it cannot become the
+                      booking's: wrong amount or currency, a second capture, payment not pending, or booking gone
+    confirm           the payment was confirmed before
+    await_stripe      Stripe did not answer, or a payment is still processing
+    expire_sessions   a session may be open, and: there is a valid capture, the booking is gone, the hold is over, or
+                      the session has passed its deadline or has another price
+    confirm           there is one valid capture
+    release_hold      the hold is over, or the booking is gone
+    await_payment     the current session can be paid
+    create_session    there is no attempt, or the current one is still opening, and the reservation can be paid within
+                      a whole checkout window
+    await_retry       otherwise
 
-    `booking.payment` holds what was found already. `asked` is False when Stripe could not be asked. `closing` is True
-    in ExpireCheckoutSessions, which leaves no session to close or to hand out. `refunds_started` are the PaymentIntents
-    that this execution has given to a refund workflow.
+    `booking.payment` already includes the outcomes. `asked` is False if Stripe did not answer. `closing` is True in
+    ExpireCheckoutSessions, after which there is no session to expire or to offer. `refunds_started` are the
+    PaymentIntents for which this execution has started a refund.
     """
-    payment, reservation = booking.payment, booking.reservation
-    if payment is None:
-        raise ValueError(f"no payment item for reservation {reservation.reservation_id}")
+    payment, reservation = payment_of(booking), booking.reservation
     gone = booking_gone(booking)
-    given = set(refunds_started)
-    good: str | None = None
+    started = set(refunds_started)
+    valid: str | None = None
     for pi, capture in sorted(payment.captures.items(), key=lambda entry: (entry[1].captured_at, entry[0])):
-        if capture.role == "booking" or pi in given:
+        if capture.role == "booking" or pi in started:
             continue
         fits = capture.amount == reservation.total_amount and capture.currency == CURRENCY and capture.role is None
-        if payment.status == "pending" and fits and not gone and good is None:
-            good = pi
+        if payment.status == "pending" and fits and not gone and valid is None:
+            valid = pi
         else:
             return NextStep("refund_unapplied", pi)
     if payment.status not in {"pending", "expired"}:
@@ -77,15 +77,15 @@ def decide_next_step(  # noqa: C901 - the rules, in their order
 
     hold_over = now >= payment.hold_expires_at
     unclosed = [attempt for attempt in payment.attempts.values() if attempt.status in UNCLOSED]
-    # What was never published cannot be paid: it is closed before the end, but closes no other session by its age.
+    # A session that was never published cannot be paid, so its age is no reason to expire the others.
     stale = any(
         attempt.counted and (now >= attempt.deadline or attempt.amount != reservation.total_amount)
         for attempt in unclosed
     )
-    if not closing and unclosed and (good is not None or gone or hold_over or stale):
+    if not closing and unclosed and (valid is not None or gone or hold_over or stale):
         return NextStep("expire_sessions")
-    if good is not None:
-        return NextStep("confirm", good)
+    if valid is not None:
+        return NextStep("confirm", valid)
     if hold_over or gone:
         return NextStep("release_hold")
     outcome = outcomes.get(payment.current_attempt or "")

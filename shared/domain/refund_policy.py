@@ -1,4 +1,4 @@
-"""The cancellation policy."""
+"""The cancellation policy: how much a guest gets back, by the days until check-in."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,7 +11,7 @@ FULL_REFUND_DAYS, HALF_REFUND_DAYS = 14, 7  # whole calendar days before check-i
 
 @dataclass(frozen=True)
 class PolicyRefund:
-    """What the cancellation policy gives back: `policy` is None where it gives nothing."""
+    """The refund in cents; `policy` is None if there is none."""
 
     policy: RefundPolicy | None
     amount: int
@@ -19,7 +19,7 @@ class PolicyRefund:
 
 
 def refund_by_policy(check_in: date, amount: int, *, time_zone: ZoneInfo, now: datetime) -> PolicyRefund:
-    """What a guest gets back who cancels now: 14 days before check-in all, 7 half of it, rounded down to the cent.
+    """The refund for a cancellation now: all of it 14 days before check-in, half (rounded down) 7 days before.
 
     Days are calendar days at the property, so that neither the guest's clock nor daylight saving moves a boundary.
     """

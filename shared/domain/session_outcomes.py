@@ -1,4 +1,4 @@
-"""What a Checkout Session at Stripe tells us about its attempt."""
+"""What a Checkout Session at Stripe means for its attempt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from shared.domain.attempts import AttemptKey
 from shared.domain.models import Attempt, AttemptStatus, Capture, CheckoutSession, Payment
 
-# How long a 3-D Secure challenge may outlive its session before we take it for unresolved.
+# How long a 3-D Secure challenge may continue after its session has expired.
 CHALLENGE_GRACE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class SessionOutcome:
-    """What one session taught us: its attempt as it is now, the money it took, and whether that may still change."""
+    """The attempt as it is now and the money that was captured; `unsettled` means that this may still change."""
 
     attempt: Attempt
     captures: Mapping[str, Capture] = field(default_factory=dict)
@@ -22,10 +22,10 @@ class SessionOutcome:
 
 
 def assess_session(attempt: Attempt, session: CheckoutSession, now: datetime) -> SessionOutcome:
-    """Read an attempt's session (its PaymentIntent expanded).
+    """Assess an attempt by its session, with the PaymentIntent expanded.
 
-    Money counts wherever it is found, whatever the session's own status says. An expired session is closed only when
-    its PaymentIntent cannot bring money any more: not `processing`, no 3-D Secure challenge younger than 15 minutes.
+    A capture counts whatever the session's own status says. An expired session is closed only when its PaymentIntent
+    can no longer succeed: it is not `processing`, and a 3-D Secure challenge has had 15 minutes after the session.
     """
     intent = session.payment_intent
     known = attempt.model_copy(update={"stripe_checkout_session_id": session.id})
@@ -68,12 +68,12 @@ def _ended(attempt: Attempt, status: AttemptStatus, reason: str, now: datetime) 
 
 
 def never_opened(attempt: Attempt, reason: str, now: datetime) -> SessionOutcome:
-    """Close an attempt whose session does not exist, or exists unpublished and can no longer be paid."""
+    """Close an attempt whose session does not exist, or was never published and can no longer be paid."""
     return SessionOutcome(attempt=_ended(attempt, "closed", reason, now))
 
 
 def merge_outcomes(payment: Payment, outcomes: Mapping[AttemptKey, SessionOutcome]) -> Payment:
-    """The payment as it is with what was found: captures are added, never replaced."""
+    """The payment with the outcomes applied; captures are added, never replaced."""
     attempts = {**payment.attempts, **{key: outcome.attempt for key, outcome in outcomes.items()}}
     captures = {pi: capture for outcome in outcomes.values() for pi, capture in outcome.captures.items()}
     return payment.model_copy(update={"attempts": attempts, "captures": {**captures, **payment.captures}})

@@ -3,15 +3,15 @@
 Safe to run twice and beside itself: an execution's name is used once.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from shared.adapters import payment_items, step_functions
-from shared.domain.errors import NotificationFailed
+from shared.contracts.states import RefundExecutionInput, RefundFailureInput, RefundInput
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.models import Payment, Refund
 from shared.observability import bind
 from shared.services.reconciliation import MAX_RESTARTS, Report, notify, notify_once
+from shared.services.unapplied_refunds import start_unapplied_refund
 
 
 def check_refunds(payment_id: str, report: Report) -> None:
@@ -38,7 +38,7 @@ def restart_dead_refund(execution_input: dict[str, Any], report: Report) -> None
     entry = payment.refunds.get(refund_id)
     taken_back = entry is not None and entry.status == "succeeded" and "failed_stripe_refund_id" in execution_input
     if entry is None or (taken_back and execution_input["failed_stripe_refund_id"] == entry.stripe_refund_id):
-        _start_next(payment, refund_id, execution_input, report)
+        _start_next(payment, RefundInput.parse(execution_input), report)
     else:
         _check_refund(payment, refund_id, entry, report)
 
@@ -50,56 +50,35 @@ def refund_late_payment(payment: Payment, pi: str, report: Report) -> None:
     refund starts even when the notification fails. Raises NotificationFailed.
     """
     refund_id = unapplied_refund_id(pi)
-    order = _order(payment, refund_id, "unapplied", pi, "workflow")
-    try:
-        notify("LatePayment", payment, f"{pi} was paid after the release; it is refunded in full by {refund_id}")
-    except NotificationFailed:
-        step_functions.start_refund(refund_id, order)
-        raise
-    if not step_functions.start_refund(refund_id, order):
-        _start_next(payment, refund_id, order, report)
+    refund = RefundExecutionInput.unapplied(payment, pi, refund_id, requested_by="workflow")
+    what = f"{pi} was paid after the release; it is refunded in full by {refund_id}"
+    if not start_unapplied_refund(refund, lambda: notify("LatePayment", payment, what)):
+        _start_next(payment, refund, report)
 
 
 def _check_refund(payment: Payment, refund_id: str, entry: Refund, report: Report) -> None:
     if step_functions.refund_execution(entry.execution or f"failed-{entry.stripe_refund_id}").runs:
         return
-    order: dict[str, str | int]
+    refund: RefundInput
     if entry.status == "failed":
-        order = {
-            "refund_id": refund_id,
-            "reservation_id": payment.reservation_id,
-            "payment_id": payment.payment_id,
-            "failed_stripe_refund_id": entry.stripe_refund_id or "",
-            "failure_reason": entry.failure_reason or "unknown",
-        }
+        stripe_refund_id, reason = entry.stripe_refund_id, entry.failure_reason
+        refund = RefundFailureInput.of(payment, refund_id, stripe_refund_id=stripe_refund_id, reason=reason)
     else:
-        order = _order(payment, refund_id, entry.kind, entry.payment_intent, entry.requested_by or "workflow")
-        order |= {"amount": entry.amount} | ({} if entry.policy is None else {"policy": entry.policy})
-    _start_next(payment, refund_id, order, report)
+        refund = RefundExecutionInput.of(payment, refund_id)
+    _start_next(payment, refund, report)
 
 
-def _order(payment: Payment, refund_id: str, kind: str, pi: str, requested_by: str) -> dict[str, str | int]:
-    return {
-        "refund_id": refund_id,
-        "reservation_id": payment.reservation_id,
-        "payment_id": payment.payment_id,
-        "kind": kind,
-        "payment_intent": pi,
-        "requested_by": requested_by,
-    }
-
-
-def _start_next(payment: Payment, refund_id: str, order: Mapping[str, str | int], report: Report) -> None:
+def _start_next(payment: Payment, refund: RefundInput, report: Report) -> None:
     """Start the first execution whose name is free, unless one runs; notify the operators once when none is free."""
     for restart in range(MAX_RESTARTS + 1):
-        name = step_functions.execution_name(refund_id, restart)
+        name = step_functions.execution_name(refund.refund_id, restart)
         execution = step_functions.refund_execution(name)
         if execution.runs:
             return
         if execution == step_functions.MISSING:
-            step_functions.start_refund(name, order)
-            report.record("refund_replacement_started", payment_id=payment.payment_id, refund_id=refund_id)
+            step_functions.start_refund(name, refund)
+            report.record("refund_replacement_started", payment_id=payment.payment_id, refund_id=refund.refund_id)
             return
-    what = f"every execution of refund {refund_id} ended without settling it"
-    if notify_once(f"refund_restarts_exhausted {refund_id}", "RefundRestartsExhausted", payment, what):
+    what = f"every execution of refund {refund.refund_id} ended without settling it"
+    if notify_once(f"refund_restarts_exhausted {refund.refund_id}", "RefundRestartsExhausted", payment, what):
         report.record("refund_restarts_exhausted", payment_id=payment.payment_id)

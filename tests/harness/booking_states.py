@@ -15,8 +15,9 @@ from lambdas import (
     verify_payment,
 )
 from local.fake_stripe.fake_stripe import FakeStripe
+from shared.adapters.dynamodb import to_item
 from shared.domain.errors import StripeUnavailable
-from shared.domain.models import Payment, to_item
+from shared.domain.models import Payment
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import CONTEXT
 from tests.harness.stored_tables import Stored

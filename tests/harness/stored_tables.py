@@ -11,7 +11,8 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from local import credentials
-from shared.domain.models import Payment, to_item
+from shared.adapters.dynamodb import to_item
+from shared.domain.models import Payment
 from tests.harness.builders import TOTAL
 from tests.harness.lambda_environment import SECRETS
 

@@ -89,7 +89,8 @@ def test_whatever_operators_are_told_begins_with_the_name_of_a_section() -> None
     code = {path.name: path.read_text() for f in ("shared", "lambdas", "infra") for path in (ROOT / f).rglob("*.py")}
     machines = "".join(json.dumps(load(name)) for name in ("payment", "refund"))
     told = set(re.findall(r'\bnotify(?:_once\(f?"[^"]+", |\()"(\w+)"', "".join(code.values())))
-    told |= set(re.findall(r'f"(\w+): ', code["stripe_events.py"]))
+    for handlers in ("dispute_events.py", "money_events.py", "refund_events.py"):
+        told |= set(re.findall(r'f"(\w+): ', code[handlers]))
     told |= set(re.findall(r'"(\w+): <name>', code["events.py"]))
     told |= set(re.findall(r"\{% '(\w+): refund '", machines))
     told |= set(re.findall(r'"failure": "(\w+)"', machines))

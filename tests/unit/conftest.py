@@ -94,8 +94,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         "lambdas.reserve_refund",
         "lambdas.stripe_webhook",
         "lambdas.verify_payment",
+        "shared.services.dispute_events",
+        "shared.services.record_and_decide",
+        "shared.services.refund_events",
         "shared.services.stripe_events",
-        "shared.services.next_step",
         "shared.services.payment_restarts",
     ):
         module, frozen = clock.reads(name)

@@ -62,7 +62,7 @@ LONG_WAITS = {86_400: 4.0, 259_200: 12.0}
 
 SHORTENED: Mapping[str, Mapping[str, object]] = {
     "lambdas.payments_api": {"PATIENCE": 4.0, "PAUSE": 0.15, "POLL_INTERVAL": 0.2},
-    "shared.services.stripe_events": {"PATIENCE": 1.0},
+    "shared.services.money_events": {"PATIENCE": 1.0},
     "shared.adapters.payment_items": {"REFRESH_INTERVAL": timedelta(seconds=0.3)},
     "shared.domain.session_outcomes": {"CHALLENGE_GRACE": timedelta(seconds=3)},
     "shared.domain.attempts": {"OPENING_REPEATABLE": timedelta(seconds=2)},

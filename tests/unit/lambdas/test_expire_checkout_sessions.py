@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.models import iso, to_item
+from shared.adapters.dynamodb import to_item
+from shared.domain.models import iso
 from tests.harness.booking_states import BookingStates
 from tests.harness.builders import HOUR, NOW, WINDOW, opening, payment
 

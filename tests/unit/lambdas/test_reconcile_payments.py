@@ -13,8 +13,10 @@ import pytest
 from lambdas import reconcile_payments
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared.adapters import payment_items, step_functions, stripe_api
+from shared.adapters.dynamodb import to_item
+from shared.contracts.states import ExecutionInput
 from shared.domain.errors import NotificationFailed, StoreBusy, WorkflowUnavailable
-from shared.domain.models import Refund, iso, to_item
+from shared.domain.models import Refund, iso
 from shared.services import reconciliation
 from tests.harness.builders import (
     HOUR,
@@ -81,12 +83,13 @@ class Around:
             raise WorkflowUnavailable
         return step_functions.Execution(self.executions.get(name, "MISSING"))
 
-    def start(self, arn: str, name: str, given: Json) -> bool:
+    def start(self, arn: str, name: str, execution_input: ExecutionInput) -> bool:
+        given = json.loads(execution_input.to_json())
         assert arn.endswith(":refund" if "refund_id" in given else ":payment")
         if self.execution(arn, name) != step_functions.MISSING:
             return False
         self.executions[name] = "RUNNING"
-        self.started.append((name, dict(given)))
+        self.started.append((name, given))
         return True
 
     def tell(self, _: str, message: str) -> None:
@@ -103,7 +106,7 @@ def around(stored: Stored, stripe_account: FakeStripe, clock: Clock, monkeypatch
     """Without an endpoint at Stripe, so that none of its events is undelivered."""
     stripe_account.endpoint["status"] = "disabled"
     around = Around(stored, stripe_account, clock)
-    monkeypatch.setattr(step_functions, "_execution", around.execution)
+    monkeypatch.setattr(step_functions, "_describe", around.execution)
     monkeypatch.setattr(step_functions, "_start", around.start)
     monkeypatch.setattr(step_functions, "signal", lambda *given: around.signalled.append(given))
     monkeypatch.setattr(reconcile_payments, "count", around.count)
@@ -311,7 +314,7 @@ def test_late_money_is_told_to_operators_and_given_back(around: Around, released
 REFUND = "PAY-RES-1-cancellation"
 
 
-BY_GUEST = {"requested_by": "guest-1", "policy": "full_refund"}
+BY_GUEST = {"requested_by": "guest", "policy": "full_refund"}
 
 
 def entry(status: str, **more: str) -> Refund:

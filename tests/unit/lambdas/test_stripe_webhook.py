@@ -17,9 +17,10 @@ from botocore.exceptions import ClientError
 
 from lambdas import stripe_webhook
 from shared.adapters import notifications, payment_items, secrets, step_functions, webhook_events
+from shared.adapters.dynamodb import to_item
+from shared.contracts.states import RefundInput
 from shared.domain.errors import SecretUnavailable, StoreBusy, WorkflowUnavailable
-from shared.domain.models import to_item
-from shared.services import stripe_events
+from shared.services import dispute_events, money_events
 from tests.harness.builders import NOW, TOTAL, attempt, capture, closed, opening, paying, payment, refund
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import CONTEXT, WEBHOOK_SECRET, request_id
@@ -101,10 +102,10 @@ class Workflow:
             self.refreshes()
             return True
 
-    def start_refund(self, name: str, given: dict[str, Any]) -> bool:
+    def start_refund(self, name: str, given: RefundInput) -> bool:
         if self.failures:
             raise self.failures.pop(0)
-        self.started.append((name, given))
+        self.started.append((name, json.loads(given.to_json())))
         return True
 
     def publish(self, Message: str, **_: str) -> None:  # noqa: N803
@@ -116,8 +117,8 @@ class Workflow:
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    monkeypatch.setattr(stripe_events, "PATIENCE", 0.06)
-    monkeypatch.setattr(stripe_events, "PAUSE", 0.01)
+    monkeypatch.setattr(money_events, "PATIENCE", 0.06)
+    monkeypatch.setattr(money_events, "PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def flow(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> Workflow:
     monkeypatch.setattr(step_functions, "signal", flow.signal)
     monkeypatch.setattr(step_functions, "start_refund", flow.start_refund)
     monkeypatch.setattr(notifications, "_sns", lambda: flow)
-    monkeypatch.setattr(stripe_events, "publish", lambda *_: None)
+    monkeypatch.setattr(dispute_events, "publish", lambda *_: None)
     # What was made without us is found by an index, which these tables have not.
     monkeypatch.setattr(payment_items, "find_payment_id", {"pi_1": "PAY-RES-1"}.get)
     stored.payment(paying(awaiting="payment", task_token="token", token_sequence=1))
@@ -159,7 +160,7 @@ def test_an_event_that_stripe_signed_is_processed(stored: Stored, flow: Workflow
             "event_id": "evt_1",
             "event_type": COMPLETED,
             "processing_result": "success",
-            "message": "the workflow looks",
+            "message": "the workflow was signalled",
         },
     )
     assert flow.signalled == [("token", "refresh")]
@@ -391,7 +392,7 @@ def test_three_at_once_have_one_effect(stored: Stored, flow: Workflow, monkeypat
 
     monkeypatch.setattr(webhook_events, "event_processed", read)
     monkeypatch.setattr(webhook_events, "record_event", write)
-    monkeypatch.setattr(stripe_events, "PATIENCE", 3.0)
+    monkeypatch.setattr(money_events, "PATIENCE", 3.0)
     # What the workflow does once it was told: it finds the money.
     flow.refreshes = lambda: stored.payment(
         paying(attempts={"1": closed(status="paid")}, captures={"pi_1": capture()}, token_sequence=1)
@@ -472,7 +473,7 @@ def test_an_error_never_replaces_a_success(stored: Stored, flow: Workflow) -> No
 @pytest.mark.parametrize("awaiting", ["payment", "retry"])
 def test_money_makes_whichever_wait_there_is_look(stored: Stored, flow: Workflow, kind: str, awaiting: str) -> None:
     stored.payment(paying(awaiting=awaiting, task_token="token", token_sequence=1))
-    assert deliver(event(kind))[1]["message"] == "the workflow looks"
+    assert deliver(event(kind))[1]["message"] == "the workflow was signalled"
     assert flow.signalled == [("token", "refresh")]
 
 
@@ -492,10 +493,10 @@ def test_between_two_states_it_waits_for_the_next(
         time.sleep(0.1)
         stored.payment(paying(awaiting="payment", task_token="token", token_sequence=1))
 
-    monkeypatch.setattr(stripe_events, "PATIENCE", 3.0)
+    monkeypatch.setattr(money_events, "PATIENCE", 3.0)
     waiting = threading.Thread(target=later)
     waiting.start()
-    assert deliver(event(COMPLETED))[1]["message"] == "the workflow looks"
+    assert deliver(event(COMPLETED))[1]["message"] == "the workflow was signalled"
     waiting.join()
     assert flow.signalled == [("token", "refresh")]
 
@@ -509,8 +510,8 @@ def test_an_attempt_that_is_closed_while_it_waits_is_doubted_all_the_same(
     def close(_: float) -> None:
         stored.payment(paying(attempts={"1": closed()}, awaiting="retry", task_token="token", token_sequence=2))
 
-    monkeypatch.setattr(stripe_events, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=close))
-    assert deliver(event(COMPLETED))[1]["message"] == "the workflow looks"
+    monkeypatch.setattr(money_events, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=close))
+    assert deliver(event(COMPLETED))[1]["message"] == "the workflow was signalled"
     assert stored.get("payments", "PAY-RES-1")["attempts"]["1"]["status"] == "unresolved"
 
 
@@ -732,7 +733,7 @@ def test_a_refund_whose_answer_was_lost_is_found_before_a_person_pays_it_again(
 @pytest.mark.parametrize("kind", [EXPIRED, "checkout.session.async_payment_failed"])
 def test_a_session_that_ended_makes_the_workflow_look(flow: Workflow, kind: str) -> None:
     """D-11."""
-    assert deliver(event(kind))[1]["message"] == "the workflow looks"
+    assert deliver(event(kind))[1]["message"] == "the workflow was signalled"
     assert flow.signalled == [("token", "refresh")]
 
 

@@ -1,12 +1,12 @@
 """What happens to a payment at Stripe without us: refunds from the dashboard, and disputes."""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from shared.adapters import step_functions
+from shared.contracts.states import RefundInput
 from tests.workflows.refund.conftest import Booking, World, until
 
 # Refunds made in Stripe's dashboard, past us: entered by their own ids, never by a cumulative amount.
@@ -206,11 +206,11 @@ def test_one_that_opens_at_the_last_moment_refuses_the_refund_and_a_later_one_is
     real = step_functions.start_refund
     opened: list[str] = []
 
-    def start(name: str, given: Mapping[str, Any]) -> bool:
+    def start(name: str, refund: RefundInput) -> bool:
         if not opened:
             opened.append(str(world.stripe.open_dispute(booking.pi)["id"]))
             until(lambda: opened[0] in booking.item["disputes"], "the dispute to be entered")
-        return real(name, given)
+        return real(name, refund)
 
     monkeypatch.setattr(step_functions, "start_refund", start)
     assert booking.cancel().error == (409, "PAYMENT_DISPUTED")

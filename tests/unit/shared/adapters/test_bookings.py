@@ -3,7 +3,7 @@
 import pytest
 
 from shared.adapters import bookings, payment_items, refund_ledger
-from shared.domain.models import to_item
+from shared.adapters.dynamodb import to_item
 from tests.harness.builders import NOW, TOTAL, capture, payment, refund
 from tests.harness.stored_tables import Stored
 

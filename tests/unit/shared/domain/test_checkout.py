@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from shared.adapters.dynamodb import to_item
 from shared.domain.attempts import (
     amount_payable,
     attempts_left,
@@ -18,7 +19,7 @@ from shared.domain.attempts import (
     session_expires_at,
 )
 from shared.domain.ids import cancellation_id, goodwill_id, payment_id_of, unapplied_refund_id
-from shared.domain.models import Payment, Reservation, iso, to_item
+from shared.domain.models import Payment, Reservation, iso
 from shared.domain.session_outcomes import SessionOutcome, merge_outcomes, never_opened
 from tests.harness.builders import (
     HOUR,

@@ -1,4 +1,4 @@
-"""What both next_step states do once they have asked Stripe: write what was found, then decide."""
+"""What VerifyPayment and ExpireCheckoutSessions do after asking Stripe: record the outcomes, decide the next step."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -6,18 +6,11 @@ from datetime import UTC, datetime, timedelta
 from shared.adapters import payment_items
 from shared.contracts.states import NextStepOutput, OpenedAttempt, VerifyPaymentInput
 from shared.domain.attempts import AttemptKey
-from shared.domain.models import Booking, Payment
+from shared.domain.models import Booking, payment_of
 from shared.domain.next_step import decide_next_step
 from shared.domain.session_outcomes import SessionOutcome, merge_outcomes
 from shared.observability import count, logger
 from shared.settings import settings
-
-
-def payment_of(booking: Booking) -> Payment:
-    """The booking's payment item, which RecordPayment has written before any other state. Raises LookupError."""
-    if booking.payment is None:
-        raise LookupError(f"no payment item for reservation {booking.reservation.reservation_id}")
-    return booking.payment
 
 
 def record_and_decide(
@@ -28,7 +21,7 @@ def record_and_decide(
     asked: bool,
     closing: bool,
 ) -> NextStepOutput:
-    """Record the outcomes and answer with the next_step (decide_next_step). Raises StoreBusy."""
+    """Record the outcomes and return the next step (see `decide_next_step`). Raises StoreBusy."""
     now = datetime.now(UTC)
     before = payment_of(booking)
     payment_items.record_session_outcomes(before, outcomes, now=now)

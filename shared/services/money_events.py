@@ -1,0 +1,94 @@
+"""Handlers of the events about money: sessions that complete or end, payments that succeed or are declined."""
+
+import time
+
+from shared.adapters import payment_items, step_functions
+from shared.adapters.notifications import notify_operators
+from shared.contracts.states import RefundExecutionInput
+from shared.contracts.stripe_objects import StripeDecline, StripeDeclinedObject, StripeEvent
+from shared.domain.errors import NotWaiting
+from shared.domain.ids import unapplied_refund_id
+from shared.domain.models import Payment
+from shared.observability import count
+from shared.services.stripe_event_registry import Outcome, handles, read_object
+from shared.services.unapplied_refunds import start_unapplied_refund
+
+# How long an event waits for a workflow that is between two states, in seconds.
+PATIENCE, PAUSE = 3.0, 0.2
+
+
+@handles("checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded")
+def process_money(event: StripeEvent, payment: Payment) -> Outcome:
+    """Make the workflow ask Stripe about this money, or refund it if the workflow has ended."""
+    pi, key = event.payment_intent, event.metadata.get("attempt", "")
+    paid = event.type != "checkout.session.completed" or event.object.get("payment_status") == "paid"
+    until = time.monotonic() + PATIENCE
+    while True:
+        attempt = payment.attempts.get(key)
+        if attempt is not None and attempt.status == "closed" and pi not in payment.captures:
+            # Have the workflow ask Stripe about this session as well.
+            payment_items.mark_unresolved(payment.payment_id, key, event.checkout_session)
+        if pi is not None and pi in payment.captures and not _notification_missing(payment, pi):
+            return "duplicate", "the capture is recorded"
+        if payment.status != "pending":
+            return _refund_late_payment(payment, pi) if pi is not None and paid else ("skipped", "no money has come")
+        if payment.task_token and step_functions.signal(payment.task_token, "refresh"):
+            return "success", "the workflow was signalled"
+        if time.monotonic() > until:
+            raise NotWaiting(payment.status)
+        time.sleep(PAUSE)
+        payment = payment_items.read_payment(payment.payment_id) or payment
+
+
+@handles("checkout.session.expired", "checkout.session.async_payment_failed")
+def process_end(event: StripeEvent, payment: Payment) -> Outcome:
+    """Signal the workflow about a session that ended without money, unless that is known."""
+    attempt = payment.attempts.get(event.metadata.get("attempt", ""))
+    if payment.status != "pending" or attempt is None or attempt.status in {"closed", "paid"}:
+        return "skipped", "known"
+    if payment.task_token and step_functions.signal(payment.task_token, "refresh"):
+        return "success", "the workflow was signalled"
+    return "skipped", "the workflow is already at work"
+
+
+@handles("payment_intent.payment_failed")
+def process_decline(event: StripeEvent, payment: Payment) -> Outcome:
+    """Record a declined charge; the session stays open and the guest may try again."""
+    key = event.metadata.get("attempt", "")
+    if key not in payment.attempts:
+        return "skipped", "no such attempt"
+    intent = read_object(StripeDeclinedObject, event)
+    error = intent.last_payment_error or StripeDecline()
+    code = error.decline_code or error.code or "declined"
+    message = error.message or "The card was declined."
+    payment_items.record_decline(payment.payment_id, key, intent.latest_charge or intent.id, code, message)
+    count("Declines")
+    return "success", "the decline is recorded"
+
+
+def _refund_late_payment(payment: Payment, pi: str) -> Outcome:
+    """Refund money for a booking that has ended or is already paid, and notify the operators.
+
+    The notification is recorded, so that a repeated event catches up on it after the refund has started.
+    """
+    count("LatePayments")
+    refund_id = unapplied_refund_id(pi)
+
+    def notify() -> None:
+        notify_operators(
+            "Late payment",
+            f"LatePayment: reservation {payment.reservation_id} was paid although its payment is {payment.status}. "
+            f"The execution {refund_id} refunds the money in full.",
+        )
+        payment_items.record_notified(payment, f"late {refund_id}")
+
+    refund = RefundExecutionInput.unapplied(payment, pi, refund_id, requested_by="webhook")
+    start_unapplied_refund(refund, notify)
+    return "success", "the money is refunded"
+
+
+def _notification_missing(payment: Payment, pi: str) -> bool:
+    """Whether the webhook has started this money's refund, but operators have not been notified."""
+    refund_id = unapplied_refund_id(pi)
+    entry = payment.refunds.get(refund_id)
+    return entry is not None and entry.requested_by == "webhook" and f"late {refund_id}" not in (payment.notified or ())

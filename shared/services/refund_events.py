@@ -1,0 +1,127 @@
+"""Handlers of the events about refunds, both our own and those made in Stripe's dashboard."""
+
+from datetime import UTC, datetime
+
+from shared.adapters import payment_items, refund_ledger, step_functions
+from shared.adapters.notifications import notify_operators
+from shared.contracts.states import RefundExecutionInput, RefundFailureInput
+from shared.contracts.stripe_objects import StripeEvent, StripeRefundObject
+from shared.domain.errors import NotWaiting, StoreBusy
+from shared.domain.ids import unapplied_refund_id
+from shared.domain.ledger import refund_moves_on
+from shared.domain.models import PENDING, Payment, Refund
+from shared.observability import count
+from shared.services.stripe_event_registry import Outcome, handles, read_object
+from shared.services.unapplied_refunds import start_unapplied_refund
+
+TRIES = 5
+
+
+@handles("refund.created", "refund.updated", "refund.failed")
+def process_refund(event: StripeEvent, payment: Payment) -> Outcome:
+    """Signal the workflow of a refund of ours; enter one that was made in the dashboard."""
+    refund = read_object(StripeRefundObject, event)
+    refund_id = (refund.metadata or {}).get("refund_id")
+    if refund_id is not None:
+        return _process_own_refund(refund, refund_id, payment)
+    outcome = _record_dashboard_refund(refund, payment)
+    if event.type == "refund.failed" or refund.status == "canceled":
+        # Stripe has no event type for a canceled refund. Notify even if the failure was entered before: whoever
+        # entered it may have stopped before notifying.
+        _handle_dashboard_failure(refund, payment_items.read_payment(payment.payment_id) or payment)
+    return outcome
+
+
+@handles("charge.refunded")
+def process_refunded_charge(event: StripeEvent, payment: Payment) -> Outcome:
+    """Signal the workflows of pending refunds; the event's amount is cumulative and is not used."""
+    pending = [
+        refund_id
+        for refund_id, entry in payment.refunds.items()
+        if entry.status in PENDING and entry.payment_intent == event.payment_intent
+    ]
+    for refund_id in pending:
+        _signal_settlement(payment, refund_id)
+    return ("success", "the refund workflows were signalled") if pending else ("skipped", "known")
+
+
+def _process_own_refund(refund: StripeRefundObject, refund_id: str, payment: Payment) -> Outcome:
+    entry = payment.refunds.get(refund_id)
+    if entry is None:
+        return "skipped", "no such refund"
+    failed = refund.status in {"failed", "canceled"}
+    if entry.status in PENDING:
+        if not _signal_settlement(payment, refund_id) and failed:
+            # Its success may be about to enter the ledger; this failure must come after it.
+            raise NotWaiting("the refund is not settled yet")
+        return "success", "the refund workflow was signalled"
+    if not failed and entry.status == "failed" and entry.stripe_refund_id is None:
+        # Stripe's answer was lost, and the refund was recorded as failed. A retry finds it before somebody refunds
+        # the guest a second time.
+        if entry.awaiting == "operator" and entry.task_token and step_functions.signal(entry.task_token, "retry"):
+            return "success", "the refund workflow was signalled"
+        raise NotWaiting("the failed refund does not wait for an operator yet")
+    if failed and entry.status == "succeeded" and entry.stripe_refund_id == refund.id:
+        failure = RefundFailureInput.of(
+            payment, refund_id, stripe_refund_id=refund.id, reason=refund.failure_reason or refund.status
+        )
+        step_functions.start_refund(f"failed-{refund.id}", failure)
+        return "success", "a refund that had succeeded has failed"
+    return "skipped", "known"
+
+
+def _signal_settlement(payment: Payment, refund_id: str) -> bool:
+    """Signal the state that waits for the refund to settle; False if none waits.
+
+    The request is recorded before the token is read: a wait that starts in between finds one or the other.
+    """
+    refund_ledger.request_refund_check(payment.payment_id, refund_id, now=datetime.now(UTC))
+    entry = (payment_items.read_payment(payment.payment_id) or payment).refunds[refund_id]
+    token = entry.task_token if entry.awaiting == "settlement" else None
+    return token is not None and step_functions.signal(token, "refresh")
+
+
+def _record_dashboard_refund(refund: StripeRefundObject, payment: Payment) -> Outcome:
+    for _ in range(TRIES):
+        before = payment.refunds.get(refund.id)
+        if before is not None and not refund_moves_on(before.status, refund.status):
+            return "duplicate", "the refund is entered"
+        if refund.payment_intent not in payment.captures:
+            raise NotWaiting("the capture is not recorded yet")
+        now = datetime.now(UTC)
+        entry = Refund(
+            kind="dashboard",
+            payment_intent=refund.payment_intent,
+            amount=refund.amount,
+            status=refund.status,
+            stripe_refund_id=refund.id,
+            requested_by="dashboard",
+            created_at=now if before is None else before.created_at,
+            settled_at=now if refund.status == "succeeded" else None,
+            failure_reason=refund.failure_reason,
+        )
+        if refund_ledger.record_dashboard_refund(payment, refund.id, entry, now=now):
+            count("Refunds", outcome=f"dashboard_{refund.status}")
+            return "success", "the refund is entered"
+        payment = payment_items.read_payment(payment.payment_id) or payment
+    raise StoreBusy("the ledger kept changing")
+
+
+def _handle_dashboard_failure(refund: StripeRefundObject, payment: Payment) -> None:
+    """Notify the operators; if the refund was of an unapplied payment, refund that ourselves."""
+    failure = (
+        f"DashboardRefundFailed: {refund.id} of reservation {payment.reservation_id} has failed "
+        f"({refund.failure_reason or refund.status})."
+    )
+
+    def notify(what_next: str) -> None:
+        notify_operators("Refund needs attention", f"{failure} {what_next}")
+
+    if payment.captures[refund.payment_intent].role != "unapplied":
+        notify("Repeat it in Stripe's dashboard, or refund the guest in another way.")
+        return
+    refund_id = unapplied_refund_id(refund.id)
+    start_unapplied_refund(
+        RefundExecutionInput.unapplied(payment, refund.payment_intent, refund_id, requested_by="webhook"),
+        lambda: notify(f"The execution {refund_id} refunds the money."),
+    )

@@ -1,0 +1,42 @@
+"""The registry of functions that handle Stripe's events, and what they all need."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import BaseModel, ValidationError
+
+from shared.contracts.stripe_objects import StripeEvent
+from shared.domain.errors import ApiError
+from shared.domain.models import Payment
+from shared.observability import logger
+
+type Result = Literal["success", "duplicate", "skipped"]
+type Outcome = tuple[Result, str]  # the result, and a message that explains it
+type EventHandler = Callable[[StripeEvent, Payment], Outcome]
+
+HANDLERS: dict[str, EventHandler] = {}
+
+
+def handles(*types: str) -> Callable[[EventHandler], EventHandler]:
+    """Register a function for these types of event."""
+
+    def register(handler: EventHandler) -> EventHandler:
+        HANDLERS.update(dict.fromkeys(types, handler))
+        return handler
+
+    return register
+
+
+def read_object[Object: BaseModel](model: type[Object], event: StripeEvent) -> Object:
+    """The event's object; its content stays out of the log. Raises ApiError if it is of another kind."""
+    try:
+        return model.model_validate(event.object)
+    except ValidationError as error:
+        wrong = [".".join(map(str, entry["loc"])) for entry in error.errors(include_input=False)]
+        logger.error("unreadable event", fields=wrong)
+        raise unreadable() from None
+
+
+def unreadable() -> ApiError:
+    """The answer to a body that is not an event, or whose object is not as Stripe describes it."""
+    return ApiError(400, "INVALID_PAYLOAD", "The body is not a Stripe event.", "Send the event as Stripe made it.")
