@@ -160,8 +160,8 @@ class LocalStack:
             return  # between the old and the new one of something there is only one of
         self.deployment = deployment
         deployment.apply_environment()
-        self.permissions.follow(deployment)
-        gateway.follow(deployment.openapi, _limits(deployment))
+        self.permissions.redeploy(deployment)
+        gateway.redeploy(deployment.openapi, _limits(deployment))
 
     def _listen(self) -> socket.socket:
         """Before anything else: the address is part of the configuration."""

@@ -1,7 +1,7 @@
-"""Functions run from the archive they were published with, each archive and environment beside the others in a process.
+"""Runs functions from the archive that they were published with, many archives and environments in one process.
 
 On AWS every version of a function has its own containers. Here a container is a package `container_…` that holds the
-archive's modules: what they import of each other is looked up there, and `os` is told of the version's environment.
+modules of the archive: they import each other from this package, and their `os.environ` is the version's environment.
 """
 
 import builtins
@@ -22,7 +22,7 @@ from typing import Any
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:
-    """The archive of these files, alike for alike files."""
+    """The archive of these files; equal files give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(files.items()):
@@ -31,7 +31,7 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
 
 
 WORKING_TREE = zipped({"empty": b""})
-"""What a function is sent whose handler is to run in this process as it stands in the working tree."""
+"""The archive of a function whose handler is to run from the working tree."""
 
 
 _lock = threading.RLock()
@@ -39,7 +39,7 @@ _containers: dict[str, "_Container"] = {}
 
 
 class _Container:
-    """One archive, unpacked, in one environment."""
+    """One unpacked archive with one environment."""
 
     def __init__(self, name: str, code: bytes, environment: Mapping[str, str]) -> None:
         self._name = name
@@ -56,13 +56,13 @@ class _Container:
     def import_(
         self, name: str, globals_: Any = None, locals_: Any = None, fromlist: Sequence[str] = (), level: int = 0
     ) -> Any:
-        """What the statement `import` calls in the archive's modules."""
+        """The `__import__` of the archive's modules."""
         top = name.partition(".")[0]
         if level == 0 and name == "os":
             return self._os
         if level == 0 and top in self._ours:
-            found = builtins.__import__(f"{self._name}.{name}", globals_, locals_, fromlist, 0)
-            return found if fromlist else sys.modules[f"{self._name}.{top}"]
+            module = builtins.__import__(f"{self._name}.{name}", globals_, locals_, fromlist, 0)
+            return module if fromlist else sys.modules[f"{self._name}.{top}"]
         return builtins.__import__(name, globals_, locals_, fromlist, level)
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ _finder = _Finder()
 
 
 def module(code: bytes, environment: Mapping[str, str], name: str) -> ModuleType:
-    """The module `name` of the archive. Raises ImportError."""
+    """The module `name` of the archive, imported with this environment. Raises ImportError."""
     key = hashlib.sha256(code + json.dumps(environment, sort_keys=True).encode()).hexdigest()[:16]
     container = f"container_{key}"
     with _lock:
@@ -107,7 +107,7 @@ def module(code: bytes, environment: Mapping[str, str], name: str) -> ModuleType
 
 
 def forget() -> None:
-    """Ends all containers."""
+    """Remove all containers."""
     with _lock:
         while _containers:
             _containers.popitem()[1].close()

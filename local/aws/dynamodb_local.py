@@ -1,4 +1,4 @@
-"""AWS's own DynamoDB engine on this machine, in the place of moto's: `python -m local --dynamodb local`."""
+"""DynamoDB Local, AWS's own engine, instead of moto's: `python -m local --dynamodb local`."""
 
 import hashlib
 import shutil
@@ -14,7 +14,7 @@ from local.external_tools import ToolUnavailableError, install
 
 _INSTALL = ["mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
 _MAIN = "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"
-# It listens on every interface, which nothing changes; it would report its use to AWS.
+# By default it reports its use to AWS. That it listens on every interface cannot be changed.
 _OPTIONS = ["-inMemory", "-sharedDb", "-disableTelemetry"]
 
 
@@ -22,16 +22,16 @@ _OPTIONS = ["-inMemory", "-sharedDb", "-disableTelemetry"]
 def dynamodb_local() -> Iterator[str]:
     """The address of an empty DynamoDB Local that runs until the block ends.
 
-    Raises ToolUnavailableError without Maven or Java 17, ValueError where what Maven brought is not what it was.
+    Raises ToolUnavailableError without Maven or Java 17, ValueError if the files differ from SHA256SUMS.
     """
-    part = install("dynamodb-local", _INSTALL)
-    _check(part)
+    folder = install("dynamodb-local", _INSTALL)
+    _check(folder)
     if shutil.which("java") is None:
         raise ToolUnavailableError("dynamodb-local is not available: java is not installed")
     port = free_port()
-    library = part / "lib"
+    library = folder / "lib"
     java = ["java", f"-Djava.library.path={library}", "-cp", f"{library}/*", _MAIN, *_OPTIONS, "-port", str(port)]
-    # A session of its own: Ctrl-C is the stack's, which deletes its tables before this ends.
+    # In a session of its own, it survives Ctrl-C until the stack has deleted its tables.
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(java, stdout=log, stderr=log, start_new_session=True) as server,
@@ -49,19 +49,19 @@ def dynamodb_local() -> Iterator[str]:
             server.terminate()
 
 
-def _check(part: Path) -> None:
-    """Raises ValueError unless the library is what SHA256SUMS says, file by file."""
-    wanted = {line.split()[1]: line.split()[0] for line in (part / "SHA256SUMS").read_text().splitlines()}
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (part / "lib").iterdir()}
+def _check(folder: Path) -> None:
+    """Raises ValueError unless the files of the library are exactly those of SHA256SUMS."""
+    wanted = {line.split()[1]: line.split()[0] for line in (folder / "SHA256SUMS").read_text().splitlines()}
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "lib").iterdir()}
     if wrong := sorted(name for name, _ in wanted.items() ^ found.items()):
-        raise ValueError(f"not what tools/dynamodb-local/SHA256SUMS says: {', '.join(dict.fromkeys(wrong))}")
+        raise ValueError(f"files differ from tools/dynamodb-local/SHA256SUMS: {', '.join(dict.fromkeys(wrong))}")
 
 
 def free_port() -> int:
-    """One of 127.0.0.1 that nobody has at the moment."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    """A port of 127.0.0.1 that is free at the moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 

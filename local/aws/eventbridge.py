@@ -1,4 +1,4 @@
-"""EventBridge on this machine: delivers what executions that died send, and runs schedules, as both are deployed."""
+"""EventBridge of the local stack: delivers status-change events of executions and runs schedules, as deployed."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class EventBridge:
-    """The rules of the default bus and the schedules that moto holds, at work until `close`."""
+    """Applies the rules of the default bus and the schedules that are deployed to moto, until `close`."""
 
     def __init__(self) -> None:
         self._workers = ThreadPoolExecutor(4, thread_name_prefix="eventbridge")
@@ -37,7 +37,7 @@ class EventBridge:
         emulator.on_execution_closed.append(self._deliver)
 
     def close(self) -> None:
-        """Nothing is begun any more, and what has begun is done."""
+        """Start nothing more, and wait for what is running."""
         with self._lock:
             self._end.set()
         for timer in self._timers:
@@ -59,41 +59,41 @@ class EventBridge:
         if service == "lambda":
             _invoke(target["Arn"], event)
         elif service == "sns":
-            message = transformed(transformer, event) if transformer else json.dumps(event)
+            message = _transform(transformer, event) if transformer else json.dumps(event)
             self._sns.publish(TopicArn=target["Arn"], Message=message)
         else:
-            raise NotImplementedError(f"no delivery to {service}")
+            raise NotImplementedError(f"EventBridge targets of {service} are not supported")
 
     def _run_schedule(self, schedule: Any) -> None:
-        while not self._end.wait(interval(schedule.schedule_expression)):
+        while not self._end.wait(_interval_seconds(schedule.schedule_expression)):
             _invoke(schedule.target["Arn"], json.loads(schedule.target["Input"]))
 
 
-def interval(expression: str) -> int:
-    """Seconds of a `rate(n minutes)`."""
+def _interval_seconds(expression: str) -> int:
+    """For `rate(n minutes)`."""
     match = re.fullmatch(r"rate\((\d+) minutes?\)", expression)
     if match is None:
-        raise NotImplementedError(f"no schedule {expression}")
+        raise NotImplementedError(f"schedules like {expression} are not supported")
     return 60 * int(match[1])
 
 
-def transformed(transformer: Mapping[str, Any], event: Json) -> str:
-    """The message that an input transformer makes: `<name>` is what stands at `$.a.b` of the event."""
-    values = {name: _at(path, event) for name, path in transformer["InputPathsMap"].items()}
+def _transform(transformer: Mapping[str, Any], event: Json) -> str:
+    """The message of an input transformer: `<name>` is replaced by the value at the path `$.a.b` of the event."""
+    values = {name: _value_at(path, event) for name, path in transformer["InputPathsMap"].items()}
     text = re.sub(r"<(\w+)>", lambda match: values[match[1]], transformer["InputTemplate"])
     message = json.loads(text)
     return message if isinstance(message, str) else text
 
 
-def _at(path: str, event: Json) -> str:
-    found: Any = event
-    for part in path.removeprefix("$.").split("."):
-        found = found[part]
-    return str(found)
+def _value_at(path: str, event: Json) -> str:
+    value: Any = event
+    for name in path.removeprefix("$.").split("."):
+        value = value[name]
+    return str(value)
 
 
 def _invoke(function_arn: str, event: Json) -> None:
-    answer, failed = emulator.invoke(function_arn, event)
+    result, failed = emulator.invoke(function_arn, event)
     if failed:
-        # AWS would try twice more; here the log of the functions says why.
-        logger.warning("%s: %s", function_arn, answer.get("errorType"))
+        # AWS would retry twice. The log of the functions has the details.
+        logger.warning("%s: %s", function_arn, result.get("errorType"))

@@ -1,7 +1,7 @@
-"""IAM on this machine: each call of a function or state machine against the role that the program gives it.
+"""IAM of the local stack: checks each call of a function or state machine against its deployed role.
 
-What a role does not allow is refused as AWS refuses it, in every run; what each role has used is kept, so that a test
-finds the permissions that nobody needs (tests/permissions). The policies are evaluated by moto's evaluator.
+A call that the role does not allow is refused as AWS refuses it, in every run. The calls of each role are recorded, so
+that tests/infra/test_least_privilege.py finds permissions that are not needed. moto evaluates the policies.
 """
 
 import json
@@ -26,7 +26,7 @@ _QUALIFIER = "states:StateMachineQualifier"
 
 @dataclass(frozen=True)
 class Call:
-    """What IAM is asked about one request, or about one item of a transaction; `qualifier` of a state machine."""
+    """What IAM decides about: a request, or one item of a transaction; `qualifier` is that of a state machine."""
 
     operation: str
     action: str
@@ -36,7 +36,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Permission:
-    """One action on one resource, of a statement of a role."""
+    """One action on one resource, from a statement of a role's policy."""
 
     action: str
     resource: str
@@ -50,15 +50,15 @@ class Permission:
 
 
 class Permissions:
-    """The roles of a deployment, by name, and the calls made under each."""
+    """The roles of a deployment, by name, and the calls made with each."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.calls: dict[str, set[Call]] = {}
         self._lock = threading.Lock()
-        self.follow(deployment)
+        self.redeploy(deployment)
 
-    def follow(self, deployment: Deployment) -> None:
-        """The roles as another deployment has them."""
+    def redeploy(self, deployment: Deployment) -> None:
+        """Use the roles of another deployment from now on."""
         self.policies = {
             resource.inputs["role"]: resource.inputs["policy"]
             for resource in deployment.of_type("aws:iam/rolePolicy:RolePolicy")
@@ -72,24 +72,24 @@ class Permissions:
         self._roles = roles
         with self._lock:
             self.calls |= {role: set() for role in self.policies.keys() - self.calls.keys()}
-            self._answers: dict[tuple[str, Call], bool] = {}
+            self._decisions: dict[tuple[str, Call], bool] = {}
 
     def check(self, caller: str, operation: str, request: Any) -> Refusal | None:
-        """How AWS would refuse the request (`dynamodb.UpdateItem`) of a function's module or of a state machine."""
+        """The refusal of a request of a function's module or a state machine; None if it is allowed."""
         role = self._roles[caller]
-        for call in asked(operation, request):
+        for call in calls_of(operation, request):
             with self._lock:
                 self.calls[role].add(call)
-                allowed = self._answers.get((role, call))
+                allowed = self._decisions.get((role, call))
                 if allowed is None:
-                    allowed = self._answers[role, call] = _permits(self.policies[role], call)
+                    allowed = self._decisions[role, call] = _permits(self.policies[role], call)
             if not allowed:
                 return _refusal(operation, role, call)
         return None
 
     @staticmethod
     def listed(policy: Mapping[str, Any]) -> Iterator[Permission]:
-        """A policy's statements, one action on one resource at a time."""
+        """The statements of a policy, as single actions on single resources."""
         for statement in policy["Statement"]:
             condition = json.dumps(statement["Condition"]) if "Condition" in statement else None
             for resource in statement["Resource"]:
@@ -104,13 +104,12 @@ def _permits(policy: str, call: Call) -> bool:
     return permitted is PermissionResult.PERMITTED
 
 
-# From a request to what IAM is asked: the API's names are not always the actions'.
+# Action, resource and, for a state machine, its qualifier. The action is not always named like the operation.
+type _Check = tuple[str, str] | tuple[str, str, str]
 
-type _Asked = tuple[str, str] | tuple[str, str, str]
 
-
-def asked(operation: str, request: Any) -> list[Call]:
-    """Raises KeyError for an operation that nobody has looked up in AWS's list of actions."""
+def calls_of(operation: str, request: Any) -> list[Call]:
+    """Raises KeyError for an operation that is missing in `_ACTIONS`."""
     service = operation.partition(".")[0]
     body = request.body.decode() if isinstance(request.body, bytes) else request.body
     if service == "lambda":
@@ -119,22 +118,22 @@ def asked(operation: str, request: Any) -> list[Call]:
         given = body if isinstance(body, dict) else {key: values[0] for key, values in parse_qs(body).items()}
     else:
         given = json.loads(body)
-    return [Call(operation, *of) for of in _ACTIONS[operation](given)]
+    return [Call(operation, *check) for check in _ACTIONS[operation](given)]
 
 
 def _table(name: str) -> str:
     return f"arn:aws:dynamodb:{_PREFIX}:table/{name}"
 
 
-def _item(action: str) -> Callable[[Json], list[_Asked]]:
+def _item(action: str) -> Callable[[Json], list[_Check]]:
     return lambda given: [(f"dynamodb:{action}", _table(given["TableName"]))]
 
 
-# A transaction asks for the permission of each of its items, not for one of its own.
+# A transaction needs the permission of each of its items, and none of its own.
 _TRANSACTED = {"Update": "UpdateItem", "Put": "PutItem", "ConditionCheck": "ConditionCheckItem"}
 
 
-def _transact(given: Json) -> list[_Asked]:
+def _transact(given: Json) -> list[_Check]:
     return [
         (f"dynamodb:{_TRANSACTED[kind]}", _table(item["TableName"]))
         for operation in given["TransactItems"]
@@ -142,19 +141,19 @@ def _transact(given: Json) -> list[_Asked]:
     ]
 
 
-def _start(given: Json) -> list[_Asked]:
-    """A call through an alias is authorised on the machine's own ARN."""
+def _start(given: Json) -> list[_Check]:
+    """A call through an alias is authorized on the state machine's own ARN."""
     parts = given["stateMachineArn"].split(":")
     return [("states:StartExecution", ":".join(parts[:7]), "".join(parts[7:]))]
 
 
-def _resume(given: Json) -> list[_Asked]:
-    # A token that never was one is refused for that.
+def _resume(given: Json) -> list[_Check]:
+    # An unknown token is refused by Step Functions itself.
     machine = emulator.machine_of_token(given["taskToken"])
     return [] if machine is None else [("states:SendTaskSuccess", machine)]
 
 
-_ACTIONS: Mapping[str, Callable[[Json], list[_Asked]]] = {
+_ACTIONS: Mapping[str, Callable[[Json], list[_Check]]] = {
     "dynamodb.GetItem": _item("GetItem"),
     "dynamodb.PutItem": _item("PutItem"),
     "dynamodb.UpdateItem": _item("UpdateItem"),
@@ -175,18 +174,15 @@ _ACTIONS: Mapping[str, Callable[[Json], list[_Asked]]] = {
 
 
 def _refusal(operation: str, role: str, call: Call) -> Refusal:
-    who = f"arn:aws:sts::{emulator.ACCOUNT}:assumed-role/{role}/local"
+    principal = f"arn:aws:sts::{emulator.ACCOUNT}:assumed-role/{role}/local"
     message = (
-        f"User: {who} is not authorized to perform: {call.action} on resource: {call.resource} because no "
+        f"User: {principal} is not authorized to perform: {call.action} on resource: {call.resource} because no "
         f"identity-based policy allows the {call.action} action"
     )
     headers = {"x-amzn-requestid": str(uuid.uuid4()), "x-amzn-errortype": "AccessDeniedException"}
     if operation.startswith("sns."):
         error = f"<Error><Type>Sender</Type><Code>AuthorizationError</Code><Message>{message}</Message></Error>"
-        return (
-            403,
-            headers,
-            f"<ErrorResponse>{error}<RequestId>{headers['x-amzn-requestid']}</RequestId></ErrorResponse>",
-        )
+        request_id = f"<RequestId>{headers['x-amzn-requestid']}</RequestId>"
+        return 403, headers, f"<ErrorResponse>{error}{request_id}</ErrorResponse>"
     status = 403 if operation.startswith("lambda.") else 400
     return status, headers, json.dumps({"__type": "AccessDeniedException", "message": message, "Message": message})

@@ -20,7 +20,7 @@ from local.aws.patches.patching import replaces
 
 
 @replaces(ErrorEqualsDecl, "_eval_body")
-def _error_equals(self: Any, env: Any) -> None:
+def error_equals(self: Any, env: Any) -> None:
     if (
         env.stack[-1].error_name in ("States.Runtime", "States.DataLimitExceeded")
         and ErrorEqualsDecl._STATE_ALL_ERROR in self.error_names
@@ -28,13 +28,13 @@ def _error_equals(self: Any, env: Any) -> None:
         env.stack.pop()
         env.stack.append(False)
         return
-    _error_equals.original(self, env)
+    error_equals.original(self, env)
 
 
 @replaces(StateTaskServiceEvents, "_from_error")
-def _events_error(self: Any, env: Any, ex: Exception) -> Any:
+def events_error(self: Any, env: Any, ex: Exception) -> Any:
     if not isinstance(ex, ClientError):
-        return _events_error.original(self, env, ex)
+        return events_error.original(self, env, ex)
     error = f"EventBridge.{ex.response['Error']['Code'].removesuffix('Exception')}Exception"
     details = TaskFailedEventDetails(
         error=error, cause=str(ex), resource=self._get_sfn_resource(), resourceType=self._get_sfn_resource_type()

@@ -52,7 +52,7 @@ def _stop(self: Any, stop_date: datetime, error: str | None, cause: str | None) 
 
 
 @replaces(StepFunctionResponse, "stop_execution")
-def _stop_by_api(self: Any) -> Any:
+def stop_by_api(self: Any) -> Any:
     execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
     execution.stop(datetime.now(UTC), self._get_param("error"), self._get_param("cause"))
     return ActionResult({"stopDate": execution.stop_date})

@@ -1,4 +1,4 @@
-"""What API Gateway does by itself, on a small document of its own."""
+"""What API Gateway does by itself, with a small document."""
 
 import asyncio
 import base64
@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,13 +15,15 @@ import pytest
 from moto.cognitoidp.models import cognitoidp_backends
 
 from local.aws import archives, emulator, gateway
-from local.aws.gateway import Gateway, TokenBucket, flatten
+from local.aws.gateway import Gateway
+from local.aws.jwt_authorizer import flatten
+from local.aws.throttling import TokenBucket
 
 type Handler = Callable[[Any, Any], Any]
 
 
 class Stage:
-    """A deployed API whose function may be changed, asked without a server in between."""
+    """A deployed API with an exchangeable handler, called without a server."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -57,7 +59,7 @@ class Stage:
     def token(self, use: str = "id", *, expires_in: int = 3600, claims: dict[str, Any] | None = None) -> str:
         return str(self.pool.create_jwt(self.client_id, "guest", use, expires_in=expires_in, extra_data=claims)[0])
 
-    def ask(
+    def call(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes = b""
     ) -> tuple[int, dict[str, list[str]], str]:
         """Status, headers in lower case, body."""
@@ -109,7 +111,7 @@ def document(function_arn: str, pool_arn: str) -> dict[str, Any]:
                 },
                 "responseTemplates": {
                     "application/json": '{"code":"NOT_FOUND","id":"$context.requestId",'
-                    '"said":$context.error.messageString}'
+                    '"message":$context.error.messageString}'
                 },
             },
             "DEFAULT_5XX": {"responseTemplates": {"application/json": '{"code":"$context.error.responseType"}'}},
@@ -118,21 +120,18 @@ def document(function_arn: str, pool_arn: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", emulator.REGION)
-    running = emulator.start()
-    yield Stage()
-    emulator.stop(running)
+def stage(aws: None) -> Stage:
+    return Stage()
 
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_the_function_gets_the_rest_apis_proxy_event(stage: Stage) -> None:
+def test_the_function_receives_the_proxy_event(stage: Stage) -> None:
     token = stage.token(claims={"custom:customer_id": "CUST-1", "cognito:groups": ["operators", "hosts"]})
     headers = bearer(token) | {"Host": "example.com", "User-Agent": "test"}
-    status, answered, _ = stage.ask("GET", "/payments/RES%2D1/status?a=1&a=2&b=", headers=headers)
+    status, answered, _ = stage.call("GET", "/payments/RES%2D1/status?a=1&a=2&b=", headers=headers)
     (event,) = stage.events
     assert status == 200
     assert event["resource"] == "/payments/{id}/status"
@@ -167,21 +166,21 @@ def test_claims_are_all_text() -> None:
     }
 
 
-def test_a_path_without_variables_goes_first(stage: Stage) -> None:
-    stage.ask("GET", "/payments/mine/status")
+def test_a_path_without_variables_takes_precedence(stage: Stage) -> None:
+    stage.call("GET", "/payments/mine/status")
     assert stage.events[0]["resource"] == "/payments/mine/status"
 
 
-def test_text_stays_text_and_bytes_come_as_base64(stage: Stage) -> None:
-    stage.ask("POST", "/open", body='{"ü": 1}'.encode())
-    stage.ask("POST", "/open", body=b"\xff\xfe")
+def test_text_stays_text_and_bytes_become_base64(stage: Stage) -> None:
+    stage.call("POST", "/open", body='{"ü": 1}'.encode())
+    stage.call("POST", "/open", body=b"\xff\xfe")
     assert [(event["body"], event["isBase64Encoded"]) for event in stage.events] == [
         ('{"ü": 1}', False),
         (base64.b64encode(b"\xff\xfe").decode(), True),
     ]
 
 
-def test_the_functions_answer_is_passed_on(stage: Stage) -> None:
+def test_the_result_of_the_function_becomes_the_response(stage: Stage) -> None:
     stage.handler = lambda *_: {
         "statusCode": 201,
         "headers": {"Location": "/somewhere", "Set-Cookie": "lost"},
@@ -189,20 +188,20 @@ def test_the_functions_answer_is_passed_on(stage: Stage) -> None:
         "body": base64.b64encode(b"bytes").decode(),
         "isBase64Encoded": True,
     }
-    status, headers, body = stage.ask("GET", "/open")
+    status, headers, body = stage.call("GET", "/open")
     assert (status, headers["location"], headers["set-cookie"], body) == (201, ["/somewhere"], ["a=1", "b=2"], "bytes")
 
 
-def test_an_undeclared_route_gets_the_documents_answer(stage: Stage) -> None:
-    status, headers, body = stage.ask("DELETE", "/open", headers={"Origin": "https://booking.example"})
+def test_an_undeclared_route_gets_the_gateway_response_of_the_document(stage: Stage) -> None:
+    status, headers, body = stage.call("DELETE", "/open", headers={"Origin": "https://booking.example"})
     answer = json.loads(body)
-    assert (status, answer["code"], answer["said"]) == (404, "NOT_FOUND", "Missing Authentication Token")
+    assert (status, answer["code"], answer["message"]) == (404, "NOT_FOUND", "Missing Authentication Token")
     assert headers["x-correlation-id"] == headers["x-amzn-requestid"] == [answer["id"]]
     assert (headers["access-control-allow-origin"], headers["vary"]) == (["https://booking.example"], ["Origin"])
 
 
 @pytest.mark.parametrize("kind", ["missing", "nonsense", "access", "other application", "other pool", "unsigned"])
-def test_who_has_no_id_token_of_the_pool_stays_outside(stage: Stage, kind: str) -> None:
+def test_only_id_tokens_of_the_pool_are_accepted(stage: Stage, kind: str) -> None:
     header, payload, _ = stage.token().split(".")
     stage.client_id, own = "other", stage.client_id
     other_application = stage.token()
@@ -217,34 +216,34 @@ def test_who_has_no_id_token_of_the_pool_stays_outside(stage: Stage, kind: str) 
         ),
         "unsigned": bearer(f"{header}.{payload}."),
     }[kind]
-    status, answered, _ = stage.ask("GET", "/payments/RES-1/status", headers=headers)
+    status, answered, _ = stage.call("GET", "/payments/RES-1/status", headers=headers)
     assert (status, answered["x-amzn-errortype"]) == (401, ["UNAUTHORIZED"])
     assert stage.events == []
 
 
-def test_an_expired_token_is_told_apart(stage: Stage) -> None:
+def test_an_expired_token_has_its_own_response(stage: Stage) -> None:
     headers = bearer(stage.token(expires_in=-1))
-    _, answered, _ = stage.ask("GET", "/payments/RES-1/status", headers=headers)
+    _, answered, _ = stage.call("GET", "/payments/RES-1/status", headers=headers)
     assert answered["x-amzn-errortype"] == ["EXPIRED_TOKEN"]
 
 
-def test_a_token_without_bearer_is_accepted_as_api_gateway_accepts_it(stage: Stage) -> None:
-    status, _, _ = stage.ask("GET", "/payments/RES-1/status", headers={"Authorization": stage.token()})
+def test_a_token_without_bearer_is_accepted_as_on_aws(stage: Stage) -> None:
+    status, _, _ = stage.call("GET", "/payments/RES-1/status", headers={"Authorization": stage.token()})
     assert status == 200
 
 
 def test_more_than_ten_megabytes_are_refused(stage: Stage) -> None:
     size = 10 * 1024 * 1024
-    assert stage.ask("POST", "/open", body=b" " * size)[0] == 200
-    assert stage.ask("POST", "/open", body=b" " * (size + 1))[0] == 413
+    assert stage.call("POST", "/open", body=b" " * size)[0] == 200
+    assert stage.call("POST", "/open", body=b" " * (size + 1))[0] == 413
 
 
-def test_a_method_with_its_own_limit_is_throttled_by_it(stage: Stage) -> None:
-    assert [stage.ask("GET", "/slow")[0] for _ in range(4)] == [200, 200, 429, 429]
-    assert stage.ask("GET", "/open")[0] == 200
+def test_a_method_is_throttled_by_its_own_limit(stage: Stage) -> None:
+    assert [stage.call("GET", "/slow")[0] for _ in range(4)] == [200, 200, 429, 429]
+    assert stage.call("GET", "/open")[0] == 200
 
 
-def test_a_token_bucket_fills_up_again() -> None:
+def test_a_token_bucket_refills() -> None:
     bucket = TokenBucket(rate=50, burst=1)
     assert [bucket.take(), bucket.take()] == [True, False]
     time.sleep(0.03)
@@ -253,15 +252,15 @@ def test_a_token_bucket_fills_up_again() -> None:
 
 @pytest.mark.parametrize(
     "handler",
-    [lambda *_: 1 / 0, lambda *_: "no proxy answer", lambda *_: {"statusCode": "200"}, lambda *_: None],
+    [lambda *_: 1 / 0, lambda *_: "not a proxy response", lambda *_: {"statusCode": "200"}, lambda *_: None],
 )
 def test_a_function_that_fails_is_a_502_without_details(stage: Stage, handler: Handler) -> None:
     stage.handler = handler
-    status, _, body = stage.ask("GET", "/open")
+    status, _, body = stage.call("GET", "/open")
     assert (status, body) == (502, '{"code":"INTEGRATION_FAILURE"}')
 
 
 def test_a_function_that_takes_too_long_is_a_504(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "TIMEOUT_SECONDS", 0.1)
     stage.handler = lambda *_: time.sleep(0.3)
-    assert stage.ask("GET", "/open")[0] == 504
+    assert stage.call("GET", "/open")[0] == 504

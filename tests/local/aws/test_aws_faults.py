@@ -1,4 +1,4 @@
-"""Faults of AWS on request, met through the SDK as the real ones are."""
+"""Injected faults of AWS, as the SDK meets them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,20 +15,11 @@ KEY = {"id": {"S": "one"}}
 
 
 @pytest.fixture
-def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", emulator.REGION)
-    running = emulator.start()
-    client = boto3.client("dynamodb", config=ONE_TRY)
-    client.create_table(
-        TableName="payments",
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+def dynamodb(dynamodb: Any) -> Iterator[Any]:
+    """As a function calls it, and without the SDK's retries."""
     token = emulator.current_function.set("verify_payment")
-    yield client
+    yield boto3.client("dynamodb", config=ONE_TRY)
     emulator.current_function.reset(token)
-    emulator.stop(running)
 
 
 def update(client: Any) -> None:
@@ -63,14 +54,14 @@ def test_the_next_n_calls_fail_and_change_nothing(dynamodb: Any, kind: str, code
     assert tries(dynamodb) == "1"
 
 
-def test_the_sdk_retries_as_it_does_on_aws(dynamodb: Any) -> None:
+def test_the_sdk_retries_as_on_aws(dynamodb: Any) -> None:
     emulator.aws_faults.add("dynamodb.UpdateItem", "throttled", times=2)
     update(boto3.client("dynamodb"))
     assert tries(dynamodb) == "1"
     assert emulator.counts.operations["verify_payment", "dynamodb.UpdateItem"] == 3
 
 
-def test_a_transaction_in_conflict_says_so_among_its_reasons(dynamodb: Any) -> None:
+def test_a_conflicting_transaction_has_the_conflict_among_its_reasons(dynamodb: Any) -> None:
     emulator.aws_faults.add("dynamodb.TransactWriteItems", "conflict")
     put = {"Put": {"TableName": "payments", "Item": KEY}}
     other = {"Put": {"TableName": "payments", "Item": {"id": {"S": "two"}}}}
@@ -81,14 +72,14 @@ def test_a_transaction_in_conflict_says_so_among_its_reasons(dynamodb: Any) -> N
     assert "[TransactionConflict, None]" in str(raised.value)
 
 
-def test_a_call_can_be_done_and_its_answer_lost(dynamodb: Any) -> None:
+def test_a_call_can_succeed_although_its_answer_is_lost(dynamodb: Any) -> None:
     emulator.aws_faults.add("dynamodb.UpdateItem", "unanswered")
     with pytest.raises(ReadTimeoutError):
         update(dynamodb)
     assert tries(dynamodb) == "1"
 
 
-def test_a_fault_for_one_function_spares_the_others(dynamodb: Any) -> None:
+def test_a_fault_of_one_function_leaves_the_others_alone(dynamodb: Any) -> None:
     emulator.aws_faults.add("dynamodb.UpdateItem", "internal_error", function="stripe-webhook")
     update(dynamodb)
     token = emulator.current_function.set("stripe_webhook")
@@ -98,7 +89,7 @@ def test_a_fault_for_one_function_spares_the_others(dynamodb: Any) -> None:
     assert tries(dynamodb) == "1"
 
 
-def test_the_local_stack_itself_meets_no_faults(dynamodb: Any) -> None:
+def test_calls_of_the_local_stack_itself_meet_no_faults(dynamodb: Any) -> None:
     emulator.aws_faults.add("dynamodb.UpdateItem", "internal_error")
     token = emulator.current_function.set(None)
     update(dynamodb)
@@ -115,7 +106,7 @@ def test_the_local_stack_itself_meets_no_faults(dynamodb: Any) -> None:
         ("ssm", "ssm.GetParameter", {"Name": "n"}, "InternalFailure"),
     ],
 )
-def test_every_service_tells_errors_in_its_own_protocol(
+def test_each_service_reports_errors_in_its_own_protocol(
     dynamodb: Any, service: str, operation: str, call: dict[str, Any], code: str
 ) -> None:
     emulator.aws_faults.add(operation, "internal_error")
@@ -129,6 +120,6 @@ def test_every_service_tells_errors_in_its_own_protocol(
 @pytest.mark.parametrize(
     ("operation", "kind"), [("dynamodb.UpdateItem", "broken"), ("dynamodb.GetItem", "conflict"), ("s.X", "conflict")]
 )
-def test_what_does_not_exist_is_refused(operation: str, kind: str) -> None:
+def test_unknown_kinds_and_impossible_conflicts_are_refused(operation: str, kind: str) -> None:
     with pytest.raises(ValueError, match=r"kind is one of|meets no conflicts"):
         emulator.aws_faults.add(operation, kind)

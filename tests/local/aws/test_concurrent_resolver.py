@@ -1,4 +1,4 @@
-"""Many invocations of one function in one process: each sees its own event."""
+"""Concurrent invocations of a function in one process: each sees its own event."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from local.aws import emulator
 
 
-def test_invocations_at_once_do_not_answer_with_each_others_event() -> None:
+def test_concurrent_invocations_see_their_own_event() -> None:
     emulator.install()
     router = Router()  # type: ignore[no-untyped-call]
     together = threading.Barrier(8)
