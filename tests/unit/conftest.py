@@ -8,14 +8,17 @@ from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from moto import mock_aws
 
-from lambdas import payments_api
+from lambdas import payments_api, reconcile_payments
 from local.credentials import DYNAMODB_ENDPOINT
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared import observability
 from shared.adapters import dynamodb, notifications, secrets, step_functions, stripe_api
+from shared.services import reconciliation
 from shared.settings import settings, starter_settings
+from tests.harness.fake_aws_clients import FakeNotifications, FakeStepFunctions
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import ENVIRONMENT
+from tests.harness.reconciler_runs import Reconciler
 from tests.harness.stored_tables import Stored
 from tests.harness.stripe_in_process import InProcess, new_fake_stripe
 
@@ -114,3 +117,37 @@ def stripe_account(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fa
     yield fake_stripe
     stripe_api._client.cache_clear()
     fake_stripe.close()
+
+
+@pytest.fixture
+def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeStepFunctions:
+    """Step Functions without an execution, but with a state that waits with the token `token`."""
+    fake = FakeStepFunctions()
+    monkeypatch.setattr(step_functions, "_client", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def operators(monkeypatch: pytest.MonkeyPatch) -> FakeNotifications:
+    """The operators' topic and the platform's bus."""
+    fake = FakeNotifications()
+    monkeypatch.setattr(notifications, "_sns", lambda: fake)
+    monkeypatch.setattr(notifications, "_events", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def reconciler(  # noqa: PLR0917 - pytest passes fixtures by name
+    stored: Stored,
+    stripe_account: FakeStripe,
+    clock: Clock,
+    workflows: FakeStepFunctions,
+    operators: FakeNotifications,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Reconciler:
+    """A reconciler without undelivered events, because Stripe has no endpoint for them."""
+    stripe_account.endpoint["status"] = "disabled"
+    reconciler = Reconciler(stored, stripe_account, clock, workflows, operators)
+    monkeypatch.setattr(reconcile_payments, "count", reconciler.count)
+    monkeypatch.setattr(reconciliation, "count", reconciler.count)
+    return reconciler

@@ -1,0 +1,90 @@
+"""Fakes of the AWS clients with which functions start and resume executions, and notify operators."""
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+type Json = dict[str, Any]
+
+
+def client_error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code}}, "Operation")
+
+
+class FakeStepFunctions:
+    """Executions by name, and task tokens of states that wait for a signal."""
+
+    def __init__(self) -> None:
+        self.executions: dict[str, str] = {}  # name → status
+        self.waiting = {"token"}
+        self.started: list[tuple[str, Json]] = []
+        self.signalled: list[tuple[str, str]] = []
+        self.failures: list[Exception] = []  # raised by the next signals and starts
+        self.throttled: set[str] = set()  # names of executions
+        self.on_signal: Callable[[], None] = lambda: None
+        self._lock = threading.Lock()
+
+    def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803
+        with self._lock:
+            self._fail()
+            if taskToken not in self.waiting:
+                raise client_error("TaskDoesNotExist")
+            self.waiting.remove(taskToken)
+            self.signalled.append((taskToken, json.loads(output)["signal"]))
+            self.on_signal()
+
+    def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:  # noqa: A002, N803
+        self._fail(name)
+        execution_input = json.loads(input)
+        assert stateMachineArn.endswith(":refund" if "refund_id" in execution_input else ":payment")
+        if name in self.executions:
+            raise client_error("ExecutionAlreadyExists")
+        self.executions[name] = "RUNNING"
+        self.started.append((name, execution_input))
+
+    def describe_execution(self, executionArn: str) -> Json:  # noqa: N803
+        name = executionArn.rpartition(":")[2]
+        self._fail(name)
+        if name not in self.executions:
+            raise client_error("ExecutionDoesNotExist")
+        return {"status": self.executions[name]}
+
+    @property
+    def started_names(self) -> list[str]:
+        return [name for name, _ in self.started]
+
+    def _fail(self, name: str = "") -> None:
+        if name in self.throttled:
+            raise client_error("ThrottlingException")
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+class FakeNotifications:
+    """The operators' topic and the platform's bus; `refusals` counts the next messages that the topic refuses."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.refusals = 0
+
+    def publish(self, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803
+        assert TopicArn.endswith(":operators")
+        assert len(Subject) <= 100  # SNS's limit
+        if self.refusals:
+            self.refusals -= 1
+            raise client_error("Throttled")
+        self.messages.append(Message)
+
+    def put_events(self, Entries: list[Json]) -> Json:  # noqa: N803
+        assert len(Entries) == 1
+        return {"FailedEntryCount": 0}
+
+    @property
+    def names(self) -> list[str]:
+        """Each message begins with the name of its section in the runbook."""
+        return [message.partition(":")[0] for message in self.messages]

@@ -1,0 +1,71 @@
+"""Runs of the reconciler, with what it finds and what it does about it."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lambdas import reconcile_payments
+from local.fake_stripe.fake_stripe import FakeStripe
+from shared.domain.models import iso
+from tests.harness.builders import HOUR, NOW
+from tests.harness.fake_aws_clients import FakeNotifications, FakeStepFunctions
+from tests.harness.frozen_clock import Clock
+from tests.harness.lambda_environment import CONTEXT
+from tests.harness.stored_tables import Stored
+
+type Json = dict[str, Any]
+DAY = timedelta(days=1)
+URLS = {name: f"https://stay.example/booking/{name.removesuffix('_url')}" for name in ("success_url", "cancel_url")}
+BOOKING: Json = {"reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
+PAYMENT_INPUT = BOOKING | {"hold_expires_at": iso(NOW + 22 * HOUR)} | URLS
+
+
+def notification(name: str, what: str) -> str:
+    return f"{name}: reservation RES-1, payment PAY-RES-1: {what}."
+
+
+class Reconciler:
+    """Runs the reconciler on what is stored, on a fake of Step Functions and on a fake of Stripe."""
+
+    def __init__(
+        self,
+        stored: Stored,
+        stripe_account: FakeStripe,
+        clock: Clock,
+        workflows: FakeStepFunctions,
+        operators: FakeNotifications,
+    ) -> None:
+        self.stored, self.stripe, self.clock = stored, stripe_account, clock
+        self.workflows, self.operators = workflows, operators
+        self.metrics: list[str] = []
+
+    def run(self, dead: Json | None = None) -> dict[str, int]:
+        """Run on schedule, or on the event of a dead execution; return what it found, which it counts as metrics."""
+        self.metrics.clear()
+        event = {} if dead is None else {"source": "aws.states", "detail": dead}
+        found: dict[str, int] = reconcile_payments.handler(event, CONTEXT)
+        assert Counter(self.metrics) == Counter(found | {"ReconcilerRuns": 1})
+        return found
+
+    def run_with_failures(self, failures: int) -> dict[str, int]:
+        """Run into so many items that cannot be reconciled; return what it found besides."""
+        self.metrics.clear()
+        with pytest.raises(RuntimeError, match=f"{failures} items could not be reconciled; found ") as raised:
+            reconcile_payments.handler({}, CONTEXT)
+        found = Counter(self.metrics) - Counter({"ReconcilerRuns": 1})
+        assert str(raised.value).endswith(f" found {dict(found)}")
+        return found
+
+    @property
+    def item(self) -> Json:
+        return self.stored.get("payments", "PAY-RES-1")
+
+    @property
+    def started(self) -> list[tuple[str, Json]]:
+        return self.workflows.started
+
+    def count(self, name: str, *, kind: str = "") -> None:
+        """Takes the place of the metrics that the reconciler emits."""
+        self.metrics.append(kind if name == "Reconciled" else name)
