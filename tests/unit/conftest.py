@@ -12,8 +12,8 @@ from lambdas import payments_api, reconcile_payments
 from local.credentials import DYNAMODB_ENDPOINT
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared import observability
-from shared.adapters import dynamodb, notifications, secrets, step_functions, stripe_api
-from shared.services import reconciliation
+from shared.adapters import dynamodb, notifications, payment_items, secrets, step_functions, stripe_api
+from shared.services import money_events, reconciliation
 from shared.settings import settings, starter_settings
 from tests.harness.fake_aws_clients import FakeNotifications, FakeStepFunctions
 from tests.harness.frozen_clock import Clock
@@ -21,6 +21,7 @@ from tests.harness.lambda_environment import ENVIRONMENT
 from tests.harness.reconciler_runs import Reconciler
 from tests.harness.stored_tables import Stored
 from tests.harness.stripe_in_process import InProcess, new_fake_stripe
+from tests.harness.webhook_deliveries import Webhook
 
 
 def forget_container() -> None:
@@ -151,3 +152,19 @@ def reconciler(  # noqa: PLR0917 - pytest passes fixtures by name
     monkeypatch.setattr(reconcile_payments, "count", reconciler.count)
     monkeypatch.setattr(reconciliation, "count", reconciler.count)
     return reconciler
+
+
+@pytest.fixture
+def webhook(
+    stored: Stored,
+    clock: Clock,
+    workflows: FakeStepFunctions,
+    operators: FakeNotifications,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Webhook:
+    """The webhook of a booking whose first session is open and awaited; it waits for 60 ms instead of 3 s."""
+    monkeypatch.setattr(money_events, "PATIENCE", 0.06)
+    monkeypatch.setattr(money_events, "PAUSE", 0.01)
+    # The tables have no items in the index by PaymentIntent.
+    monkeypatch.setattr(payment_items, "find_payment_id", {"pi_1": "PAY-RES-1"}.get)
+    return Webhook(stored, workflows, operators)

@@ -1,0 +1,73 @@
+"""shared.services.refund_events: our own refunds, and those made in Stripe's dashboard.
+
+Each event is delivered to the webhook, signed.
+"""
+
+import pytest
+
+from tests.harness.builders import TOTAL, capture, refund
+from tests.harness.webhook_deliveries import Json, Webhook, dashboard_event, deliver
+
+OWN: Json = {"status": "completed", "captures": {"pi_1": capture(role="booking")}}
+
+
+@pytest.mark.defect("D-31")
+@pytest.mark.parametrize("known", [{}, {"re_1": refund(kind="dashboard", status="canceled")}], ids=["new", "known"])
+def test_operators_are_notified_of_a_dashboard_refund_that_was_canceled(webhook: Webhook, known: Json) -> None:
+    """Also when it is known: the run that recorded it may have stopped before the notification."""
+    webhook.store(refunds=known, **OWN)
+    assert deliver(dashboard_event("refund.updated", status="canceled"))[0] == 200
+    assert webhook.item["refunds"]["re_1"]["status"] == "canceled"
+    assert webhook.operators.names == ["DashboardRefundFailed"]
+
+
+@pytest.mark.defect("D-31")
+@pytest.mark.parametrize("kind", ["refund.created", "refund.updated", "refund.failed"])
+def test_a_refund_without_metadata_is_recorded_as_the_dashboards(webhook: Webhook, kind: str) -> None:
+    webhook.store(**OWN)
+    status = "failed" if kind == "refund.failed" else "succeeded"
+    assert deliver(dashboard_event(kind, status=status, metadata=None))[0] == 200
+    entry = webhook.item["refunds"]["re_1"]
+    assert (entry["kind"], entry["status"], entry["stripe_refund_id"]) == ("dashboard", status, "re_1")
+
+
+@pytest.mark.defect("D-31")
+@pytest.mark.parametrize(("role", "started"), [("booking", []), (None, []), ("unapplied", ["REF-re_1"])])
+def test_unapplied_money_that_a_dashboard_refund_failed_to_return_is_refunded(
+    webhook: Webhook, role: str | None, started: list[str]
+) -> None:
+    """The booking's own money stays, and the workflow decides about money that no state has assigned yet."""
+    captures = {"pi_1": capture(role=role, refundable=0)}
+    refunds = {"re_1": refund(kind="dashboard", amount=TOTAL, status="succeeded", stripe_refund_id="re_1", attempt=1)}
+    webhook.store(status="expired", captures=captures, refunds=refunds, refund_amount=TOTAL)
+    assert deliver(dashboard_event("refund.failed", status="failed", amount=TOTAL))[0] == 200
+    assert webhook.item["captures"]["pi_1"]["refundable"] == TOTAL
+    assert webhook.workflows.started_names == started
+    assert webhook.operators.names == ["DashboardRefundFailed"]
+
+
+METADATA = {"refund_id": "G1", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
+AWAITS_OPERATOR: Json = {"awaiting": "operator", "task_token": "token"}
+
+
+@pytest.mark.defect("D-13")
+@pytest.mark.parametrize(
+    ("entry", "status", "signalled"),
+    [
+        (AWAITS_OPERATOR, 200, [("token", "retry")]),
+        ({}, 503, []),
+        (AWAITS_OPERATOR | {"task_token": "gone"}, 503, []),
+        (AWAITS_OPERATOR | {"stripe_refund_id": "re_0"}, 200, []),
+    ],
+    ids=["an operator is awaited", "not yet awaited", "no longer awaited", "Stripe had answered"],
+)
+def test_a_refund_whose_answer_was_lost_is_retried_before_an_operator_pays_it_again(
+    webhook: Webhook, entry: Json, status: int, signalled: list[tuple[str, str]]
+) -> None:
+    """It is recorded as failed although Stripe has completed it; the retry finds it."""
+    failed = refund(**({"status": "failed", "failure_reason": "unknown"} | entry))
+    webhook.store(refunds={"G1": failed}, **OWN)
+    before = webhook.item
+    assert deliver(dashboard_event("refund.updated", status="succeeded", metadata=METADATA))[0] == status
+    assert (webhook.signalled, webhook.workflows.started) == (signalled, [])
+    assert webhook.item == before

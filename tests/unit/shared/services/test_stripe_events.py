@@ -1,0 +1,215 @@
+"""shared.services.stripe_events: whose event it is, and what is recorded when.
+
+Each event is delivered to the webhook, signed.
+"""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from shared.adapters import payment_items, webhook_events
+from shared.domain.errors import StoreBusy
+from shared.services import money_events
+from tests.harness.builders import NOW, capture, closed, paying
+from tests.harness.fake_aws_clients import client_error
+from tests.harness.webhook_deliveries import (
+    COMPLETED,
+    DECLINED,
+    EXPIRED,
+    SUCCEEDED,
+    Json,
+    Webhook,
+    dashboard_event,
+    deliver,
+    event,
+)
+
+
+def test_an_event_of_an_unhandled_type_is_skipped_and_recorded(webhook: Webhook) -> None:
+    status, answer = deliver(event(SUCCEEDED) | {"type": "charge.succeeded"})
+    assert (status, answer["processing_result"]) == (200, "skipped")
+    assert webhook.stored.get("events", "evt_1")["processing_result"] == "skipped"
+    assert webhook.signalled == []
+
+
+NOT_OURS: dict[str, Any] = {
+    "no metadata": {},
+    "metadata null": None,
+    "another system's metadata": {"order": "7"},
+    "a payment that does not exist": {"reservation_id": "RES-9", "payment_id": "PAY-RES-9"},
+    "ids that do not belong together": {"reservation_id": "RES-9", "payment_id": "PAY-RES-1"},
+    "the reservation only": {"reservation_id": "RES-1"},
+    "the payment only": {"payment_id": "PAY-RES-1"},
+    "numbers as ids": {"reservation_id": 1, "payment_id": 2},
+}
+
+
+@pytest.mark.defect("D-05")
+@pytest.mark.parametrize("kind", [COMPLETED, SUCCEEDED, DECLINED, EXPIRED])
+@pytest.mark.parametrize("metadata", NOT_OURS.values(), ids=NOT_OURS.keys())
+def test_an_event_that_is_not_ours_changes_nothing(webhook: Webhook, kind: str, metadata: Any) -> None:
+    """It creates neither a payment nor a reservation."""
+    before = webhook.item
+    status, answer = deliver(event(kind, metadata=metadata))
+    assert (status, answer["processing_result"]) == (200, "skipped")
+    assert webhook.stored.all("payments") == [before]
+    assert webhook.stored.all("reservations") == []
+    assert webhook.signalled == []
+
+
+@pytest.mark.defect("D-28")
+def test_an_event_is_recorded_with_its_result_and_expires(webhook: Webhook) -> None:
+    envelope = event(COMPLETED)
+    deliver(envelope)
+    assert webhook.stored.get("events", "evt_1") == {
+        "event_id": "evt_1",
+        "event_type": COMPLETED,
+        "processed_at": "2026-11-24T15:00:00.000Z",
+        "payload_hash": sha256(json.dumps(envelope, indent=2).encode()).hexdigest(),
+        "payment_id": "PAY-RES-1",
+        "reservation_id": "RES-1",
+        "processing_result": "success",
+        "ttl": 1_803_308_400,
+    }
+
+
+@pytest.mark.defect("D-03")
+def test_an_event_is_not_recorded_before_its_effect(webhook: Webhook) -> None:
+    seen: list[Any] = []
+    webhook.workflows.on_signal = lambda: seen.append(webhook.recorded)
+    deliver(event(COMPLETED))
+    assert seen == [[]]
+
+
+@pytest.mark.defect("D-10", "P-10")
+def test_a_duplicate_has_no_effect(webhook: Webhook) -> None:
+    deliver(event(COMPLETED))
+    recorded = webhook.stored.get("events", "evt_1")
+    webhook.workflows.waiting.add("token")
+    status, answer = deliver(event(COMPLETED))
+    assert (status, answer["processing_result"]) == (200, "duplicate")
+    assert webhook.signalled == [("token", "refresh")]
+    assert webhook.recorded == [recorded]
+
+
+@pytest.mark.defect("D-10")
+def test_three_concurrent_deliveries_have_one_effect(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All three check for a record before one of them acts."""
+    processed, record, moto = webhook_events.event_processed, webhook_events.record_event, threading.Lock()
+    together = threading.Barrier(3)
+
+    def read(event_id: str) -> bool:
+        found = processed(event_id)
+        together.wait(5)
+        return found
+
+    def write(*given: Any, **named: Any) -> bool:
+        with moto:  # moto's conditions are not atomic
+            return record(*given, **named)
+
+    monkeypatch.setattr(webhook_events, "event_processed", read)
+    monkeypatch.setattr(webhook_events, "record_event", write)
+    monkeypatch.setattr(money_events, "PATIENCE", 3.0)
+    # The workflow, once signalled, finds the money.
+    found = paying(attempts={"1": closed(status="paid")}, captures={"pi_1": capture()}, token_sequence=1)
+    webhook.workflows.on_signal = lambda: webhook.stored.payment(found)
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: deliver(event(COMPLETED)), range(3)))
+    assert [status for status, _ in answers] == [200, 200, 200]
+    assert sorted(answer["processing_result"] for _, answer in answers) == ["duplicate", "duplicate", "success"]
+    assert webhook.signalled == [("token", "refresh")]
+    assert [item["processing_result"] for item in webhook.recorded] in (["success"], ["duplicate"])
+
+
+@pytest.mark.defect("D-03", "D-38", "P-06")
+@pytest.mark.parametrize(
+    ("failure", "status", "recorded"),
+    [
+        (client_error("ThrottlingException"), 503, ["error"]),
+        (StoreBusy("ThrottlingException"), 503, ["error"]),
+        (client_error("InvalidToken"), 500, []),
+        (RuntimeError("a defect"), 500, []),
+    ],
+    ids=["Step Functions", "DynamoDB", "an invalid token", "a defect"],
+)
+def test_a_failure_is_answered_5xx_and_the_redelivery_succeeds(
+    webhook: Webhook, failure: Exception, status: int, recorded: list[str]
+) -> None:
+    webhook.workflows.failures.append(failure)
+    answer = deliver(event(COMPLETED))
+    assert (answer[0], answer[1]["error_code"]) == (status, "INTERNAL_ERROR")
+    assert [item["processing_result"] for item in webhook.recorded] == recorded
+    assert webhook.signalled == []
+
+    assert deliver(event(COMPLETED))[1]["processing_result"] == "success"
+    assert webhook.signalled == [("token", "refresh")]
+    [item] = webhook.recorded
+    assert item["processing_result"] == "success"
+    assert "error_message" not in item
+
+
+@pytest.mark.defect("D-03")
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        (webhook_events, "event_processed"),
+        (payment_items, "read_payment"),
+        (webhook_events, "record_event"),
+        (payment_items, "mark_unresolved"),
+    ],
+)
+def test_a_busy_store_is_answered_503_at_any_step(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch, module: ModuleType, function: str
+) -> None:
+    """The event is delivered again, because it does not count as processed."""
+    webhook.store(attempts={"1": closed()}, awaiting="retry", task_token="token", token_sequence=2)
+
+    def busy(*_: Any, **__: Any) -> Any:
+        raise StoreBusy("ThrottlingException")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, function, busy)
+        assert deliver(event(COMPLETED))[0] == 503
+    assert not webhook_events.event_processed("evt_1")
+    webhook.workflows.waiting.add("token")
+    assert deliver(event(COMPLETED))[0] == 200
+    assert webhook_events.event_processed("evt_1")
+
+
+def test_an_error_never_replaces_a_success(webhook: Webhook) -> None:
+    """Of two concurrent deliveries the slower one may fail after the faster one has succeeded."""
+    deliver(event(COMPLETED))
+    assert not webhook_events.record_event("evt_1", {"processing_result": "error"}, now=NOW)
+    assert webhook.stored.get("events", "evt_1")["processing_result"] == "success"
+
+
+NOTIFYING = [
+    ("PaymentDisputed", dashboard_event("charge.dispute.created", id="dp_1", status="needs_response"), []),
+    ("DashboardRefundFailed", dashboard_event("refund.failed", status="failed"), []),
+    ("LatePayment", event(SUCCEEDED, id="pi_2"), ["REF-pi_2"]),
+]
+
+
+@pytest.mark.defect("D-03", "D-31")
+@pytest.mark.parametrize(("name", "of", "started"), [pytest.param(*row, id=row[0]) for row in NOTIFYING])
+def test_a_failed_notification_is_repeated_when_the_event_is_redelivered(
+    webhook: Webhook, name: str, of: Json, started: list[str]
+) -> None:
+    """No effect waits for the notification, and it is sent only once."""
+    webhook.store(status="completed", captures={"pi_1": capture(role="booking")})
+    webhook.operators.refusals = 1
+    assert deliver(of)[0] == 503
+    [item] = webhook.recorded
+    assert (item["processing_result"], item["error_message"]) == ("error", "NotificationFailed")
+    assert webhook.workflows.started_names == started
+    assert webhook.operators.names == []
+
+    assert deliver(of)[0] == 200
+    assert webhook.operators.names == [name]
+    assert deliver(of)[1]["message"] == "processed before"
+    assert webhook.operators.names == [name]
