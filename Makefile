@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .PHONY: help demo run test test-real test-account check lint format bench simulate fuzz crashes package import-times \
-	stripe-webhook permissions docs pulumi-cli release-payloads clean
+	stripe-webhook permissions docs pulumi-cli clean
 
 help:
 	@echo "make demo     the stories, told by the whole system on this machine"
@@ -22,7 +22,6 @@ help:
 	@echo "make import-times  what a cold start of each function imports, in ms and MB"
 	@echo "make stripe-webhook STACK=dev  make or mend the endpoint at Stripe; REPLACE=1 rotates its secret"
 	@echo "make permissions  what every role may do and why, into docs/permissions.md"
-	@echo "make release-payloads  at a release: keeps what it stores and says, for the next one's tests"
 	@echo "make docs     the diagrams and the OpenAPI document, from the code"
 	@echo "make pulumi-cli  the Pulumi CLI: the one on the PATH, else built by Go; says where it is"
 	@echo "make format   format and mend what the linter can"
@@ -87,9 +86,6 @@ docs: $(READY)
 	$(PYTHON) -m scripts.diagrams
 	$(PYTHON) -m infra.openapi
 	$(PYTHON) -m scripts.defects
-
-release-payloads: $(READY)
-	$(PYTHON) -W ignore -m tests.release.record > /dev/null
 
 clean:
 	rm -rf .venv .uv build
