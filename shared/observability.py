@@ -1,7 +1,7 @@
 """Logs and metrics, the same for every function.
 
-Keys are bound per invocation and per thread: on the local stack many invocations share a process. Traces are made
-by API Gateway, Lambda and Step Functions themselves (docs/decisions.md).
+Keys are bound per thread, since many invocations share one process on the local stack. API Gateway, Lambda and Step
+Functions record the traces themselves (docs/decisions.md).
 """
 
 import functools
@@ -18,10 +18,9 @@ type Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
 
 def entry_point(handler: Handler) -> Handler:
-    """Bind the invocation's ids to every log line, and log a failure once with its class.
+    """Bind the invocation's ids to every log line, and log the class of an error that it raises.
 
-    State handlers get the ids in their input (`reservation_id`, `execution`), HTTP handlers the gateway's request id,
-    which is the correlation id.
+    State handlers take the ids from their input; HTTP handlers use the gateway's request id as the correlation id.
     """
 
     @functools.wraps(handler)
@@ -47,12 +46,12 @@ def entry_point(handler: Handler) -> Handler:
 
 
 def bind(**keys: object) -> None:
-    """Put keys on every further log line of this invocation; what is None is left out."""
+    """Add keys to all further log lines of this invocation; None values are left out."""
     logger.thread_safe_append_keys(**{name: value for name, value in keys.items() if value is not None})
 
 
 def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count, **dimensions: str) -> None:
-    """Emit one metric (EMF, a log line) at once; `dimensions` must have few values, never an id."""
+    """Emit one metric as a log line (EMF); a dimension must have few values, so never an id."""
     with single_metric(name=name, unit=unit, value=value) as metric:
         for dimension, text in dimensions.items():
             metric.add_dimension(name=dimension, value=text)

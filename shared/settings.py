@@ -1,4 +1,4 @@
-"""What a function is told by its environment: names and numbers, never a secret."""
+"""The settings of a function, from its environment: names and numbers, never a secret."""
 
 import functools
 import os
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """The environment of every function, one variable a field (upper case); `__main__.py` sets exactly these."""
+    """The settings of every function; `__main__.py` sets one variable per field, named in upper case."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,7 +30,7 @@ class Settings(BaseModel):
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The front end's origins, the default one first."""
+        """The origins of the front end; the first one is the default."""
         return tuple(self.frontend_urls.split(","))
 
     @property
@@ -39,7 +39,7 @@ class Settings(BaseModel):
 
 
 class StarterSettings(BaseModel):
-    """What only the functions that start or resume executions are told besides."""
+    """Further settings of the functions that start or resume executions."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,11 +55,11 @@ def _read[Model: BaseModel](model: type[Model]) -> Model:
 
 @functools.cache
 def settings() -> Settings:
-    """The function's settings, read once a container."""
+    """The function's settings, read once per container."""
     return _read(Settings)
 
 
 @functools.cache
 def starter_settings() -> StarterSettings:
-    """The state machines' ARNs, read once a container."""
+    """The state machines' ARNs, read once per container."""
     return _read(StarterSettings)

@@ -1,4 +1,4 @@
-"""Secrets from SSM Parameter Store, kept for 5 minutes; re-read at once when one is refused, every 30 s at most."""
+"""Secrets from SSM Parameter Store, cached for 5 minutes; a refused one is read again, at most every 30 s."""
 
 import time
 
@@ -14,12 +14,12 @@ _refreshed: dict[str, float] = {}
 
 
 def secret(parameter: str) -> str:
-    """The decrypted value of a SecureString parameter. Raises SecretUnavailable where SSM does not answer."""
+    """The decrypted value of a parameter. Raises SecretUnavailable if it cannot be read."""
     return _read(parameter, force=False)
 
 
 def refreshed(parameter: str) -> str | None:
-    """The value read anew, for when the cached one was refused; None when that was done less than 30 s ago."""
+    """The value read again after the cached one was refused; None if that was done less than 30 s ago."""
     now = time.monotonic()
     if now - _refreshed.get(parameter, -REFRESH_INTERVAL) < REFRESH_INTERVAL:
         return None
@@ -31,6 +31,6 @@ def _read(parameter: str, *, force: bool) -> str:
     try:
         value = parameters.get_parameter(parameter, decrypt=True, max_age=MAX_AGE, force_fetch=force)
     except GetParameterError as error:
-        # The cause may quote the request; the name says enough.
+        # The cause may quote the request, so the message has the name alone.
         raise SecretUnavailable(f"cannot read parameter {parameter}") from error
     return str(value)

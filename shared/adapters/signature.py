@@ -1,7 +1,7 @@
-"""Stripe's webhook signature, on the raw bytes: HMAC-SHA256 over `{t}.{body}`, header `t=…,v1=…[,v1=…]`.
+"""Stripe's webhook signature: HMAC-SHA256 over `{t}.{body}` in raw bytes, in the header `t=…,v1=…[,v1=…]`.
 
-Our own, since the SDK's verifier accepts timestamps from the future, fails on bytes that are no UTF-8, takes one
-secret only, and would cost the webhook the SDK's import (docs/decisions.md).
+The SDK's verifier is not used: it accepts timestamps from the future, fails on bytes that are not UTF-8, takes only
+one secret, and importing it would slow down the webhook (docs/decisions.md).
 """
 
 import hmac
@@ -10,11 +10,11 @@ from datetime import datetime
 from hashlib import sha256
 
 TOLERANCE = 300  # seconds, into the past and into the future
-PREFIX = "whsec_"  # anything else in the parameter is a placeholder, with which nothing may be signed
+PREFIX = "whsec_"  # any other value is a placeholder, which must verify nothing
 
 
 def verified(body: bytes, header: str, secrets: Iterable[str], now: datetime) -> bool:
-    """Whether one of the header's v1 signatures is one of the secrets', made within 5 minutes of `now`."""
+    """Whether the header has a v1 signature by one of the secrets, made within 5 minutes of `now`."""
     fields = [field.partition("=") for field in header.split(",")]
     stamps = [value for name, _, value in fields if name.strip() == "t"]
     signatures = [value for name, _, value in fields if name.strip() == "v1"]
@@ -32,5 +32,5 @@ def verified(body: bytes, header: str, secrets: Iterable[str], now: datetime) ->
 
 
 def secrets_in(parameter: str) -> list[str]:
-    """The signing secrets of the parameter: one, or two separated by a comma while they are rotated."""
+    """The signing secrets in the parameter: one, or two separated by a comma during a rotation."""
     return [secret.strip() for secret in parameter.split(",")]

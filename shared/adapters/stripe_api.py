@@ -1,7 +1,7 @@
-"""Stripe, in our verbs: the only module that imports its SDK.
+"""Stripe: the only module that imports its SDK.
 
-Every call is one request with the time-outs and retries below, so that 20 s bound it; errors are translated by
-`_ERRORS`, once. Amounts are integer cents.
+The time-outs and the single retry below limit every call to 20 s. `_translate` turns each of the SDK's errors into
+StripeUnavailable (a retry may succeed) or StripeRefused (the request is wrong). Amounts are integer cents.
 """
 
 import functools
@@ -20,20 +20,21 @@ from shared.observability import count, logger
 from shared.settings import settings
 
 if TYPE_CHECKING:
-    from stripe.params import EventListParams
+    from stripe import RequestOptions, V1Services
+    from stripe.params import EventListParams, PaymentIntentRetrieveParams, RefundCreateParams, RefundListParams
+    from stripe.params.checkout import SessionExpireParams, SessionRetrieveParams
 
 API_VERSION = "2026-10-28.endive"
-MAX_LISTED = 100  # a page of Stripe's lists; a booking has a handful of refunds
+MAX_LISTED = 100  # the size of a page; a booking has a handful of refunds
 CONNECT_TIMEOUT, READ_TIMEOUT, RETRIES = 2, 8, 1  # seconds, seconds, further tries
 
-# The PaymentIntent of a session with the charge that took the money, in one request.
+# Read a session with its PaymentIntent and charge in one request.
 EXPAND = ["payment_intent.latest_charge"]
 
 stripe.enable_telemetry = False
 
-# What each of the SDK's errors means for us: True = ask again later, False = the request is wrong. APIError is decided
-# by its status. A test fails on an SDK class that stands in neither set. A refused key is ours to mend while the hold
-# is kept, so it counts as an outage, and is logged as an error.
+# Errors that a retry may solve; an APIError is one of them depending on its status, and every other class is a refusal.
+# A refused API key is ours to fix while the hold is kept, so it counts as an outage, and is logged as an error.
 OURS_TO_FIX: frozenset[type[stripe.StripeError]] = frozenset({stripe.AuthenticationError, stripe.PermissionError})
 TRANSIENT: frozenset[type[stripe.StripeError]] = frozenset(
     {stripe.APIConnectionError, stripe.RateLimitError, *OURS_TO_FIX}
@@ -50,16 +51,12 @@ def checkout_parameters(
     success_url: str,
     cancel_url: str,
 ) -> str:
-    """The parameters of a session as the JSON text that is stored and sent, so that a repeat sends the same."""
-    metadata = {
-        "reservation_id": reservation.reservation_id,
-        "payment_id": payment_id,
-        "attempt": attempt_key,
-    }
+    """The parameters of a session as JSON, stored before they are sent so that a repeat sends exactly the same."""
+    metadata = {"reservation_id": reservation.reservation_id, "payment_id": payment_id, "attempt": attempt_key}
     parameters: dict[str, Any] = {
         "mode": "payment",
         "submit_type": "book",
-        # A filter on what the dashboard offers; `payment_method_types` is gone since 2026-09-30.
+        # Limits what the dashboard enables; `payment_method_types` was removed in version 2026-09-30.
         "allowed_payment_method_types": ["card"],
         "line_items": [
             {
@@ -89,42 +86,35 @@ def checkout_parameters(
 
 
 def create_checkout_session(parameters: str, *, idempotency_key: str) -> CheckoutSession:
-    """Create the session of stored parameters, or get the one that this key made before.
+    """Create a session with stored parameters, or return the one that was created with this key before.
 
-    Raises StripeUnavailable (ask again, same key) or StripeRefused (this key has no session).
+    Raises StripeUnavailable (retry with the same key) or StripeRefused (no session exists for this key).
     """
+    params: Any = json.loads(parameters)
+    options: RequestOptions = {"idempotency_key": idempotency_key}
     return _session(
-        _call(
-            "checkout.sessions.create",
-            lambda client: client.v1.checkout.sessions.create(
-                params=json.loads(parameters), options={"idempotency_key": idempotency_key}
-            ),
-        )
+        _call("checkout.sessions.create", lambda v1: v1.checkout.sessions.create(params=params, options=options))
     )
 
 
 def retrieve_checkout_session(session_id: str) -> CheckoutSession:
     """The session with its PaymentIntent and charge. Raises StripeUnavailable or StripeRefused."""
+    params: SessionRetrieveParams = {"expand": EXPAND}
     return _session(
-        _call(
-            "checkout.sessions.retrieve",
-            lambda client: client.v1.checkout.sessions.retrieve(session_id, params={"expand": EXPAND}),
-        )
+        _call("checkout.sessions.retrieve", lambda v1: v1.checkout.sessions.retrieve(session_id, params=params))
     )
 
 
 def expire_checkout_session(session_id: str) -> CheckoutSession:
-    """Close the session for the guest, and say how it ended.
+    """Close the session for the guest, and return how it ended.
 
-    Stripe expires open sessions only and answers 400 without a code for every other; then the session itself says
-    what it is. Raises StripeUnavailable or StripeRefused.
+    Stripe answers 400 without a code unless the session is open; then the session is read instead.
+    Raises StripeUnavailable or StripeRefused.
     """
+    params: SessionExpireParams = {"expand": EXPAND}
     try:
         return _session(
-            _call(
-                "checkout.sessions.expire",
-                lambda client: client.v1.checkout.sessions.expire(session_id, params={"expand": EXPAND}),
-            )
+            _call("checkout.sessions.expire", lambda v1: v1.checkout.sessions.expire(session_id, params=params))
         )
     except StripeRefused:
         return retrieve_checkout_session(session_id)
@@ -132,48 +122,39 @@ def expire_checkout_session(session_id: str) -> CheckoutSession:
 
 def retrieve_payment_intent(pi: str) -> PaymentIntent:
     """The PaymentIntent with its charge. Raises StripeUnavailable or StripeRefused."""
-    return _payment_intent(
-        _call(
-            "payment_intents.retrieve",
-            lambda client: client.v1.payment_intents.retrieve(pi, params={"expand": ["latest_charge"]}),
-        )
-    )
+    params: PaymentIntentRetrieveParams = {"expand": ["latest_charge"]}
+    return _payment_intent(_call("payment_intents.retrieve", lambda v1: v1.payment_intents.retrieve(pi, params=params)))
 
 
 def create_refund(*, pi: str, amount: int, metadata: dict[str, str], idempotency_key: str) -> StripeRefund:
-    """Give `amount` cents of a PaymentIntent back. Raises StripeUnavailable (same key again) or StripeRefused."""
-    return _refund(
-        _call(
-            "refunds.create",
-            lambda client: client.v1.refunds.create(
-                params={
-                    "payment_intent": pi,
-                    "amount": amount,
-                    "reason": "requested_by_customer",
-                    "metadata": metadata,
-                },
-                options={"idempotency_key": idempotency_key},
-            ),
-        )
-    )
+    """Refund `amount` cents of a PaymentIntent.
+
+    Raises StripeUnavailable (retry with the same key) or StripeRefused.
+    """
+    params: RefundCreateParams = {
+        "payment_intent": pi,
+        "amount": amount,
+        "reason": "requested_by_customer",
+        "metadata": metadata,
+    }
+    options: RequestOptions = {"idempotency_key": idempotency_key}
+    return _refund(_call("refunds.create", lambda v1: v1.refunds.create(params=params, options=options)))
 
 
 def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
-    """The refunds of a PaymentIntent that are this refund's (metadata), newest first.
+    """The PaymentIntent's refunds that carry this refund id in their metadata, newest first.
 
     Raises StripeUnavailable or StripeRefused.
     """
-    answer = _call(
-        "refunds.list", lambda client: client.v1.refunds.list(params={"payment_intent": pi, "limit": MAX_LISTED})
-    )
-    refunds = [_refund(fields) for fields in answer["data"]]
+    params: RefundListParams = {"payment_intent": pi, "limit": MAX_LISTED}
+    refunds = [_refund(fields) for fields in _call("refunds.list", lambda v1: v1.refunds.list(params=params))["data"]]
     return [refund for refund in refunds if refund.metadata.get("refund_id") == refund_id]
 
 
 def undelivered_events(since: datetime, types: Collection[str]) -> list[dict[str, Any]]:
-    """Every event of these types (20 at most) since then that no endpoint of ours has acknowledged, oldest first.
+    """Every event of these types (at most 20) since then that our endpoint has not acknowledged, oldest first.
 
-    They are as the webhook would get them. Raises StripeUnavailable or StripeRefused.
+    Each has the form in which the webhook receives it. Raises StripeUnavailable or StripeRefused.
     """
     params: EventListParams = {
         "delivery_success": False,
@@ -184,8 +165,8 @@ def undelivered_events(since: datetime, types: Collection[str]) -> list[dict[str
     events: list[dict[str, Any]] = []
     more = True
     while more:
-        # What we have processed stays undelivered to Stripe: on the first page alone nothing old would ever be found.
-        page = _call("events.list", lambda client: client.v1.events.list(params=params))
+        # Read every page: events that we have processed stay undelivered for Stripe, and would hide older ones.
+        page = _call("events.list", lambda v1: v1.events.list(params=params))
         events += page["data"]
         more = page["has_more"]
         if more:
@@ -193,29 +174,26 @@ def undelivered_events(since: datetime, types: Collection[str]) -> list[dict[str
     return events[::-1]
 
 
-def _call[Answer: stripe.StripeObject](operation: str, call: Callable[[stripe.StripeClient], Answer]) -> dict[str, Any]:
+def _call[Answer: stripe.StripeObject](operation: str, call: "Callable[[V1Services], Answer]") -> dict[str, Any]:
+    """Make one request and return its answer; a refused API key is read again and tried once more."""
     parameter = settings().stripe_secret_key_parameter
     try:
         key = secret(parameter)
         try:
-            answer = call(_client(key, settings().stripe_api_base))
+            answer = call(_client(key, settings().stripe_api_base).v1)
         except stripe.AuthenticationError:
-            rolled = refreshed(parameter)
-            if rolled is None or rolled == key:
+            rotated = refreshed(parameter)
+            if rotated is None or rotated == key:
                 raise
-            answer = call(_client(rolled, settings().stripe_api_base))
+            answer = call(_client(rotated, settings().stripe_api_base).v1)
     except SecretUnavailable as error:
         raise StripeUnavailable(str(error)) from error
     except stripe.StripeError as error:
-        raise _translated(operation, error) from error
-    logger.info("stripe", operation=operation, stripe_id=getattr(answer, "id", None), stripe_request_id=_id_of(answer))
+        raise _translate(operation, error) from error
+    request_id = None if answer.last_response is None else answer.last_response.request_id
+    logger.info("stripe", operation=operation, stripe_id=getattr(answer, "id", None), stripe_request_id=request_id)
     fields: dict[str, Any] = answer.to_dict()
     return fields
-
-
-def _id_of(answer: stripe.StripeObject) -> str | None:
-    response = answer.last_response
-    return None if response is None else response.request_id
 
 
 @functools.cache
@@ -229,18 +207,18 @@ def _client(key: str, api_base: str) -> stripe.StripeClient:
     )
 
 
-def _translated(operation: str, error: stripe.StripeError) -> StripeUnavailable | StripeRefused:
+def _translate(operation: str, error: stripe.StripeError) -> StripeUnavailable | StripeRefused:
     status = error.http_status
     code = error.error.code if error.error is not None else error.code
     param = error.error.param if error.error is not None else None
     replayed = (error.headers or {}).get("Idempotent-Replayed", "").lower() == "true"
-    unread = status is None or status < HTTPStatus.BAD_REQUEST  # no answer, or one that the SDK could not read
+    unreadable = status is None or status < HTTPStatus.BAD_REQUEST  # no answer, or one that the SDK cannot read
     broken = status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR and not replayed
     transient = type(error) in TRANSIENT or (
-        type(error) is stripe.APIError and (unread or broken or status in TRANSIENT_STATUS)
+        type(error) is stripe.APIError and (unreadable or broken or status in TRANSIENT_STATUS)
     )
     log = logger.error if type(error) in OURS_TO_FIX or not transient else logger.warning
-    # Stripe's message may quote what the guest typed; its class, codes and request id are enough to find it there.
+    # Stripe's message may quote what the guest typed. Class, codes and request id are enough to find it at Stripe.
     log(
         "stripe refused" if not transient else "stripe unavailable",
         operation=operation,
@@ -251,8 +229,8 @@ def _translated(operation: str, error: stripe.StripeError) -> StripeUnavailable 
         stripe_request_id=error.request_id,
     )
     count("StripeErrors", operation=operation, kind="unavailable" if transient else "refused")
-    told = f"{operation}: {type(error).__name__}, status {status}, code {code}, request {error.request_id}"
-    return StripeUnavailable(told) if transient else StripeRefused(told, code=code, param=param)
+    message = f"{operation}: {type(error).__name__}, status {status}, code {code}, request {error.request_id}"
+    return StripeUnavailable(message) if transient else StripeRefused(message, code=code, param=param)
 
 
 def _session(fields: dict[str, Any]) -> CheckoutSession:

@@ -64,7 +64,7 @@ def calls() -> set[tuple[str, str]]:
 
 
 def calls_to_stripe() -> set[str]:
-    asked = re.findall(r'_ask\(\s*"([\w.]+)"', (ROOT / "shared" / "adapters" / "stripe_api.py").read_text())
+    asked = re.findall(r'_call\(\s*"([\w.]+)"', (ROOT / "shared" / "adapters" / "stripe_api.py").read_text())
     assert asked
     return {f"stripe.{operation}" for operation in asked}
 

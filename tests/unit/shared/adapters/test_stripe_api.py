@@ -186,12 +186,12 @@ def made(of: type[stripe.StripeError], status: int | None, headers: Mapping[str,
 @pytest.mark.parametrize("name", sorted(UNAVAILABLE))
 def test_what_is_worth_another_try(name: str) -> None:
     """D-24."""
-    assert isinstance(stripe_api._translated("op", made(CLASSES[name], 400)), StripeUnavailable)
+    assert isinstance(stripe_api._translate("op", made(CLASSES[name], 400)), StripeUnavailable)
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_what_is_not(name: str) -> None:
-    refusal = stripe_api._translated("op", made(CLASSES[name], 400))
+    refusal = stripe_api._translate("op", made(CLASSES[name], 400))
     assert isinstance(refusal, StripeRefused)
     assert (refusal.code, refusal.param) == ("some_code", "expires_at")
 
@@ -214,21 +214,21 @@ def test_what_is_not(name: str) -> None:
 )
 def test_an_api_error_is_decided_by_its_status(status: int | None, *, unavailable: bool) -> None:
     """200 is an answer that could not be read."""
-    told = stripe_api._translated("op", made(stripe.APIError, status))
+    told = stripe_api._translate("op", made(stripe.APIError, status))
     assert isinstance(told, StripeUnavailable) is unavailable
 
 
 def test_a_stored_500_is_a_refusal() -> None:
     """The key will never say anything else (idempotency replays it)."""
     assert isinstance(
-        stripe_api._translated("op", made(stripe.APIError, 500, {"Idempotent-Replayed": "true"})), StripeRefused
+        stripe_api._translate("op", made(stripe.APIError, 500, {"Idempotent-Replayed": "true"})), StripeRefused
     )
 
 
 def test_an_error_class_of_tomorrow_is_a_refusal() -> None:
     """Unknown is permanent and loud."""
     assert isinstance(
-        stripe_api._translated("op", made(type("NewError", (stripe.StripeError,), {}), 500)), StripeRefused
+        stripe_api._translate("op", made(type("NewError", (stripe.StripeError,), {}), 500)), StripeRefused
     )
 
 
@@ -238,7 +238,7 @@ def test_what_is_told_and_logged_holds_neither_key_nor_address(log: io.StringIO)
     error = stripe.InvalidRequestError(  # type: ignore[no-untyped-call]
         quoted, "customer_email", "email_invalid", json.dumps(body), 400, body, {"request-id": "req_1"}
     )
-    told = stripe_api._translated("checkout.sessions.create", error)
+    told = stripe_api._translate("checkout.sessions.create", error)
     assert str(told) == "checkout.sessions.create: InvalidRequestError, status 400, code email_invalid, request req_1"
     assert "ada@guests.example" not in log.getvalue()
     assert API_KEY not in log.getvalue()
@@ -435,7 +435,7 @@ def test_every_request_is_one_that_the_sdk_describes(account: FakeStripe, monkey
     assert asked["refunds.create"] == (sent, {"idempotency_key": "REF-1:1"})
     assert "starting_after" in asked["events.list"][0]
     source = inspect.getsource(stripe_api)
-    called, named = (re.findall(calls, source) for calls in (r"\.v1\.([\w.]+)\(", r'_call\(\s*"([\w.]+)"'))
+    called, named = (re.findall(calls, source) for calls in (r"\bv1\.([\w.]+)\(", r'_call\(\s*"([\w.]+)"'))
     assert sorted(asked) == sorted(called) == sorted(named)
 
 
