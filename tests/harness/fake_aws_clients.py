@@ -1,4 +1,4 @@
-"""Fakes of the AWS clients with which functions start and resume executions, and notify operators."""
+"""A fake of the AWS clients with which functions start and resume executions, publish events and notify operators."""
 
 import json
 import threading
@@ -16,8 +16,8 @@ def client_error(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code}}, "Operation")
 
 
-class FakeStepFunctions:
-    """Executions by name, and task tokens of states that wait for a signal."""
+class FakeAws:
+    """Step Functions, the operators' topic and the platform's bus; at first one state waits, with the token `token`."""
 
     def __init__(self) -> None:
         self.executions: dict[str, str] = {}  # name → status
@@ -27,6 +27,8 @@ class FakeStepFunctions:
         self.failures: list[Exception] = []  # raised by the next signals and starts
         self.throttled: set[str] = set()  # names of executions
         self.on_signal: Callable[[], None] = lambda: None
+        self.messages: list[str] = []
+        self.refusals = 0  # so many of the next messages does the topic refuse
         self._lock = threading.Lock()
 
     def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803
@@ -54,24 +56,6 @@ class FakeStepFunctions:
             raise client_error("ExecutionDoesNotExist")
         return {"status": self.executions[name]}
 
-    @property
-    def started_names(self) -> list[str]:
-        return [name for name, _ in self.started]
-
-    def _fail(self, name: str = "") -> None:
-        if name in self.throttled:
-            raise client_error("ThrottlingException")
-        if self.failures:
-            raise self.failures.pop(0)
-
-
-class FakeNotifications:
-    """The operators' topic and the platform's bus; `refusals` counts the next messages that the topic refuses."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-        self.refusals = 0
-
     def publish(self, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803
         assert TopicArn.endswith(":operators")
         assert len(Subject) <= 100  # SNS's limit
@@ -85,6 +69,16 @@ class FakeNotifications:
         return {"FailedEntryCount": 0}
 
     @property
-    def names(self) -> list[str]:
-        """Each message begins with the name of its section in the runbook."""
+    def notified(self) -> list[str]:
+        """What the operators were notified of: each message begins with the name of its section in the runbook."""
         return [message.partition(":")[0] for message in self.messages]
+
+    @property
+    def started_names(self) -> list[str]:
+        return [name for name, _ in self.started]
+
+    def _fail(self, name: str = "") -> None:
+        if name in self.throttled:
+            raise client_error("ThrottlingException")
+        if self.failures:
+            raise self.failures.pop(0)

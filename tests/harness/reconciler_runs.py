@@ -10,7 +10,7 @@ from lambdas import reconcile_payments
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared.domain.models import iso
 from tests.harness.builders import HOUR, NOW
-from tests.harness.fake_aws_clients import FakeNotifications, FakeStepFunctions
+from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import CONTEXT
 from tests.harness.stored_tables import Stored
@@ -27,18 +27,10 @@ def notification(name: str, what: str) -> str:
 
 
 class Reconciler:
-    """Runs the reconciler on what is stored, on a fake of Step Functions and on a fake of Stripe."""
+    """Runs the reconciler on what is stored, and on fakes of Stripe and of the AWS clients."""
 
-    def __init__(
-        self,
-        stored: Stored,
-        stripe_account: FakeStripe,
-        clock: Clock,
-        workflows: FakeStepFunctions,
-        operators: FakeNotifications,
-    ) -> None:
-        self.stored, self.stripe, self.clock = stored, stripe_account, clock
-        self.workflows, self.operators = workflows, operators
+    def __init__(self, stored: Stored, stripe_account: FakeStripe, clock: Clock, aws: FakeAws) -> None:
+        self.stored, self.stripe, self.clock, self.aws = stored, stripe_account, clock, aws
         self.metrics: list[str] = []
 
     def run(self, dead: Json | None = None) -> dict[str, int]:
@@ -64,7 +56,7 @@ class Reconciler:
 
     @property
     def started(self) -> list[tuple[str, Json]]:
-        return self.workflows.started
+        return self.aws.started
 
     def count(self, name: str, *, kind: str = "") -> None:
         """Takes the place of the metrics that the reconciler emits."""

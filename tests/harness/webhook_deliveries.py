@@ -11,7 +11,7 @@ from typing import Any
 
 from lambdas import stripe_webhook
 from tests.harness.builders import NOW, paying
-from tests.harness.fake_aws_clients import FakeNotifications, FakeStepFunctions
+from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.lambda_environment import CONTEXT, WEBHOOK_SECRET, request_id
 from tests.harness.stored_tables import Stored
 
@@ -73,8 +73,8 @@ def deliver(of: Json) -> Answer:
 class Webhook:
     """The webhook of a booking whose first session is open and awaited, with what its events change."""
 
-    def __init__(self, stored: Stored, workflows: FakeStepFunctions, operators: FakeNotifications) -> None:
-        self.stored, self.workflows, self.operators = stored, workflows, operators
+    def __init__(self, stored: Stored, aws: FakeAws) -> None:
+        self.stored, self.aws = stored, aws
         self.store(**AWAITED)
 
     def store(self, **changes: Any) -> None:
@@ -95,7 +95,7 @@ class Webhook:
 
     @property
     def signalled(self) -> list[tuple[str, str]]:
-        return self.workflows.signalled
+        return self.aws.signalled
 
     @contextmanager
     def has_no_effect(self) -> Iterator[None]:
@@ -104,4 +104,4 @@ class Webhook:
         yield
         assert self.stored.all("payments") == before
         assert (self.recorded, self.stored.all("reservations")) == ([], [])
-        assert (self.signalled, self.workflows.started) == ([], [])
+        assert (self.signalled, self.aws.started) == ([], [])

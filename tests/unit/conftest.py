@@ -15,7 +15,7 @@ from shared import observability
 from shared.adapters import dynamodb, notifications, payment_items, secrets, step_functions, stripe_api
 from shared.services import money_events, reconciliation
 from shared.settings import settings, starter_settings
-from tests.harness.fake_aws_clients import FakeNotifications, FakeStepFunctions
+from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import ENVIRONMENT
 from tests.harness.reconciler_runs import Reconciler
@@ -121,50 +121,31 @@ def stripe_account(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fa
 
 
 @pytest.fixture
-def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeStepFunctions:
-    """Step Functions without an execution, but with a state that waits with the token `token`."""
-    fake = FakeStepFunctions()
-    monkeypatch.setattr(step_functions, "_client", lambda: fake)
+def fake_aws(monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """Takes the place of the clients of Step Functions, SNS and EventBridge."""
+    fake = FakeAws()
+    for module, client in ((step_functions, "_client"), (notifications, "_sns"), (notifications, "_events")):
+        monkeypatch.setattr(module, client, lambda: fake)
     return fake
 
 
 @pytest.fixture
-def operators(monkeypatch: pytest.MonkeyPatch) -> FakeNotifications:
-    """The operators' topic and the platform's bus."""
-    fake = FakeNotifications()
-    monkeypatch.setattr(notifications, "_sns", lambda: fake)
-    monkeypatch.setattr(notifications, "_events", lambda: fake)
-    return fake
-
-
-@pytest.fixture
-def reconciler(  # noqa: PLR0917 - pytest passes fixtures by name
-    stored: Stored,
-    stripe_account: FakeStripe,
-    clock: Clock,
-    workflows: FakeStepFunctions,
-    operators: FakeNotifications,
-    monkeypatch: pytest.MonkeyPatch,
+def reconciler(
+    stored: Stored, stripe_account: FakeStripe, clock: Clock, fake_aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> Reconciler:
     """A reconciler without undelivered events, because Stripe has no endpoint for them."""
     stripe_account.endpoint["status"] = "disabled"
-    reconciler = Reconciler(stored, stripe_account, clock, workflows, operators)
+    reconciler = Reconciler(stored, stripe_account, clock, fake_aws)
     monkeypatch.setattr(reconcile_payments, "count", reconciler.count)
     monkeypatch.setattr(reconciliation, "count", reconciler.count)
     return reconciler
 
 
 @pytest.fixture
-def webhook(
-    stored: Stored,
-    clock: Clock,
-    workflows: FakeStepFunctions,
-    operators: FakeNotifications,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Webhook:
+def webhook(stored: Stored, clock: Clock, fake_aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Webhook:
     """The webhook of a booking whose first session is open and awaited; it waits for 60 ms instead of 3 s."""
     monkeypatch.setattr(money_events, "PATIENCE", 0.06)
     monkeypatch.setattr(money_events, "PAUSE", 0.01)
     # The tables have no items in the index by PaymentIntent.
     monkeypatch.setattr(payment_items, "find_payment_id", {"pi_1": "PAY-RES-1"}.get)
-    return Webhook(stored, workflows, operators)
+    return Webhook(stored, fake_aws)

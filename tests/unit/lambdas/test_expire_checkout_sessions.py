@@ -1,13 +1,14 @@
 """lambdas.expire_checkout_sessions: how it closes every session, whatever is known of it, and what it returns."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared.adapters.dynamodb import to_item
 from shared.domain.models import iso
 from tests.harness.booking_states import BookingStates
-from tests.harness.builders import HOUR, NOW, WINDOW, opening, payment
+from tests.harness.builders import HOUR, MINUTE, NOW, WINDOW, opening, payment
 
 
 def test_an_open_session_is_expired(booking: BookingStates) -> None:
@@ -68,19 +69,21 @@ def test_a_session_whose_id_was_lost_is_created_again_and_expired(booking: Booki
     assert attempt["counted"] == 0
 
 
-def test_a_session_that_was_never_created_counts_as_closed(booking: BookingStates) -> None:
-    """Stripe refuses the outdated `expires_at`, which shows that the session never existed."""
-    booking.fail_to_create_session(("timeout_before", 2))
-    booking.clock.advance(timedelta(minutes=10))
+@pytest.mark.parametrize(
+    ("fault", "times", "minutes", "sessions"),
+    [
+        pytest.param("timeout_before", 2, 10, [], id="refused for its outdated expires_at"),
+        pytest.param("server_error_after", 1, 0, ["open"], id="a replayed 500"),
+    ],
+)
+def test_a_session_whose_creation_stripe_refuses_counts_as_closed(
+    booking: BookingStates, fault: Any, times: int, minutes: int, sessions: list[str]
+) -> None:
+    """It does not exist, or its URL was never published, so nobody can pay it."""
+    booking.fail_to_create_session((fault, times))
+    booking.clock.advance(minutes * MINUTE)
     assert booking.expire_sessions()["next_step"] == "await_retry"
-    assert booking.sessions == []
-    assert booking.attempts["1"]["close_reason"] == "never_opened"
-
-
-def test_a_replayed_500_counts_as_closed(booking: BookingStates) -> None:
-    """The session's URL was never published, so nobody can pay it."""
-    booking.fail_to_create_session(("server_error_after", 1))
-    assert booking.expire_sessions()["next_step"] == "await_retry"
+    assert booking.sessions == sessions
     assert booking.attempts["1"]["close_reason"] == "never_opened"
 
 

@@ -56,17 +56,17 @@ def test_late_money_is_reported_to_operators_and_refunded(reconciler: Reconciler
     pi = reconciler.stripe.force_payment(released)["id"]
     refund_id = f"REF-{pi}"
     reconciler.clock.advance(QUARTER)
-    reconciler.workflows.throttled = {refund_id}
+    reconciler.aws.throttled = {refund_id}
     assert reconciler.run_with_failures(1) == {}
-    reconciler.workflows.throttled, reconciler.operators.refusals = set(), 1
+    reconciler.aws.throttled, reconciler.aws.refusals = set(), 1
     assert reconciler.run_with_failures(1) == {}
     order = {"refund_id": refund_id, "kind": "unapplied", "payment_intent": pi, "requested_by": "workflow"}
     assert reconciler.started == [(refund_id, BOOKING | order)]
-    reconciler.workflows.executions[refund_id] = "FAILED"
+    reconciler.aws.executions[refund_id] = "FAILED"
     assert [reconciler.run(), reconciler.run()] == [{"refund_replacement_started": 1, "late_money": 1}, {}]
     assert reconciler.started[1:] == [(f"{refund_id}-r1", BOOKING | order)]
     what = f"{pi} was paid after the release; it is refunded in full by {refund_id}"
-    assert reconciler.operators.messages == [notification("LatePayment", what)] * 2
+    assert reconciler.aws.messages == [notification("LatePayment", what)] * 2
     reconciler.stored.change("PAY-RES-1", captures={pi: to_item(capture())}, checks_after_release=0)
     assert reconciler.run() == {}
 

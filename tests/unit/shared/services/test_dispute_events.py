@@ -23,13 +23,13 @@ def test_a_dispute_is_recorded_and_operators_are_notified(disputed: Webhook) -> 
     dispute = disputed.item["disputes"]["dp_1"]
     assert (dispute["status"], dispute["payment_intent"], dispute["amount"]) == ("needs_response", "pi_1", 500)
     assert "closed_at" not in dispute
-    assert disputed.operators.names == ["PaymentDisputed"]
+    assert disputed.aws.notified == ["PaymentDisputed"]
 
 
 def test_an_update_is_recorded_without_a_notification(disputed: Webhook) -> None:
     assert deliver(dispute_event("updated", "under_review", "evt_2"))[1]["processing_result"] == "success"
     assert disputed.item["disputes"]["dp_1"]["status"] == "under_review"
-    assert disputed.operators.names == ["PaymentDisputed"]
+    assert disputed.aws.notified == ["PaymentDisputed"]
 
 
 @pytest.mark.defect("D-39")
@@ -39,4 +39,4 @@ def test_an_event_older_than_the_closing_one_changes_nothing(disputed: Webhook) 
     assert closed["disputes"]["dp_1"]["closed_at"] == "2026-11-24T15:00:00.000Z"
     assert deliver(dispute_event("updated", "under_review", "evt_3"))[1]["processing_result"] == "duplicate"
     assert disputed.item == closed
-    assert disputed.operators.names == ["PaymentDisputed", "PaymentDisputed"]
+    assert disputed.aws.notified == ["PaymentDisputed", "PaymentDisputed"]

@@ -84,7 +84,7 @@ def test_after_a_token_that_no_longer_waits_the_next_one_is_signalled(
     webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The state has moved on in between, so the item is read again."""
-    webhook.workflows.waiting = {"next"}
+    webhook.aws.waiting = {"next"}
     tokens: list[str] = []
     real = step_functions.signal
 
@@ -101,7 +101,7 @@ def test_after_a_token_that_no_longer_waits_the_next_one_is_signalled(
 @pytest.mark.defect("P-13")
 def test_money_for_a_dead_execution_is_answered_503(webhook: Webhook) -> None:
     """Its replacement will wait when the event is delivered again."""
-    webhook.workflows.waiting.clear()
+    webhook.aws.waiting.clear()
     status, answer = deliver(event(COMPLETED))
     assert (status, answer["error_code"]) == (503, "INTERNAL_ERROR")
     assert webhook.stored.get("events", "evt_1")["error_message"] == "NotWaiting"
@@ -149,34 +149,34 @@ def test_late_or_second_money_is_refunded(webhook: Webhook, status: str, kind: s
         "payment_intent": "pi_1",
         "requested_by": "webhook",
     }
-    assert webhook.workflows.started == [("REF-pi_1", refund_input)]
+    assert webhook.aws.started == [("REF-pi_1", refund_input)]
     assert webhook.signalled == []
 
 
 def test_a_late_session_that_took_no_money_is_skipped(webhook: Webhook) -> None:
     webhook.store(status="expired")
     assert deliver(event(COMPLETED, payment_status="unpaid"))[1]["processing_result"] == "skipped"
-    assert webhook.workflows.started == []
+    assert webhook.aws.started == []
 
 
 def test_a_refund_that_cannot_be_started_is_started_on_redelivery(webhook: Webhook) -> None:
     webhook.store(status="expired")
-    webhook.workflows.failures.append(client_error("ThrottlingException"))
+    webhook.aws.failures.append(client_error("ThrottlingException"))
     assert deliver(event(SUCCEEDED))[0] == 503
     assert deliver(event(SUCCEEDED))[0] == 200
-    assert webhook.workflows.started_names == ["REF-pi_1"]
+    assert webhook.aws.started_names == ["REF-pi_1"]
 
 
 @pytest.mark.defect("D-03")
 def test_operators_are_notified_of_late_money_before_its_refund_starts(webhook: Webhook) -> None:
     """A crash in between is made up for when the event is delivered again."""
     webhook.store(status="expired")
-    webhook.workflows.failures.append(RuntimeError("crash"))
+    webhook.aws.failures.append(RuntimeError("crash"))
     assert deliver(event(SUCCEEDED))[0] == 500
-    assert (webhook.operators.names, webhook.workflows.started) == (["LatePayment"], [])
+    assert (webhook.aws.notified, webhook.aws.started) == (["LatePayment"], [])
     assert deliver(event(SUCCEEDED))[0] == 200
-    assert webhook.operators.names == ["LatePayment", "LatePayment"]
-    assert webhook.workflows.started_names == ["REF-pi_1"]
+    assert webhook.aws.notified == ["LatePayment", "LatePayment"]
+    assert webhook.aws.started_names == ["REF-pi_1"]
 
 
 @pytest.mark.defect("D-03")
@@ -190,7 +190,7 @@ def test_operators_are_notified_of_a_started_refund_unless_they_were(
     webhook.store(status="expired", notified=notified, **refunding)
     assert deliver(event(SUCCEEDED))[0] == 200
     assert deliver(event(COMPLETED, event_id="evt_2"))[1]["processing_result"] == "duplicate"
-    assert webhook.operators.names == names
+    assert webhook.aws.notified == names
 
 
 def test_money_for_a_payment_without_an_execution_is_answered_503(webhook: Webhook) -> None:
@@ -229,7 +229,7 @@ def test_the_end_of_a_session_that_is_known_is_skipped(webhook: Webhook, kind: s
 
 def test_the_end_of_a_session_is_not_redelivered_when_no_state_waits(webhook: Webhook) -> None:
     """It is not about money, and the workflow is already at work."""
-    webhook.workflows.waiting.clear()
+    webhook.aws.waiting.clear()
     assert deliver(event(EXPIRED))[0] == 200
 
 
@@ -278,7 +278,7 @@ def test_a_late_decline_leaves_the_payment_as_it_is(webhook: Webhook, status: st
         after["attempts"]["1"].pop(name)
     before["attempts"]["1"].pop("declines")
     assert after == before
-    assert (webhook.signalled, webhook.workflows.started) == ([], [])
+    assert (webhook.signalled, webhook.aws.started) == ([], [])
 
 
 def test_a_decline_of_an_unknown_attempt_is_skipped(webhook: Webhook) -> None:

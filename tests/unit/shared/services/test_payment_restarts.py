@@ -38,9 +38,9 @@ HOLD_OVER, HOLD_ENDED = {"hold_expires_at": NOW - 31 * SECOND}, {"hold_expires_a
 )
 def test_an_overdue_wait_is_refreshed(reconciler: Reconciler, changes: Json) -> None:
     reconciler.stored.payment(paying(**changes))
-    reconciler.workflows.executions["RES-1"] = "RUNNING"
+    reconciler.aws.executions["RES-1"] = "RUNNING"
     assert reconciler.run() == {"overdue_wait": 1}
-    assert (reconciler.workflows.signalled, reconciler.started) == ([("token", "refresh")], [])
+    assert (reconciler.aws.signalled, reconciler.started) == ([("token", "refresh")], [])
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_an_overdue_wait_is_refreshed(reconciler: Reconciler, changes: Json) -> 
 )
 def test_any_other_running_execution_is_left_alone(reconciler: Reconciler, changes: Json) -> None:
     reconciler.stored.payment(paying(**changes))
-    reconciler.workflows.executions["RES-1"] = "RUNNING"
-    assert (reconciler.run(), reconciler.workflows.signalled, reconciler.started) == ({}, [], [])
+    reconciler.aws.executions["RES-1"] = "RUNNING"
+    assert (reconciler.run(), reconciler.aws.signalled, reconciler.started) == ({}, [], [])
 
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED", "SUCCEEDED"])
@@ -57,7 +57,7 @@ def test_a_dead_execution_is_restarted_three_times_then_operators_are_notified_o
     reconciler: Reconciler, status: str
 ) -> None:
     reconciler.stored.payment(payment())
-    executions = reconciler.workflows.executions
+    executions = reconciler.aws.executions
     executions["RES-1"] = status
     for restart in (1, 2, 3):
         assert reconciler.run() == {"replacement_started": 1}
@@ -69,7 +69,7 @@ def test_a_dead_execution_is_restarted_three_times_then_operators_are_notified_o
     assert [reconciler.run() for _ in range(3)] == [{"restarts_exhausted": 1}, {}, {}]
     assert reconciler.item["notified"] == {"restarts_exhausted"}
     what = f"3 replacement executions ended without settling it, the last one as {status}"
-    assert reconciler.operators.messages == [notification("PaymentRestartsExhausted", what)]
+    assert reconciler.aws.messages == [notification("PaymentRestartsExhausted", what)]
     assert len(reconciler.started) == 3
 
 
@@ -78,7 +78,7 @@ def test_a_restart_that_was_counted_but_not_started_is_started_by_the_next_run(
 ) -> None:
     """Of two concurrent runs one counts the restart; here it stops before it starts the execution."""
     reconciler.stored.payment(payment())
-    reconciler.workflows.executions["RES-1"] = "FAILED"
+    reconciler.aws.executions["RES-1"] = "FAILED"
     claim = payment_items.claim_restart
     monkeypatch.setattr(payment_items, "claim_restart", lambda *of, **now: claim(*of, **now) and claim(*of, **now))
     assert (reconciler.run(), reconciler.started) == ({}, [])
@@ -98,7 +98,7 @@ def test_a_dead_execution_is_restarted_at_once(reconciler: Reconciler, status: A
     reconciler.stored.reservation()
     if status is not None:
         reconciler.stored.payment(payment(status=status))
-    reconciler.workflows.executions["RES-1"] = "FAILED"
+    reconciler.aws.executions["RES-1"] = "FAILED"
     assert reconciler.run(dead(**PAYMENT_INPUT)) == {"replacement_started": 1}
     assert reconciler.started == [("RES-1-r1", PAYMENT_INPUT)]
     assert reconciler.item["restarts"] == 1
@@ -112,7 +112,7 @@ def test_a_settled_payment_is_left_alone_unless_its_execution_is_missing(
     reconciler: Reconciler, executions: Any, found: Json
 ) -> None:
     reconciler.stored.payment(payment(status="completed"))
-    reconciler.workflows.executions = dict(executions)
+    reconciler.aws.executions = dict(executions)
     assert reconciler.run(dead(**PAYMENT_INPUT)) == found
     assert reconciler.started == [("RES-1", PAYMENT_INPUT)] * len(found)
 
@@ -140,7 +140,7 @@ def test_an_expired_hold_without_a_payment_is_released_by_an_execution(
 ) -> None:
     end = NOW - late * SECOND
     reconciler.stored.reservation(created_at=iso(end - DAY))
-    reconciler.workflows.executions = dict(executions)
+    reconciler.aws.executions = dict(executions)
     assert reconciler.run() == found
     urls = {"success_url": "https://stay.example", "cancel_url": "https://stay.example"}
     assert reconciler.started == [(name, PAYMENT_INPUT | urls | {"hold_expires_at": iso(end)})] * len(found)

@@ -16,9 +16,9 @@ def test_items_and_lists_that_fail_do_not_stop_the_others(
 ) -> None:
     for name in ("RES-1", "RES-2", "RES-3"):
         reconciler.stored.payment(payment(payment_id=f"PAY-{name}", reservation_id=name))
-    reconciler.workflows.throttled = {"RES-2"}
+    reconciler.aws.throttled = {"RES-2"}
     assert reconciler.run_with_failures(1) == {"execution_missing": 2}
-    assert sorted(reconciler.workflows.started_names) == ["RES-1", "RES-3"]
+    assert sorted(reconciler.aws.started_names) == ["RES-1", "RES-3"]
     reconciler.stored.reservation("RES-4", created_at=iso(NOW - DAY - HOUR))
     monkeypatch.setattr(payment_items, "payments_between", lambda *_: map(int, "?"))
     assert reconciler.run_with_failures(2) == {"hold_without_payment": 1}
@@ -40,5 +40,5 @@ def test_money_kept_of_a_cancelled_booking_is_reported_once(
         assert reconciler.run_with_failures(1) == {}
     assert [reconciler.run() for _ in range(3)] == [{"cancelled_money_kept": 1}, {}, {}]
     what = "the reservation is cancelled, but nobody has asked for a refund"
-    assert reconciler.operators.messages == [notification("CancelledMoneyKept", what)] * 2
+    assert reconciler.aws.messages == [notification("CancelledMoneyKept", what)] * 2
     assert reconciler.item["notified"] == {"money_kept"}

@@ -18,7 +18,7 @@ def test_operators_are_notified_of_a_dashboard_refund_that_was_canceled(webhook:
     webhook.store(refunds=known, **OWN)
     assert deliver(dashboard_event("refund.updated", status="canceled"))[0] == 200
     assert webhook.item["refunds"]["re_1"]["status"] == "canceled"
-    assert webhook.operators.names == ["DashboardRefundFailed"]
+    assert webhook.aws.notified == ["DashboardRefundFailed"]
 
 
 @pytest.mark.defect("D-31")
@@ -42,8 +42,8 @@ def test_unapplied_money_that_a_dashboard_refund_failed_to_return_is_refunded(
     webhook.store(status="expired", captures=captures, refunds=refunds, refund_amount=TOTAL)
     assert deliver(dashboard_event("refund.failed", status="failed", amount=TOTAL))[0] == 200
     assert webhook.item["captures"]["pi_1"]["refundable"] == TOTAL
-    assert webhook.workflows.started_names == started
-    assert webhook.operators.names == ["DashboardRefundFailed"]
+    assert webhook.aws.started_names == started
+    assert webhook.aws.notified == ["DashboardRefundFailed"]
 
 
 METADATA = {"refund_id": "G1", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
@@ -69,5 +69,5 @@ def test_a_refund_whose_answer_was_lost_is_retried_before_an_operator_pays_it_ag
     webhook.store(refunds={"G1": failed}, **OWN)
     before = webhook.item
     assert deliver(dashboard_event("refund.updated", status="succeeded", metadata=METADATA))[0] == status
-    assert (webhook.signalled, webhook.workflows.started) == (signalled, [])
+    assert (webhook.signalled, webhook.aws.started) == (signalled, [])
     assert webhook.item == before

@@ -40,11 +40,11 @@ def test_a_dead_refund_is_restarted_three_times_then_operators_are_notified_once
     for name in (REFUND, f"{REFUND}-r1", f"{REFUND}-r2", f"{REFUND}-r3"):
         assert [reconciler.run(), reconciler.run()] == [{"refund_replacement_started": 1}, {}]
         assert reconciler.started[-1] == (name, execution_input)
-        reconciler.workflows.executions[name] = "FAILED"
+        reconciler.aws.executions[name] = "FAILED"
     assert [reconciler.run() for _ in range(3)] == [{"refund_restarts_exhausted": 1}, {}, {}]
     assert reconciler.item["notified"] == {f"refund_restarts_exhausted {REFUND}"}
     what = f"every execution of refund {REFUND} ended without settling it"
-    assert reconciler.operators.messages == [notification("RefundRestartsExhausted", what)]
+    assert reconciler.aws.messages == [notification("RefundRestartsExhausted", what)]
     assert len(reconciler.started) == 4
 
 
@@ -63,7 +63,7 @@ def test_a_settled_refund_and_one_whose_execution_runs_are_left_alone(
 ) -> None:
     """The running execution may have another name."""
     store_refund(reconciler, **fields)
-    reconciler.workflows.executions = executions
+    reconciler.aws.executions = executions
     assert reconciler.run() == {}
 
 
@@ -83,7 +83,7 @@ def test_a_dead_execution_is_restarted_at_once(
 ) -> None:
     refunds = {} if status is None else {REFUND: entry(status)}
     reconciler.stored.payment(payment(status="completed", refunds=refunds))
-    reconciler.workflows.executions[REFUND] = "FAILED"
+    reconciler.aws.executions[REFUND] = "FAILED"
     detail = {"status": "FAILED", "input": json.dumps(dead)}
     assert reconciler.run(detail) == {"refund_replacement_started": 1}
     assert reconciler.started == [(f"{REFUND}-r1", restarted)]

@@ -81,7 +81,7 @@ def test_an_event_is_recorded_with_its_result_and_expires(webhook: Webhook) -> N
 @pytest.mark.defect("D-03")
 def test_an_event_is_not_recorded_before_its_effect(webhook: Webhook) -> None:
     seen: list[Any] = []
-    webhook.workflows.on_signal = lambda: seen.append(webhook.recorded)
+    webhook.aws.on_signal = lambda: seen.append(webhook.recorded)
     deliver(event(COMPLETED))
     assert seen == [[]]
 
@@ -90,7 +90,7 @@ def test_an_event_is_not_recorded_before_its_effect(webhook: Webhook) -> None:
 def test_a_duplicate_has_no_effect(webhook: Webhook) -> None:
     deliver(event(COMPLETED))
     recorded = webhook.stored.get("events", "evt_1")
-    webhook.workflows.waiting.add("token")
+    webhook.aws.waiting.add("token")
     status, answer = deliver(event(COMPLETED))
     assert (status, answer["processing_result"]) == (200, "duplicate")
     assert webhook.signalled == [("token", "refresh")]
@@ -141,7 +141,7 @@ def test_three_concurrent_deliveries_have_one_effect(webhook: Webhook, monkeypat
 def test_a_failure_is_answered_5xx_and_the_redelivery_succeeds(
     webhook: Webhook, failure: Exception, status: int, recorded: list[str]
 ) -> None:
-    webhook.workflows.failures.append(failure)
+    webhook.aws.failures.append(failure)
     answer = deliver(event(COMPLETED))
     assert (answer[0], answer[1]["error_code"]) == (status, "INTERNAL_ERROR")
     assert [item["processing_result"] for item in webhook.recorded] == recorded
@@ -177,7 +177,7 @@ def test_a_busy_store_is_answered_503_at_any_step(
         patch.setattr(module, function, busy)
         assert deliver(event(COMPLETED))[0] == 503
     assert not webhook_events.event_processed("evt_1")
-    webhook.workflows.waiting.add("token")
+    webhook.aws.waiting.add("token")
     assert deliver(event(COMPLETED))[0] == 200
     assert webhook_events.event_processed("evt_1")
 
@@ -203,14 +203,14 @@ def test_a_failed_notification_is_repeated_when_the_event_is_redelivered(
 ) -> None:
     """No effect waits for the notification, and it is sent only once."""
     webhook.store(status="completed", captures={"pi_1": capture(role="booking")})
-    webhook.operators.refusals = 1
+    webhook.aws.refusals = 1
     assert deliver(of)[0] == 503
     [item] = webhook.recorded
     assert (item["processing_result"], item["error_message"]) == ("error", "NotificationFailed")
-    assert webhook.workflows.started_names == started
-    assert webhook.operators.names == []
+    assert webhook.aws.started_names == started
+    assert webhook.aws.notified == []
 
     assert deliver(of)[0] == 200
-    assert webhook.operators.names == [name]
+    assert webhook.aws.notified == [name]
     assert deliver(of)[1]["message"] == "processed before"
-    assert webhook.operators.names == [name]
+    assert webhook.aws.notified == [name]
