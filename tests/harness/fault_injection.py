@@ -31,8 +31,8 @@ type Moment = Literal["before", "after"]
 RESERVATION_ID = re.compile(r"RES-[0-9a-f]{12}")
 
 _stripe_request: ContextVar[str] = ContextVar("_stripe_request", default="")  # the booking that it is about
-_running_function: ContextVar[str] = ContextVar("_running_function", default="")  # the booking that it works on
-_aws_request: ContextVar[tuple[str, str]] = ContextVar("_aws_request", default=("", ""))  # the booking, and the text
+running_function: ContextVar[str] = ContextVar("running_function", default="")  # the booking that it works on
+aws_request: ContextVar[tuple[str, str]] = ContextVar("aws_request", default=("", ""))  # the booking, and the text
 
 
 @dataclass
@@ -120,11 +120,11 @@ class FaultInjector[F: BookingFaults]:
         body = request.body if isinstance(request.body, str) else (request.body or b"").decode()
         text = f"{request.url} {body}"
         named = RESERVATION_ID.search(text)
-        token = _aws_request.set((named[0] if named else _running_function.get(), text))
+        token = aws_request.set((named[0] if named else running_function.get(), text))
         try:
             return call()
         finally:
-            _aws_request.reset(token)
+            aws_request.reset(token)
 
     def run_function(
         self, function: Any, body: str | bytes, run: Callable[[Any, str | bytes], tuple[bytes, bool]]
@@ -135,14 +135,14 @@ class FaultInjector[F: BookingFaults]:
         faults = self.of[booking]
         if (error := faults.errors.pop(name, None)) is not None:
             return json.dumps({"errorType": error, "errorMessage": "on request", "stackTrace": []}).encode(), True
-        token = _running_function.set(booking)
+        token = running_function.set(booking)
         try:
             faults.hooks.pop(("before", name), lambda: None)()
             result = run(function, body)
             faults.hooks.pop(("after", name), lambda: None)()
             return result
         finally:
-            _running_function.reset(token)
+            running_function.reset(token)
 
     def send_webhook(self, event: Json, send: Callable[[Json], Future[None]]) -> Future[None]:
         faults, webhooks = self.of[self.booking_of_object(event["data"]["object"])], self.stripe.webhooks
@@ -214,7 +214,7 @@ class _AwsFaultsOfBookings(AwsFaults):
         self._injector = injector
 
     def take(self, operation: str, caller: str | None) -> AwsKind | None:
-        booking, text = _aws_request.get()
+        booking, text = aws_request.get()
         of_booking: dict[str, AwsFaults] = self._injector.of[booking].aws
         for containing, faults in list(of_booking.items()):
             if containing in text and (kind := faults.take(operation, caller)):
