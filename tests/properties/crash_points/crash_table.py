@@ -1,7 +1,6 @@
-"""The crash table: every function dies right before and right after each of its calls to the outside.
+"""Crash every function right before and right after each of its outside calls, and compare how the bookings end.
 
-`python -m tests.properties.crash_points.crash_table` plays all of it and prints the result of each point;
-`--write` writes the summary to docs/crashes.md.
+Plays all crash points and prints a line for each; --write also writes the summary to docs/crashes.md.
 """
 
 import argparse
@@ -17,217 +16,211 @@ from pathlib import Path
 import pytest
 
 from local.admin_api.executions import Workflow
-from tests.properties.crash_points.crash_scenarios import (
-    RECONCILED,
-    SCENARIOS,
-    Actor,
-    End,
-    InVainError,
-    Scenario,
-    end,
-    hold_without_payment,
-)
-from tests.properties.simulation.world import Crash, Invocation, Moment, World, every, shortened, until, world
+from tests.harness.fault_injection import Moment
+from tests.harness.waiting import WaitTimeoutError, wait_until
+from tests.properties.crash_points.crash_driver import CrashDriver
+from tests.properties.crash_points.crash_scenarios import RECONCILED, SCENARIOS, Scenario, hold_without_payment
+from tests.properties.crash_points.end_state import EndState, end_state
+from tests.properties.simulation.simulated_stack import SimulatedStack, every, simulated_stack
+from tests.properties.simulation.simulation_faults import Crash, Invocation, without_repeats
 
 PAGE = Path(__file__).parents[3] / "docs" / "crashes.md"
-AT_ONCE = 12
-# A run of the reconciler that dies takes the other bookings' turn with it: with 12 at once some wait in vain.
-RECONCILERS_AT_ONCE = 4
-# Where calls depend on who was faster (polling, races), a point may not be met: then once more.
+IN_PARALLEL = 12
+# A crashed run of the reconciler does nothing for the other bookings either: with 12 at once some would wait in vain.
+RECONCILERS_IN_PARALLEL = 4
+# Where calls depend on a race or on polling, a crash point may not be reached: then it is tried again.
 TRIES = 4
-SETTLES = 20.0  # seconds until an end that differs is believed
-BY_KIND = {"stripe_webhook", "record_refund"}
+PATIENCE = 20.0  # seconds until a different end counts
+BY_SCENARIO = {"stripe_webhook", "record_refund"}
 MOMENTS: tuple[Moment, ...] = ("before", "after")
 
 
 @dataclass(frozen=True)
-class Point:
-    """One way to die, in one scenario. `of_nobody`: at a call that is about no booking."""
+class CrashPoint:
+    """One crash in one scenario. `of_no_booking`: at a call that is about no booking."""
 
     scenario: Scenario
     crash: Crash
-    of_nobody: bool = False
+    of_no_booking: bool = False
 
     def __str__(self) -> str:
         crash = self.crash
-        where = f"{crash.moment} {crash.operation} ({crash.call + 1})"
-        where += "" if crash.run is None else f" in run {crash.run + 1}"
-        return f"{self.scenario.__name__}: {crash.function} dies {where}"
+        run = "" if crash.run is None else f" in run {crash.run + 1}"
+        call = f"{crash.operation} ({crash.call + 1})"
+        return f"{self.scenario.__name__}: {crash.function} crashes {crash.moment} {call}{run}"
 
 
 @dataclass(frozen=True)
 class Result:
-    point: Point
-    died: bool
+    point: CrashPoint
+    reached: bool
     difference: str
 
     def __str__(self) -> str:
-        return f"{self.point}: {self.difference or ('same end' if self.died else 'was not met again')}"
+        return f"{self.point}: {self.difference or ('same end' if self.reached else 'not reached')}"
 
 
 @dataclass(frozen=True)
-class Clean:
-    """A scenario undisturbed: how it ends, what the functions called, which states were visited in which workflow."""
+class CleanRun:
+    """A scenario without faults: its end, the outside calls of all functions, and the states that were entered."""
 
-    end: End
+    end: EndState
     invocations: list[Invocation]
     visited: set[tuple[Workflow, str]]
 
 
+type CleanRuns = dict[Scenario, CleanRun]
+
+
 @contextmanager
-def stage() -> Iterator[World]:
-    """Long timers, nothing cached, and a reconciler at work."""
+def crash_stack() -> Iterator[SimulatedStack]:
+    """A stack with long timers, no cached secrets, and a reconciler that runs every two seconds."""
     later = (timedelta(hours=1), timedelta(days=1))
-    with world(100) as made, pytest.MonkeyPatch.context() as patch, every(2.0, made.reconcile):
+    with simulated_stack(100) as stack, pytest.MonkeyPatch.context() as patch, every(2.0, stack.reconcile):
         patch.setattr("shared.adapters.secrets.MAX_AGE", 0)
         patch.setattr("lambdas.reconcile_payments.CHECK_AGAIN_AFTER", later)
         patch.setattr("shared.domain.attempts.OPENING_REPEATABLE", timedelta(minutes=4))
-        yield made
+        yield stack
 
 
-def undisturbed(made: World, scenarios: Sequence[Scenario]) -> dict[Scenario, Clean]:
-    made.record = []
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = dict(zip(scenarios, pool.map(lambda scenario: _clean(made, scenario), scenarios), strict=True))
-    made.record = None
+def run_without_faults(stack: SimulatedStack, scenarios: Sequence[Scenario]) -> CleanRuns:
+    invocations = stack.faults.invocations = []
+
+    def run(scenario: Scenario) -> CleanRun:
+        driver = CrashDriver(stack)
+        scenario(driver)
+        driver.wait_until_at_rest()
+        visited = driver.visited()
+        return CleanRun(end_state(driver), [one for one in invocations if one.booking == driver.id], visited)
+
+    with ThreadPoolExecutor(IN_PARALLEL) as pool:
+        found = dict(zip(scenarios, pool.map(run, scenarios), strict=True))
+    stack.faults.invocations = None
     return found
 
 
-def _clean(made: World, scenario: Scenario) -> Clean:
-    actor = Actor(made)
-    scenario(actor)
-    actor.ends()
-    visited = {
-        (workflow, state)
-        for name, workflow in actor.executions().items()
-        for state in made.admin.execution(name, workflow).visited
-    }
-    return Clean(end(actor), [one for one in made.record or [] if one.about == actor.played.id], visited)
-
-
-def points(ends: dict[Scenario, Clean]) -> Iterator[Point]:
-    """Every call once for each way that led to it."""
+def crash_points(runs: CleanRuns) -> Iterator[CrashPoint]:
+    """Every call once for each sequence of calls that led to it."""
     known: set[tuple[str, ...]] = set()
-    for scenario, clean in ends.items():
-        for invocation in clean.invocations:
+    for scenario, run in runs.items():
+        for invocation in run.invocations:
             if scenario in RECONCILED or invocation.function != "reconcile_payments":
-                yield from _points(scenario, invocation, known)
-    of_nobody = ("dynamodb.Query", "stripe.events.list") if hold_without_payment in ends else ()
-    for operation in of_nobody:
-        for moment in MOMENTS:
-            yield Point(hold_without_payment, Crash("reconcile_payments", 0, moment, operation), of_nobody=True)
+                yield from _points_of(scenario, invocation, known)
+    if hold_without_payment in runs:
+        for operation in ("dynamodb.Query", "stripe.events.list"):
+            for moment in MOMENTS:
+                crash = Crash("reconcile_payments", 0, moment, operation)
+                yield CrashPoint(hold_without_payment, crash, of_no_booking=True)
 
 
-def once(found: Iterable[Point]) -> Iterator[Point]:
-    """Of the ways that lead to a call the first only."""
+def first_of_each_call(points: Iterable[CrashPoint]) -> Iterator[CrashPoint]:
     known = set()
-    for point in found:
+    for point in points:
         call = (point.crash.function, point.crash.operation, point.crash.moment)
         if call not in known:
             known.add(call)
             yield point
 
 
-def _points(scenario: Scenario, invocation: Invocation, known: set[tuple[str, ...]]) -> Iterator[Point]:
+def _points_of(scenario: Scenario, invocation: Invocation, known: set[tuple[str, ...]]) -> Iterator[CrashPoint]:
     for number, operation in enumerate(invocation.calls):
-        # What an event or a refund's end leads to does not show in the calls before.
-        kind = scenario.__name__ if invocation.function in BY_KIND else ""
-        led = shortened(invocation.calls[: number + 1])
-        way = (kind, invocation.function, *led)
-        if way in known:
+        # The calls do not show which event is handled or how a refund ends: that differs from scenario to scenario.
+        kind = scenario.__name__ if invocation.function in BY_SCENARIO else ""
+        path = without_repeats(invocation.calls[: number + 1])
+        key = (kind, invocation.function, *path)
+        if key in known:
             continue
-        known.add(way)
+        known.add(key)
         occurrence = invocation.calls[: number + 1].count(operation) - 1
         for moment in MOMENTS:
             crash = Crash(invocation.function, occurrence, moment, operation, invocation.run)
             if invocation.function == "reconcile_payments":
-                # Which of its runs comes to the booking at what time is chance.
-                crash = replace(crash, run=None, way=led)
-            yield Point(scenario, crash)
+                # Which of its runs comes to the booking, and when, is up to chance.
+                crash = replace(crash, run=None, path=path)
+            yield CrashPoint(scenario, crash)
 
 
-def play(made: World, point: Point, wanted: End) -> Result:
+def play_point(stack: SimulatedStack, point: CrashPoint, expected: EndState) -> Result:
     for _ in range(TRIES):
-        result = _play(made, point, wanted)
-        if result.died or result.difference:
+        driver = CrashDriver(stack)
+        crashes = stack.faults.of["" if point.of_no_booking else driver.id].crashes
+        crashes.append(point.crash)
+        difference = play_and_compare(driver, point.scenario, expected)
+        result = Result(point, point.crash not in crashes, difference)
+        if result.reached or result.difference:
             break
     return result
 
 
-def _play(made: World, point: Point, wanted: End) -> Result:
-    actor = Actor(made)
-    crashes = made.faults_injected["" if point.of_nobody else actor.played.id].crashes
-    crashes.append(point.crash)
-    difference = differs(actor, point.scenario, wanted)
-    return Result(point, point.crash not in crashes, difference)
-
-
-def differs(actor: Actor, scenario: Scenario, wanted: End, ignoring: frozenset[str] = frozenset()) -> str:
-    """Play it; how its end differs from the one that is wanted, if it still does after a while."""
-    in_vain = ""
+def play_and_compare(
+    driver: CrashDriver, scenario: Scenario, expected: EndState, ignored: frozenset[str] = frozenset()
+) -> str:
+    """Play the scenario; how its end differs from the expected one, if it still does after some time."""
+    timeout = ""
     try:
-        scenario(actor)
-        actor.ends()
-    except InVainError as waited:
-        in_vain = f"waited in vain for {waited}; "
+        scenario(driver)
+        driver.wait_until_at_rest()
+    except WaitTimeoutError as error:
+        timeout = f"{error}; "
+    difference = ""
 
-    found: list[str] = []
+    def is_as_expected() -> bool:
+        nonlocal difference
+        difference = end_state(driver).difference(expected, ignored)
+        return not difference
 
-    def same() -> bool:
-        now = vars(end(actor))
-        found[:] = [
-            f"{name}: {now[name]} instead of {value}"
-            for name, value in vars(wanted).items()
-            if name not in ignoring and now[name] != value
-        ]
-        return not found
-
-    until(same, SETTLES)
-    return in_vain + "; ".join(found)
+    try:
+        wait_until(is_as_expected, "the expected end", seconds=PATIENCE)
+    except WaitTimeoutError:
+        return timeout + difference
+    return timeout
 
 
-def table(made: World, ends: dict[Scenario, Clean], chosen: Iterable[Point]) -> Iterator[Result]:
-    """Play each point, those at which the reconciler dies after all others; results as they come."""
-    given = list(chosen)
-    reconcilers = [point for point in given if point.crash.function == "reconcile_payments"]
-    others = [point for point in given if point.crash.function != "reconcile_payments"]
-    for group, at_once in ((others, AT_ONCE), (reconcilers, RECONCILERS_AT_ONCE)):
-        with ThreadPoolExecutor(at_once) as pool:
-            yield from pool.map(lambda point: play(made, point, ends[point.scenario].end), group)
+def play_points(stack: SimulatedStack, runs: CleanRuns, points: Iterable[CrashPoint]) -> Iterator[Result]:
+    """The results as they come; the crashes of the reconciler are played after all others."""
+    chosen = list(points)
+    reconcilers = [point for point in chosen if point.crash.function == "reconcile_payments"]
+    others = [point for point in chosen if point.crash.function != "reconcile_payments"]
+    for group, in_parallel in ((others, IN_PARALLEL), (reconcilers, RECONCILERS_IN_PARALLEL)):
+        with ThreadPoolExecutor(in_parallel) as pool:
+            yield from pool.map(lambda point: play_point(stack, point, runs[point.scenario].end), group)
 
 
-def page(results: Iterable[Result], ways: str) -> str:
-    """One row for each call that a function makes."""
+def page(results: Iterable[Result], selection: str) -> str:
+    """One row for each operation that a function calls."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     for result in results:
         crash = result.point.crash
         row = counts.setdefault((crash.function, crash.operation or ""), Counter())
         row[crash.moment] += 1
-        row["same"] += result.died and not result.difference
-        row["unmet"] += not result.died
-        row["other"] += bool(result.difference)
+        row["same"] += result.reached and not result.difference
+        row["not reached"] += not result.reached
+        row["different"] += bool(result.difference)
     total = sum(counts.values(), Counter())
-    columns = ("before", "after", "same", "unmet", "other")
+    columns = ("before", "after", "same", "not reached", "different")
     rows = [
         f"| {function} | {operation} | {' | '.join(str(row[column]) for column in columns)} |"
         for (function, operation), row in sorted(counts.items())
     ]
     return "\n".join(
         [
-            "# Where functions die",
+            "# Crash points",
             "",
-            "Every function dies right before and right after each of its calls to the outside,",
-            f"{ways} ({len(SCENARIOS)} scenarios, tests/properties/crash_points/crash_scenarios.py).",
-            "What is repeated must come to",
-            "the same end as undisturbed: reservation, dates, sessions, attempts, captures, refunds here and at",
-            "Stripe, events, and who was told. Written by",
-            "`python -m tests.properties.crash_points.crash_table --write`, which prints",
-            "every point; a test keeps the calls complete, and plays some of the points.",
+            "Every function crashes right before and right after each of its outside calls,",
+            f"{selection} ({len(SCENARIOS)} scenarios in",
+            "`tests/properties/crash_points/crash_scenarios.py`). After the retries everything must end as it does",
+            "without a crash: reservation, dates, sessions, attempts, captures, refunds in the ledger and at Stripe,",
+            "published events, and notifications to operators. This page is written by",
+            "`python -m tests.properties.crash_points.crash_table --write`, which also prints every crash point. The",
+            "tests check that no call is missing here, and play a sample.",
             "",
-            f"{total['before'] + total['after']} crash points: {total['same']} with the same end, {total['unmet']} not",
-            f"met in {TRIES} tries (where a race or a poll leads), {total['other']} with another end.",
+            (
+                f"{total['before'] + total['after']} crash points: {total['same']} with the same end, "
+                f"{total['not reached']} not reached in {TRIES} tries"
+            ),
+            f"(where a race or polling decides), {total['different']} with a different end.",
             "",
-            "| function | call | dies before | dies after | same end | not met | another end |",
+            "| function | call | crashes before | crashes after | same end | not reached | different end |",
             "|---|---|---|---|---|---|---|",
             *rows,
             "",
@@ -236,27 +229,33 @@ def page(results: Iterable[Result], ways: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.properties.crash_points.crash_table", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="each call in the first way that leads there only")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.properties.crash_points.crash_table",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--once", action="store_true", help="play only the first crash point of each call")
     parser.add_argument("--write", action="store_true", help="write docs/crashes.md")
-    parser.add_argument("scenarios", nargs="*", help="these only")
+    parser.add_argument("scenarios", nargs="*", help="play these scenarios (default: all)")
     given = parser.parse_args()
     chosen = [scenario for scenario in SCENARIOS if not given.scenarios or scenario.__name__ in given.scenarios]
     results = []
-    with stage() as made:
-        ends = undisturbed(made, chosen)
-        for result in table(made, ends, once(points(ends)) if given.once else points(ends)):
+    with crash_stack() as stack:
+        runs = run_without_faults(stack, chosen)
+        points = crash_points(runs)
+        for result in play_points(stack, runs, first_of_each_call(points) if given.once else points):
             results.append(result)
             sys.stdout.write(f"{result}\n")
             sys.stdout.flush()
-    bad = [result for result in results if result.difference]
-    unmet = [result for result in results if not result.died]
-    sys.stdout.write(f"{len(results)} crash points, {len(unmet)} not met again, {len(bad)} with another end\n")
+    different = [result for result in results if result.difference]
+    not_reached = [result for result in results if not result.reached]
+    sys.stdout.write(
+        f"{len(results)} crash points: {len(not_reached)} not reached, {len(different)} with a different end\n"
+    )
     if given.write:
-        PAGE.write_text(
-            page(results, "in the first way that leads there" if given.once else "in every way that leads there")
-        )
-    return 1 if bad else 0
+        sequences = "the first sequence" if given.once else "every sequence"
+        PAGE.write_text(page(results, f"once for {sequences} of calls that leads there"))
+    return 1 if different else 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Executions stopped in every state that works or waits: what they were doing is done by a replacement.
+"""Stop executions in every state that works or waits, and compare how the bookings end.
 
-The states are read from the definitions, so that none can be forgotten. `python -m tests.properties.crash_points.stops`
-prints a line for each.
+Plays all stops, which are read from the definitions, and prints a line for each.
 """
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,16 +11,24 @@ from dataclasses import dataclass
 
 from local.admin_api.executions import Workflow
 from statemachines.render import load
-from tests.properties.crash_points.crash_scenarios import SCENARIOS, TROUBLED, Actor, End, Scenario
-from tests.properties.crash_points.crash_table import AT_ONCE, Clean, differs, stage, undisturbed
-from tests.properties.simulation.world import Stop, World
-
-WORKFLOWS: tuple[Workflow, ...] = ("payment", "refund")
+from tests.properties.crash_points.crash_driver import CrashDriver
+from tests.properties.crash_points.crash_scenarios import FOR_REMAINING_STATES, SCENARIOS, Scenario
+from tests.properties.crash_points.crash_table import (
+    IN_PARALLEL,
+    CleanRuns,
+    crash_stack,
+    play_and_compare,
+    run_without_faults,
+)
+from tests.properties.crash_points.end_state import EndState
+from tests.properties.simulation.simulated_stack import SimulatedStack
+from tests.properties.simulation.simulation_faults import Stop
+from tests.properties.simulation.snapshots import WORKFLOWS
 
 
 @dataclass(frozen=True)
 class Result:
-    """`scenario` is None where no scenario leads through the state."""
+    """`scenario` is None if no scenario leads through the state."""
 
     stop: Stop
     scenario: Scenario | None
@@ -28,53 +36,62 @@ class Result:
     difference: str = ""
 
     def __str__(self) -> str:
-        name = "nothing" if self.scenario is None else self.scenario.__name__
-        return f"{self.stop}: {name}: {self.difference or ('same end' if self.stopped else 'was not met')}"
+        name = "no scenario" if self.scenario is None else self.scenario.__name__
+        return f"{self.stop}: {name}: {self.difference or ('same end' if self.stopped else 'not reached')}"
 
 
-def stops(workflow: Workflow) -> Iterator[Stop]:
-    """Every state of the definition that works or waits, at each of its moments."""
+def all_stops() -> list[Stop]:
+    """Every moment of every state that works or waits."""
+    return [stop for workflow in WORKFLOWS for stop in _stops(workflow)]
+
+
+def _stops(workflow: Workflow) -> Iterator[Stop]:
     for name, state in load(workflow)["States"].items():
         if state["Type"] in {"Task", "Wait"}:
             yield Stop(workflow, name, "entered")
         if state["Type"] == "Task":
-            yield Stop(workflow, name, "asking")
-            yield Stop(workflow, name, "answered")
+            yield Stop(workflow, name, "calling")
+            yield Stop(workflow, name, "finished")
             if state["Resource"].endswith(".waitForTaskToken"):
                 yield Stop(workflow, name, "waiting")
 
 
-def play(made: World, stop: Stop, scenario: Scenario, wanted: End) -> Result:
-    actor = Actor(made)
-    actor.faults_injected.stops.append(stop)
-    # Whom the execution was about to tell of its own end is told of its being stopped instead.
-    ignoring = frozenset({"notified"} if stop.state in {"NotifyOperators", "NotifyDefect"} else ())
-    difference = differs(actor, scenario, wanted, ignoring)
-    return Result(stop, scenario, stop not in actor.faults_injected.stops, difference)
+def play_stop(stack: SimulatedStack, stop: Stop, scenario: Scenario, expected: EndState) -> Result:
+    driver = CrashDriver(stack)
+    driver.faults.stops.append(stop)
+    # Stopped before it notifies operators, an execution is reported as stopped instead.
+    ignored = frozenset({"notifications"} if stop.state in {"NotifyOperators", "NotifyDefect"} else ())
+    difference = play_and_compare(driver, scenario, expected, ignored)
+    return Result(stop, scenario, stop not in driver.faults.stops, difference)
 
 
-def table(made: World, ends: dict[Scenario, Clean], chosen: Sequence[Stop]) -> list[Result]:
+def play_stops(stack: SimulatedStack, runs: CleanRuns, chosen: Sequence[Stop]) -> list[Result]:
     """Play each stop in the first scenario that leads through its state."""
 
-    def stopped(stop: Stop) -> Result:
-        for scenario, clean in ends.items():
-            if (stop.workflow, stop.state) in clean.visited:
-                return play(made, stop, scenario, clean.end)
+    def play(stop: Stop) -> Result:
+        for scenario, run in runs.items():
+            if (stop.workflow, stop.state) in run.visited:
+                return play_stop(stack, stop, scenario, run.end)
         return Result(stop, None)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(stopped, chosen))
+    with ThreadPoolExecutor(IN_PARALLEL) as pool:
+        return list(pool.map(play, chosen))
 
 
 def main() -> int:
-    with stage() as made:
-        ends = undisturbed(made, (*SCENARIOS, *TROUBLED))
-        results = table(made, ends, [stop for workflow in WORKFLOWS for stop in stops(workflow)])
+    argparse.ArgumentParser(
+        prog="python -m tests.properties.crash_points.stops",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    with crash_stack() as stack:
+        runs = run_without_faults(stack, (*SCENARIOS, *FOR_REMAINING_STATES))
+        results = play_stops(stack, runs, all_stops())
     for result in results:
         sys.stdout.write(f"{result}\n")
-    bad = [result for result in results if result.difference or not result.stopped]
-    sys.stdout.write(f"{len(results)} stops, {len(bad)} with another end or not met\n")
-    return 1 if bad else 0
+    failed = [result for result in results if result.difference or not result.stopped]
+    sys.stdout.write(f"{len(results)} stops: {len(failed)} not reached or with a different end\n")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

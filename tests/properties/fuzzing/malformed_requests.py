@@ -1,4 +1,4 @@
-"""Requests that nobody should send: drawn from the routes of the REST API's own document, then spoilt."""
+"""Random and malformed requests, drawn from the routes in the OpenAPI document."""
 
 import base64
 import http.client
@@ -111,16 +111,16 @@ class Answer:
     request: Request = field(repr=False)
 
     def json(self) -> Json:
-        told: Json = json.loads(self.body)
-        return told
+        parsed: Json = json.loads(self.body)
+        return parsed
 
 
-# How often which status was answered.
-answered: Counter[int] = Counter()
+# How often each status was answered.
+statuses: Counter[int] = Counter()
 
 
 def send(url: str, request: Request) -> Answer:
-    """As it is, without a client's corrections."""
+    """Send the request exactly as it is, without the corrections of an HTTP client."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
     try:
@@ -130,7 +130,7 @@ def send(url: str, request: Request) -> Answer:
         connection.putheader("Content-Length", str(len(request.body)))
         connection.endheaders(request.body)
         response = connection.getresponse()
-        answered[response.status] += 1
+        statuses[response.status] += 1
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, headers, response.read(), request)
     finally:
@@ -141,16 +141,16 @@ def send(url: str, request: Request) -> Answer:
 
 
 def encoded(value: Any) -> bytes:
-    """JSON as Python writes it: not a number, lone surrogates and all."""
+    """JSON as Python writes it, with NaN and lone surrogates."""
     return json.dumps(value).encode("utf-8", "surrogatepass")
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, body: Json) -> Json:
-    """The body with one to three of its fields, at any depth, missing or other than they should be."""
-    spoiled: Json = json.loads(json.dumps(body))
+def altered(draw: st.DrawFn, body: Json) -> Json:
+    """The body with one to three of its fields, at any depth, dropped, replaced or added."""
+    result: Json = json.loads(json.dumps(body))
     for _ in range(draw(st.integers(1, 3))):
-        target: Any = spoiled
+        target: Any = result
         while True:
             names = list(target) if isinstance(target, dict) else list(range(len(target)))
             name = draw(st.sampled_from(names)) if names else None
@@ -164,12 +164,12 @@ def spoilt(draw: st.DrawFn, body: Json) -> Json:
                 del target[name]
             case "add" if isinstance(target, dict):
                 target[draw(TEXT)] = draw(VALUES)
-    return spoiled
+    return result
 
 
 @st.composite
 def refused_bodies(draw: st.DrawFn, body: Json) -> bytes:
-    """What no route takes: no JSON object, or one with a field that none knows."""
+    """A body that no route accepts: not a JSON object, or one with an unknown field."""
     if draw(st.booleans()):
         return encoded({**body, "unknown": draw(VALUES)})
     return draw(
@@ -185,16 +185,16 @@ def refused_bodies(draw: st.DrawFn, body: Json) -> bytes:
 
 @st.composite
 def paths(draw: st.DrawFn, template: str, ids: Sequence[str]) -> str:
-    """The template with a known id, one that is nearly so, or anything."""
+    """The template with a known id, a similar one, or any text."""
     path = template
     for name in ("{id}", "{refund_id}"):
         known = draw(st.sampled_from(ids))
-        nearly = st.sampled_from(
+        similar = st.sampled_from(
             [known.lower(), f"{known}x", f" {known}", f"PAY-{known}", f"PAY-PAY-{known}", known * 20]
         )
-        # The local stack does not take a line break for a part of a path.
+        # The local stack matches no path with a line break to a route.
         other = TEXT.filter(lambda text: bool(text) and "\n" not in text)
-        chosen = draw(st.one_of(st.just(known), nearly, other))
+        chosen = draw(st.one_of(st.just(known), similar, other))
         path = path.replace(name, quote(chosen.encode("utf-8", "surrogatepass"), safe=""))
     query = draw(st.dictionaries(st.sampled_from(["session_id", "x", ""]) | TEXT, TEXT, max_size=2))
     if not query:
@@ -215,7 +215,7 @@ def headers(draw: st.DrawFn, authorization: str | None) -> dict[str, str]:
 
 
 def authorizations(tokens: Sequence[str]) -> st.SearchStrategy[str | None]:
-    """Nobody's, or what looks like somebody's."""
+    """No token, or one that is forged, altered or unsigned."""
     forged = base64.urlsafe_b64encode(b'{"alg":"none","kid":"x"}').rstrip(b"=").decode()
     claims = base64.urlsafe_b64encode(b'{"cognito:groups":["operators"],"token_use":"id"}').rstrip(b"=").decode()
     return st.one_of(

@@ -1,4 +1,4 @@
-"""Spoilt requests to every route and spoilt events to the webhook. `FUZZ_EXAMPLES=5000` for many."""
+"""Malformed requests to every route and altered events to the webhook; `FUZZ_EXAMPLES=5000` sends many."""
 
 import json
 import os
@@ -11,18 +11,18 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from local.fake_stripe.webhook_delivery import sign
+from tests.harness.booking_reader import Json
 from tests.harness.documented_answers import as_published
 from tests.properties.fuzzing import malformed_requests as requests
 from tests.properties.fuzzing.conftest import Target
 from tests.properties.fuzzing.malformed_requests import Answer, Request
-from tests.properties.simulation.world import Json
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "450"))
 FUZZ = settings(
     max_examples=EXAMPLES // 3,
     deadline=timedelta(seconds=20),
     database=None,
-    # A new seed each time where many are asked for; the same few otherwise.
+    # Many examples come from a new seed each time, the default ones always from the same.
     derandomize="FUZZ_EXAMPLES" not in os.environ,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
@@ -39,11 +39,10 @@ BODIES: dict[str, Json] = {
 
 
 @pytest.fixture(autouse=True)
-def nothing_unhandled(target: Target) -> Iterator[None]:
-    """No exception got through."""
-    target.unhandled()
+def no_unhandled_errors(target: Target) -> Iterator[None]:
+    target.new_unhandled_errors()
     yield
-    assert target.unhandled() == []
+    assert target.new_unhandled_errors() == []
 
 
 @pytest.fixture
@@ -67,8 +66,8 @@ def body_of(path: str, reservation_id: str) -> Json:
     return body
 
 
-def published(target: Target, answer: Answer) -> None:
-    """It is one that the document has for the route, if it is not the server's own, of what is not HTTP."""
+def check_documented(target: Target, answer: Answer) -> None:
+    """Compare the answer with the OpenAPI document, unless it is the server's own to a request that is not HTTP."""
     if answer.status == 400 and answer.headers.get("content-type", "").startswith("text/plain"):
         return
     path = answer.request.path.partition("?")[0].removeprefix(f"/{target.stage}")
@@ -79,61 +78,63 @@ def published(target: Target, answer: Answer) -> None:
 @pytest.mark.usefixtures("nothing_changes")
 @given(data=st.data())
 @FUZZ
-def test_nobody_can_do_anything_with_any_request(target: Target, data: st.DataObject) -> None:
-    """Strangers and forged tokens: 401, 403, 404 or 400, whatever they send to whichever booking."""
+def test_requests_without_a_valid_token_are_refused_and_change_nothing(target: Target, data: st.DataObject) -> None:
+    """A stranger's token and an access token are refused like a forged one, whatever the request."""
     method, template = data.draw(st.sampled_from(target.routes()))
     ids = [*target.live, *target.over]
     body = body_of(template, data.draw(st.sampled_from(ids)))
-    good = target.paid.played.token
+    good = target.paid.token
     authorization = data.draw(
         st.one_of(
-            st.just(f"Bearer {target.stranger}"),
-            st.just(f"Bearer {target.access}"),
-            requests.authorizations([good, target.operator]),
+            st.just(f"Bearer {target.stack.stranger}"),
+            st.just(f"Bearer {target.access_token}"),
+            requests.authorizations([good, target.stack.operator]),
         )
     )
     answer = requests.send(
-        target.url,
+        target.stack.url,
         Request(
             method,
             data.draw(requests.paths(template, ids)),
             data.draw(requests.headers(authorization)),
             data.draw(
-                st.one_of(st.just(requests.encoded(body)), requests.spoilt(body).map(requests.encoded), requests.RAW)
+                st.one_of(st.just(requests.encoded(body)), requests.altered(body).map(requests.encoded), requests.RAW)
             ),
         ),
     )
     event(str(answer.status))
-    published(target, answer)
+    check_documented(target, answer)
     assert answer.status in {400, 401, 403, 404, 413, 415}, (answer, answer.request)
 
 
 @pytest.mark.usefixtures("nothing_changes")
 @given(data=st.data())
 @FUZZ
-def test_owners_and_operators_are_refused_what_is_malformed(target: Target, data: st.DataObject) -> None:
-    """Of a booking that lives only what no route takes is sent; of one that is over anything."""
+def test_malformed_requests_of_guests_and_operators_are_refused(target: Target, data: st.DataObject) -> None:
+    """Bookings that are over are sent anything; live ones only what no route accepts."""
     method, template = data.draw(st.sampled_from(target.routes()))
-    actor = data.draw(st.sampled_from([target.paid, target.released, target.refunded, target.waiting]))
-    over = actor in {target.released, target.refunded}
-    token = data.draw(st.sampled_from([actor.played.token, target.operator]))
-    about = actor.played.id
-    # An operator may act on any booking: ids are those of bookings that are over, or nearly so.
-    ids = target.over if over else [about]
-    body = body_of(template, about)
+    driver = data.draw(st.sampled_from([target.paid, target.released, target.refunded, target.waiting]))
+    over = driver in {target.released, target.refunded}
+    token = data.draw(st.sampled_from([driver.token, target.stack.operator]))
+    reservation_id = driver.id
+    # An operator may act on every booking, so a valid request must never name a live one.
+    ids = target.over if over else [reservation_id]
+    body = body_of(template, reservation_id)
     path = data.draw(requests.paths(template, ids))
     content = data.draw(requests.refused_bodies(body))
     if over:
         content = data.draw(
             st.one_of(
                 st.just(content),
-                requests.spoilt(body).map(requests.encoded).filter(lambda sent: not names(sent, target.live)),
+                requests.altered(body).map(requests.encoded).filter(lambda sent: not names(sent, target.live)),
                 requests.RAW,
             )
         )
-    answer = requests.send(target.url, Request(method, path, data.draw(requests.headers(f"Bearer {token}")), content))
+    answer = requests.send(
+        target.stack.url, Request(method, path, data.draw(requests.headers(f"Bearer {token}")), content)
+    )
     event(f"{answer.status} {'over' if over else 'live'}")
-    published(target, answer)
+    check_documented(target, answer)
     assert answer.status < 500, (answer, answer.request)
     if not over and method == "POST":
         assert 400 <= answer.status < 500, (answer, answer.request)
@@ -143,7 +144,7 @@ def names(sent: bytes, ids: list[str]) -> bool:
     return any(one.encode() in sent for one in ids)
 
 
-# What is read of an event's object.
+# The fields of an event's object that the webhook reads.
 READ = {
     "amount",
     "failure_reason",
@@ -164,60 +165,57 @@ def without(obj: Json, names: Json) -> Json:
 
 
 def events(target: Target) -> list[Json]:
-    """One of each type that Stripe has sent."""
-    with target.world.stripe.lock:
-        sent = target.world.stripe.all("event")
-    return list(
-        {one["type"]: one for one in sent if not names(json.dumps(one).encode(), [target.waiting.played.id])}.values()
-    )
+    """One event of each type that Stripe has sent."""
+    with target.stack.stripe.lock:
+        sent = target.stack.stripe.all("event")
+    return list({one["type"]: one for one in sent if not names(json.dumps(one).encode(), [target.waiting.id])}.values())
 
 
 @pytest.mark.usefixtures("no_money_moves")
 @given(data=st.data())
 @FUZZ
-def test_spoilt_events_do_no_harm(target: Target, data: st.DataObject) -> None:
-    """Unsigned or wrongly signed: 400. Signed, and not as Stripe writes them: read as far as they make sense."""
+def test_altered_events_move_no_money(target: Target, data: st.DataObject) -> None:
+    """An event with a wrong signature is refused; a signed one is read as far as it makes sense."""
     original: Json = json.loads(json.dumps(data.draw(st.sampled_from(events(target)))))
     original["id"] = f"evt_{data.draw(st.integers(0, 10**9))}"
     obj = original["data"]["object"]
     read = {name: value for name, value in obj.items() if name in READ}
-    of_object = requests.spoilt(read).map(lambda spoilt: original | {"data": {"object": without(obj, read) | spoilt}})
+    of_object = requests.altered(read).map(lambda fields: original | {"data": {"object": without(obj, read) | fields}})
     content = data.draw(
-        st.one_of(of_object.map(requests.encoded), requests.spoilt(original).map(requests.encoded), requests.RAW)
+        st.one_of(of_object.map(requests.encoded), requests.altered(original).map(requests.encoded), requests.RAW)
     )
     signed = data.draw(st.booleans())
     if signed:
-        signature = sign(content, target.world.stripe.webhook_secrets[0])
+        signature = sign(content, target.stack.stripe.webhook_secrets[0])
     else:
-        right = sign(content, "whsec_other", timestamp=data.draw(st.sampled_from([None, 0, -1, 2**40])))
-        signature = data.draw(st.one_of(requests.HEADER_TEXT.map(str.strip), st.just(right)))
+        other_secret = sign(content, "whsec_other", timestamp=data.draw(st.sampled_from([None, 0, -1, 2**40])))
+        signature = data.draw(st.one_of(requests.HEADER_TEXT.map(str.strip), st.just(other_secret)))
     headers = {**data.draw(requests.headers(None)), "Stripe-Signature": signature}
-    answer = requests.send(target.url, Request("POST", f"/{target.stage}/webhooks/stripe", headers, content))
+    answer = requests.send(target.stack.url, Request("POST", f"/{target.stage}/webhooks/stripe", headers, content))
     event(f"{answer.status} {'signed' if signed else 'not signed'}")
-    published(target, answer)
+    check_documented(target, answer)
     if signed:
-        # 503: an event that may be ours a moment later, which Stripe shall send again.
+        # 503 asks Stripe to send the event again, since its booking may be stored a moment later.
         assert answer.status in {200, 400, 503}, (answer, answer.request)
     else:
         assert answer.status in {400, 413}, (answer, answer.request)
 
 
-BAD: tuple[Any, ...] = (None, ["x"], "a.b", "\x00", 3, "pi_" + "x" * 300)
+INVALID: tuple[Any, ...] = (None, ["x"], "a.b", "\x00", 3, "pi_" + "x" * 300)
 
 
 @pytest.mark.usefixtures("no_money_moves")
-def test_no_field_of_a_signed_event_can_break_the_webhook(target: Target) -> None:
-    """Each field that is read, of each type of event: missing, or of another kind."""
+def test_no_missing_or_invalid_field_of_a_signed_event_breaks_the_webhook(target: Target) -> None:
     for original in events(target):
         obj: Json = original["data"]["object"]
         for name in READ & obj.keys():
-            others = [{**obj, name: bad} for bad in BAD] + [without(obj, {name: None})]
+            others = [{**obj, name: bad} for bad in INVALID] + [without(obj, {name: None})]
             for number, other in enumerate(others):
-                spoilt = {**original, "id": f"evt_{name}_{number}_{original['id'][4:]}", "data": {"object": other}}
-                content = requests.encoded(spoilt)
-                headers = {"Stripe-Signature": sign(content, target.world.stripe.webhook_secrets[0])}
+                changed = {**original, "id": f"evt_{name}_{number}_{original['id'][4:]}", "data": {"object": other}}
+                content = requests.encoded(changed)
+                headers = {"Stripe-Signature": sign(content, target.stack.stripe.webhook_secrets[0])}
                 answer = requests.send(
-                    target.url, Request("POST", f"/{target.stage}/webhooks/stripe", headers, content)
+                    target.stack.url, Request("POST", f"/{target.stage}/webhooks/stripe", headers, content)
                 )
-                published(target, answer)
+                check_documented(target, answer)
                 assert answer.status in {200, 400, 503}, (original["type"], name, other.get(name))

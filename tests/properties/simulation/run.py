@@ -1,4 +1,4 @@
-"""Batches of random histories on one stack each: played, drained, checked."""
+"""Play random histories in batches, each batch on a stack of its own, and check the invariants afterwards."""
 
 import argparse
 import contextlib
@@ -9,233 +9,240 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from local import credentials
 from local.fake_stripe.cards import CARDS
-from tests.properties.simulation.histories import KINDS, History, Played, Player, draw, play
-from tests.properties.simulation.invariants import Look, Seen, broken, met
-from tests.properties.simulation.world import WINDOW, World, every, world
+from tests.properties.simulation.fast_timers import WINDOW
+from tests.properties.simulation.histories import COVERAGE, History, draw
+from tests.properties.simulation.history_driver import HistoryDriver
+from tests.properties.simulation.invariants import coverage, violations
+from tests.properties.simulation.simulated_stack import SimulatedStack, every, simulated_stack
+from tests.properties.simulation.snapshots import WORKFLOWS, BookingSnapshot, StackSnapshot
 
 BATCH = 50  # histories on one stack
-AT_ONCE = 12  # of them at the same time
-DRAIN = 240.0  # seconds; only a batch in which something hangs waits so long
-CHECKS_AGAIN = 4.5  # seconds after its release a booking is looked at for the last time
+IN_PARALLEL = 12  # of them
+PATIENCE = 240.0  # seconds until a batch has to come to rest
+QUIET = 4.5  # seconds; longer than the reconciler takes to check released bookings again
 SHRINKING_ROUNDS = 4
 
-# A payment's execution; a refund's begins otherwise.
-RES = re.compile(r"RES-[0-9a-f]+(-r\d+)?")
+# The name of a payment's execution.
+PAYMENT_EXECUTION = re.compile(r"RES-[0-9a-f]+(-r\d+)?")
 
-type Breaks = Callable[[World], None]
+type Mutate = Callable[[SimulatedStack], None]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """`log` is what the doers were told."""
+    """`log`: the requests and payments of the history, with their outcomes. `visited`: the states of each execution."""
 
     history: History
-    problems: list[str]
+    violations: list[str]
     log: list[str]
     visited: dict[str, list[str]] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = "\n      ".join([*self.log, *(f"{name}: {' '.join(states)}" for name, states in self.visited.items())])
-        return f"{self.history}\n    " + "\n    ".join(self.problems) + f"\n      {told}"
+        executions = [f"{name}: {' '.join(states)}" for name, states in self.visited.items()]
+        violations = [f"\n    {violation}" for violation in self.violations]
+        return "".join([str(self.history), *violations, *(f"\n      {line}" for line in self.log + executions)])
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`ends`: how each seed's reservation ended; `paid`: whether its guest was told that a card was taken."""
+    """`reservations`: how each seed's ended; `paid`: whether the guest's card was charged on an open session."""
 
     failures: list[Failure]
-    met: Counter[str]
-    ends: dict[int, str]
+    coverage: Counter[str]
+    reservations: dict[int, str]
     paid: dict[int, bool]
 
 
-def batch(histories: Sequence[History], breaks: Breaks | None = None, *, window: int = WINDOW) -> Batch:
-    """Play them on a stack of their own; those after which an invariant did not hold, and what was met with.
+def play_batch(histories: Sequence[History], mutate: Mutate | None = None, *, window: int = WINDOW) -> Batch:
+    """Play the histories on a new stack, wait until it has come to rest, and check every booking.
 
-    `window`: seconds that a session can be paid; holds last as many of them as each history says.
+    `window`: seconds that a session is open; holds last as many windows as each history says.
     """
-    with world(window) as stage:
-        if breaks is not None:
-            breaks(stage)
-        # The schedule is every 15 minutes; two at the same time now and then.
-        with every(1.5, stage.reconcile), every(2.3, stage.reconcile):
-            players = play(stage, histories, AT_ONCE)
-            for player in players:
-                player.calm()
-            drained = _drain(stage, players)
-        failed = stage.reconcile()
-        _settle(stage)
-        look = Look(stage)
-        failures = []
-        found: Counter[str] = Counter()
-        ends: dict[int, str] = {}
-        for player in players:
-            seen = look.at(player.played)
-            ends[player.played.history.seed] = seen.reservation["status"]
-            found.update(met(seen))
-            found.update(set(player.played.did) | set(stage.faults_injected[player.played.id].met))
-            problems = stage.violations[player.played.id] + broken(seen)
-            if problems:
-                visited = _visited(stage, seen)
-                failures.append(Failure(player.played.history, problems, player.played.log, visited))
-        leaks = list(_leaks(stage, [player.played for player in players]))
-        if leaks or not drained or failed:
-            problems = [*leaks, *([] if drained else ["9: something still moves"]), *([failed] if failed else [])]
-            failures = failures or [Failure(histories[0], problems, [f"{len(histories)} histories in the batch"])]
-        paid = {player.played.history.seed: bool(player.played.did["card paid"]) for player in players}
-        return Batch(failures, found, ends, paid)
+    with simulated_stack(window) as stack:
+        if mutate is not None:
+            mutate(stack)
+        # The deployed schedule is every 15 minutes; two runs overlap now and then.
+        with every(1.5, stack.reconcile), every(2.3, stack.reconcile):
+            drivers = _play(stack, histories)
+            for driver in drivers:
+                driver.end_faults()
+            at_rest = _wait_until_at_rest(stack, drivers)
+        problems = [] if at_rest else ["9: the stack does not come to rest"]
+        if error := stack.reconcile():
+            problems.append(error)
+        _wait_for_executions(stack)
+        problems = [*_leaks(stack, drivers), *problems]
+        batch = _check(stack, drivers)
+        if problems and not batch.failures:
+            batch.failures.append(Failure(histories[0], problems, [f"{len(histories)} histories in the batch"]))
+        return batch
 
 
-def _drain(stage: World, players: Sequence[Player]) -> bool:
-    """Until nothing moves, operators have answered, and released bookings were looked at again."""
-    answers = {player.played.id: list(player.played.history.answers) for player in players}
+def _play(stack: SimulatedStack, histories: Sequence[History]) -> list[HistoryDriver]:
+    def play(history: History) -> HistoryDriver:
+        driver = HistoryDriver(stack, history)
+        driver.play(background)
+        return driver
+
+    with ThreadPoolExecutor(64) as background, ThreadPoolExecutor(IN_PARALLEL) as pool:
+        return list(pool.map(play, histories))
+
+
+def _check(stack: SimulatedStack, drivers: Sequence[HistoryDriver]) -> Batch:
+    batch = Batch([], Counter(), {}, {})
+    snapshot = StackSnapshot(stack)
+    for driver in drivers:
+        booking = snapshot.of(driver)
+        batch.reservations[driver.history.seed] = booking.reservation["status"]
+        batch.paid[driver.history.seed] = bool(driver.steps_done["card paid"])
+        batch.coverage.update(coverage(booking))
+        batch.coverage.update(set(+driver.steps_done) | set(driver.faults.occurred))
+        found = stack.monitor.violations[driver.id] + violations(booking)
+        if found:
+            batch.failures.append(Failure(driver.history, found, driver.log, _visited(stack, booking)))
+    return batch
+
+
+def _wait_until_at_rest(stack: SimulatedStack, drivers: Sequence[HistoryDriver]) -> bool:
+    """Wait until nothing moves, operators have answered, and released bookings were checked again."""
+    answers = {driver.id: list(driver.history.answers) for driver in drivers}
     quiet_since = time.monotonic()
-    end = time.monotonic() + DRAIN
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         time.sleep(0.5)
-        if _answered(stage, players, answers) or not _at_rest(stage, players):
+        if _answer_operators(drivers, answers) or not _is_at_rest(stack, drivers):
             quiet_since = time.monotonic()
-        elif time.monotonic() - quiet_since > CHECKS_AGAIN:
+        elif time.monotonic() - quiet_since > QUIET:
             return True
     return False
 
 
-def _settle(stage: World) -> None:
-    end = time.monotonic() + DRAIN / 8
-    while time.monotonic() < end and not _at_rest(stage, []):
+def _wait_for_executions(stack: SimulatedStack) -> None:
+    end = time.monotonic() + PATIENCE / 8
+    while time.monotonic() < end and not _is_at_rest(stack, []):
         time.sleep(0.3)
 
 
-def _answered(stage: World, players: Sequence[Player], answers: dict[str, list[str]]) -> bool:
-    """Operators answer for a refund that waits for them, as the history says; whether one did."""
+def _answer_operators(drivers: Sequence[HistoryDriver], answers: dict[str, list[str]]) -> bool:
+    """Answer for the refunds that wait for an operator, as the histories say; whether there was one."""
     answered = False
-    for player in players:
-        if not answers[player.played.id]:
+    for driver in drivers:
+        # Money that was refunded in the dashboard is not to be returned in another way as well.
+        if not answers[driver.id] or "dashboard" in driver.requested_refunds:
             continue
-        for refund_id, entry in _payment(stage, player.played).get("refunds", {}).items():
-            # Money that was given back in the dashboard is not given back by another way as well.
-            if entry.get("awaiting") == "operator" and "dashboard" not in player.played.asked_back:
-                player.answer(refund_id, answers[player.played.id].pop(0))
-                answered = True
-                break
+        refunds = driver.payment_or_empty.get("refunds", {})
+        waiting = [refund_id for refund_id, entry in refunds.items() if entry.get("awaiting") == "operator"]
+        if waiting:
+            driver.resolve(waiting[0], answers[driver.id].pop(0), note="after a call")
+            answered = True
     return answered
 
 
-def _payment(stage: World, played: Played) -> dict[str, dict[str, dict[str, str]]]:
-    try:
-        return stage.admin.payment(played.id)
-    except LookupError:
-        return {}
-
-
-def _at_rest(stage: World, players: Sequence[Player]) -> bool:
-    """No execution runs but those that wait for an operator; no event that travels is on its way."""
-    for name, workflow in stage.running().items():
-        if workflow == "payment" or stage.admin.execution(name, "refund").waiting_in != "AwaitOperator":
+def _is_at_rest(stack: SimulatedStack, drivers: Sequence[HistoryDriver]) -> bool:
+    """Nothing is pending or being delivered, and no execution runs but those that wait for an operator."""
+    for name, workflow in stack.running().items():
+        if workflow == "payment" or stack.admin.execution(name, "refund").waiting_in != "AwaitOperator":
             return False
-    if any(stage.admin.reservation(player.played.id)["status"] == "pending" for player in players):
+    if any(driver.reservation_status == "pending" for driver in drivers):
         return False
-    with stage.stripe.lock:
-        return not stage.stripe.webhooks._under_way
+    with stack.stripe.lock:
+        return not stack.stripe.webhooks._under_way
 
 
-def _visited(stage: World, seen: Seen) -> dict[str, list[str]]:
+def _visited(stack: SimulatedStack, booking: BookingSnapshot) -> dict[str, list[str]]:
     found = {}
-    for name in seen.executions:
-        execution = stage.admin.execution(name, "payment" if RES.fullmatch(name) else "refund")
+    for name in booking.executions:
+        execution = stack.admin.execution(name, "payment" if PAYMENT_EXECUTION.fullmatch(name) else "refund")
         found[f"{name} {execution.status} {execution.error or ''}"] = execution.visited
     return found
 
 
-def _leaks(stage: World, played: Sequence[Played]) -> Iterator[str]:
-    """11: what must not be in a log line, an event, a notification, or what an execution was given or answered."""
-    log = stage.stack.log.read_text(encoding="utf-8")
-    told = json.dumps([*stage.admin.events(), *stage.admin.notifications()])
-    places = (("the log", log), ("what was told", told), ("an execution", _executions(stage)))
+def _leaks(stack: SimulatedStack, drivers: Sequence[HistoryDriver]) -> Iterator[str]:
+    """11: secrets and personal data in logs, events, notifications, or executions' inputs and outputs."""
+    log = stack.local.log.read_text(encoding="utf-8")
+    published = json.dumps([*stack.admin.events(), *stack.admin.notifications()])
+    places = {"the log": log, "an event or a notification": published, "an execution": _execution_data(stack)}
     secrets = {
         "a secret": [credentials.STRIPE_API_KEY, credentials.WEBHOOK_SECRET],
-        "a guest's token": [one.token for one in played],
+        "a guest's token": [driver.token for driver in drivers],
         "a card number": list(CARDS),
         "an e-mail address": ["@example.com"],
     }
     for what, values in secrets.items():
-        for where, text in places:
+        for where, text in places.items():
             if any(value in text for value in values):
                 yield f"11: {what} is in {where}"
     for line in re.findall(r'.*"message": ?"unhandled".*', log)[:3]:
         yield f"unhandled: {line[:600]}"
 
 
-def _executions(stage: World) -> str:
-    """What every execution was given, and what it answered."""
+def _execution_data(stack: SimulatedStack) -> str:
+    """The input and output of every execution."""
     texts = []
-    for workflow in ("payment", "refund"):
-        machine = stage.stack.outputs[f"{workflow}StateMachineArn"]
-        pages = stage.states.get_paginator("list_executions").paginate(stateMachineArn=machine)
-        for one in (execution for page in pages for execution in page["executions"]):
-            described = stage.states.describe_execution(executionArn=one["executionArn"])
+    for workflow in WORKFLOWS:
+        for execution in stack.admin.executions(workflow):
+            arn = stack.execution_arn(execution["name"], workflow)
+            described = stack.states.describe_execution(executionArn=arn)
             texts += [described["input"], described.get("output", "")]
     return "\n".join(texts)
 
 
-def shortest(failure: Failure, breaks: Breaks | None = None) -> Failure:
-    """The shortest history found that fails too: each round leaves out every step once, all in one batch."""
+def shrink(failure: Failure, mutate: Mutate | None = None) -> Failure:
+    """The shortest failing history that is found: each round leaves out every step once, all in one batch."""
     for _ in range(SHRINKING_ROUNDS):
         candidates = failure.history.shorter()
-        if not candidates:
+        failures = play_batch(candidates, mutate).failures if candidates else []
+        if not failures:
             break
-        still = batch(candidates, breaks).failures
-        if not still:
-            break
-        failure = min(still, key=lambda one: len(one.history.steps))
+        failure = min(failures, key=lambda one: len(one.history.steps))
     return failure
 
 
-def seeds(first: int, count: int) -> Iterator[range]:
+def batches_of_seeds(first: int, count: int) -> Iterator[range]:
     for start in range(first, first + count, BATCH):
         yield range(start, min(start + BATCH, first + count))
 
 
-def _batch_of_seeds(of: range) -> tuple[range, Batch, float]:
+def _play_seeds(seeds: range) -> tuple[range, Batch, float]:
     began = time.monotonic()
-    return of, batch([draw(seed) for seed in of]), time.monotonic() - began
+    return seeds, play_batch([draw(seed) for seed in seeds]), time.monotonic() - began
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.properties.simulation.run", description=__doc__)
-    parser.add_argument("--histories", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1, help="the first; the others follow it")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--no-shrink", action="store_true")
+    parser.add_argument("--histories", type=int, default=2000, help="how many to play (default: 2000)")
+    parser.add_argument("--seed", type=int, default=1, help="the seed of the first history (default: 1)")
+    parser.add_argument("--processes", type=int, default=2, help="batches to play in parallel (default: 2)")
+    parser.add_argument("--no-shrink", action="store_true", help="do not search for shorter histories that fail")
     given = parser.parse_args()
     spawn = multiprocessing.get_context("spawn")
     failures: list[Failure] = []
-    found: Counter[str] = Counter()
-    done = 0
+    covered: Counter[str] = Counter()
+    played = 0
     with spawn.Pool(given.processes, maxtasksperchild=8) as processes:
-        for of, played, took in processes.imap_unordered(_batch_of_seeds, seeds(given.seed, given.histories)):
-            done += len(of)
-            found += played.met
-            _say(
-                f"seeds {of.start}-{of.stop - 1}: {len(played.failures)} failed, {took:.0f} s; {done} histories in all"
-            )
-            for failure in played.failures:
-                _say(f"  {failure}")
-            failures += played.failures
+        seeds_of_batches = batches_of_seeds(given.seed, given.histories)
+        for seeds, batch, took in processes.imap_unordered(_play_seeds, seeds_of_batches):
+            played += len(seeds)
+            covered += batch.coverage
+            _print(f"seeds {seeds.start}-{seeds.stop - 1}: {len(batch.failures)} failed, {took:.0f} s; {played} played")
+            for failure in batch.failures:
+                _print(f"  {failure}")
+            failures += batch.failures
     for failure in failures[: 0 if given.no_shrink else 3]:
-        _say(f"shortest: {shortest(failure)}")
-    for what, times in sorted(found.items()):
-        _say(f"{times:6} {what}")
-    _say(f"never met: {sorted(KINDS - found.keys())}")
-    _say(json.dumps({"histories": done, "failed": sorted({failure.history.seed for failure in failures})}))
+        _print(f"shortest: {shrink(failure)}")
+    for kind, times in sorted(covered.items()):
+        _print(f"{times:6} {kind}")
+    _print(f"not covered: {', '.join(sorted(COVERAGE - covered.keys())) or 'nothing'}")
+    _print(json.dumps({"histories": played, "failed": sorted({failure.history.seed for failure in failures})}))
     return 1 if failures else 0
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

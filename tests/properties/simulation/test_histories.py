@@ -1,48 +1,56 @@
-"""A bounded number of random histories; `make simulate N=2000` for many. What each step does: histories.py.
+"""A bounded number of random histories; `make simulate N=2000` plays many.
 
-How fast the machine is must decide nothing: what a batch did not come across, since a session's window was over before
-it got there, is sought in the next with longer windows.
+A slow machine must not decide the result: what a batch does not cover because its sessions expired too soon is tried
+again with longer windows.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.properties.simulation.histories import CHALLENGED, DECLINED, VISA, History, Step, draw
-from tests.properties.simulation.run import Batch, batch
-from tests.properties.simulation.world import WINDOW, World
+from tests.harness.booking_driver import CHALLENGED, DECLINED, VISA
+from tests.properties.simulation.fast_timers import WINDOW
+from tests.properties.simulation.histories import History, Step, draw
+from tests.properties.simulation.run import play_batch
+from tests.properties.simulation.simulated_stack import SimulatedStack
 
 WINDOWS = (WINDOW, 3 * WINDOW, 10 * WINDOW)
 SEEDS = 40
-MET = {
+COVERED = {
     "reservation confirmed",
     "reservation expired",
     "reservation cancelled",
-    "unapplied money refunded",
-    "a replacement",
+    "unapplied payment refunded",
+    "a replacement execution",
     "payment execution stopped",
-    "a function dies after a call",
+    "a function crashes after a call",
     "card declined",
 }
 
 
 def test_the_invariants_hold_after_random_histories() -> None:
-    met: Counter[str] = Counter()
+    covered: Counter[str] = Counter()
     for number, window in enumerate(WINDOWS):
-        played = batch([draw(number * SEEDS + seed) for seed in range(1, SEEDS + 1)], window=window)
-        assert not played.failures, "\n".join(map(str, played.failures))
-        met += played.met
-        if met.keys() >= MET:
+        batch = play_batch([draw(number * SEEDS + seed) for seed in range(1, SEEDS + 1)], window=window)
+        assert not batch.failures, "\n".join(map(str, batch.failures))
+        covered += batch.coverage
+        if covered.keys() >= COVERED:
             break
-    assert MET - met.keys() == set()
+    assert COVERED - covered.keys() == set()
 
 
 PAYING: tuple[tuple[Step, ...], ...] = (
     (Step("pay", (VISA,)),),
     (Step("pay", (DECLINED,)), Step("pay", (VISA,))),
     (Step("pay", (CHALLENGED, "passed")),),
-    (Step("expire_at_stripe"), Step("come_back"), Step("rest"), Step("retry"), Step("pay", (VISA,))),
+    (
+        Step("expire_at_stripe"),
+        Step("return_from_stripe"),
+        Step("wait_for_workflow"),
+        Step("retry"),
+        Step("pay", (VISA,)),
+    ),
 )
-UNPAID: tuple[tuple[Step, ...], ...] = (
+NOT_PAYING: tuple[tuple[Step, ...], ...] = (
     (),
     (Step("pay", (DECLINED,)),),
     (Step("pay", (CHALLENGED, "failed")),),
@@ -50,25 +58,25 @@ UNPAID: tuple[tuple[Step, ...], ...] = (
 )
 
 
-def without_webhooks() -> Iterator[History]:
-    stories = [((Step("pay_now"), *steps), 3.2) for steps in (*PAYING, *UNPAID)]
-    # And one who never presses "Pay now".
-    for seed, (steps, hold) in enumerate([*stories, ((), 1.0)]):
-        yield History(seed, hold, "never", steps, (), settles=True, backwards=False)
+def histories_without_webhooks() -> Iterator[History]:
+    never_started: tuple[tuple[Step, ...], float] = ((), 1.0)
+    started = [((Step("pay_now"), *steps), 3.2) for steps in (*PAYING, *NOT_PAYING)]
+    for seed, (steps, hold) in enumerate([*started, never_started]):
+        yield History(seed, hold, "drop", steps, answers=(), processing_succeeds=True, newest_first=False)
 
 
-def never_listed(stage: World) -> None:
-    """Nor are they found by asking Stripe which events it could not deliver."""
-    stage.patch.setattr("shared.adapters.stripe_api.undelivered_events", lambda *_: [])
+def list_no_events(stack: SimulatedStack) -> None:
+    """Let Stripe's list of undelivered events be empty, so that the reconciler does not find them either."""
+    stack.patch.setattr("shared.adapters.stripe_api.undelivered_events", lambda *_: [])
 
 
-def test_without_webhooks_what_is_paid_is_confirmed_and_every_other_hold_released() -> None:
-    histories = list(without_webhooks())
+def test_without_webhooks_paid_bookings_are_confirmed_and_all_other_holds_released() -> None:
+    histories = list(histories_without_webhooks())
     for window in WINDOWS:
-        played: Batch = batch(histories, never_listed, window=window)
-        assert not played.failures, "\n".join(map(str, played.failures))
-        paid = [played.ends[history.seed] for history in histories if played.paid[history.seed]]
-        unpaid = [played.ends[history.seed] for history in histories if not played.paid[history.seed]]
+        batch = play_batch(histories, list_no_events, window=window)
+        assert not batch.failures, "\n".join(map(str, batch.failures))
+        paid = [batch.reservations[history.seed] for history in histories if batch.paid[history.seed]]
+        unpaid = [batch.reservations[history.seed] for history in histories if not batch.paid[history.seed]]
         assert set(paid) <= {"confirmed"}
         assert set(unpaid) == {"expired"}
         if len(paid) == len(PAYING):

@@ -1,0 +1,314 @@
+"""Does to one booking what a random history says, and remembers what came back."""
+
+import json
+import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from local.admin_api.executions import Workflow
+from local.fake_stripe import payment_intents
+from local.fake_stripe.stripe_errors import StripeError
+from tests.harness.booking_driver import VISA, BookingDriver
+from tests.harness.booking_reader import Json
+from tests.harness.fault_injection import Moment
+from tests.harness.running_stack import Answer
+from tests.harness.waiting import WaitTimeoutError, wait_until
+from tests.properties.simulation.histories import PRICE, History
+from tests.properties.simulation.simulated_stack import SimulatedStack
+from tests.properties.simulation.simulation_faults import Crash, SimulationFaults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+type Challenge = Literal["passed", "failed", "unresolved"]
+
+
+class HistoryDriver(BookingDriver):
+    """One booking; each kind of step is a method.
+
+    `valid_payments`: PaymentIntents of the sessions that were paid while they were open. `withdrawn`: somebody did what
+    may cost the booking although it is paid. `steps_done`: how often each kind of step took effect.
+    """
+
+    stack: SimulatedStack
+
+    def __init__(self, stack: SimulatedStack, history: History) -> None:
+        super().__init__(stack, stack.admin.reserve(nights=1))
+        self.history = history
+        hold = history.hold * stack.window
+        self.hold_ends = time.time() + hold
+        reserved = datetime.now(UTC) - timedelta(seconds=stack.hold - hold)
+        self.set_stored("reservations", "created_at", reserved.isoformat())
+        self.offered_sessions: list[str] = []
+        self.price = PRICE
+        self.valid_payments: set[str] = set()
+        self.withdrawn = False
+        self.granted_attempts = 0
+        self.requested_refunds: set[str] = set()
+        self.unexpected_answers: list[str] = []
+        self.log: list[str] = []
+        self.steps_done: Counter[str] = Counter()
+
+    @property
+    def faults(self) -> SimulationFaults:
+        return self.stack.faults.of[self.id]
+
+    @property
+    def payment_or_empty(self) -> Json:
+        try:
+            return self.payment
+        except LookupError:
+            return {}
+
+    def play(self, background: ThreadPoolExecutor) -> None:
+        self.faults.webhooks = self.history.webhooks
+        self.steps_done[f"webhooks: {self.history.webhooks}"] += 1
+        running: list[Future[object]] = []
+        for step in self.history.steps:
+            time.sleep(step.pause)
+            act: Callable[..., object] = getattr(self, step.name)
+            if step.in_background:
+                running.append(background.submit(act, *step.args))
+            else:
+                act(*step.args)
+        for future in running:
+            future.result()
+
+    # Over HTTP.
+
+    def call(self, method: str, path: str, body: Json | None = None, **options: Any) -> Answer:
+        answer = super().call(method, path, body, **options)
+        self.log.append(f"{method} {path.removeprefix(self.id)}: {answer.outcome}")
+        unavailable = answer.body.get("error_code") == "STRIPE_UNAVAILABLE"
+        if answer.status >= 500 and not self.faults.occurred and not unavailable:
+            text = json.dumps(answer.body)
+            self.unexpected_answers.append(f"{method} {path} was answered {answer.status} {text}")
+        return answer
+
+    def _call_until_done(self, path: str, body: Json | None = None) -> Answer:
+        return self.call("POST", path, body)  # a history says itself who asks again
+
+    def _offered(self, answer: Answer) -> Answer:
+        if answer.status in {200, 201} and answer.body["checkout_session_id"] not in self.offered_sessions:
+            self.offered_sessions.append(answer.body["checkout_session_id"])
+            self.session = self.offered_sessions[-1]
+        return answer
+
+    def _count(self, kind: str, answer: Answer) -> Answer:
+        if answer.status in {200, 202}:
+            self.steps_done[kind] += 1
+        return answer
+
+    def double_click(self) -> None:
+        self.steps_done["double click"] += 1
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: self.pay_now(), range(2)))
+
+    def retry(self) -> Answer:
+        answer = super().retry()
+        self.steps_done["retry"] += answer.status == 201
+        return answer
+
+    def return_from_stripe(self) -> Answer:
+        return super().return_from_stripe() if self.session else self.call("GET", f"{self.id}/status")
+
+    def cancel(self) -> Answer:
+        self.withdrawn = True
+        return self._count("cancel", super().cancel())
+
+    def refund(self, **body: Any) -> Answer:
+        self.requested_refunds.add("cancellation")
+        return self._count("refund by the guest", super().refund(**body))
+
+    def refund_by_operator(self, amount: int) -> Answer:
+        self.requested_refunds.add("cancellation")
+        return self._count("refund by operators", super().refund_by_operator(amount))
+
+    def goodwill(self, amount: int, number: int) -> Answer:
+        self.requested_refunds.add("goodwill")
+        return self._count("goodwill by operators", self.refund_goodwill(amount, key=f"goodwill {number}"))
+
+    def grant_attempt(self) -> Answer:
+        answer = super().grant_attempt()
+        if answer.status != 400:
+            self.granted_attempts += 1
+            self.steps_done["attempt granted"] += 1
+        return answer
+
+    def request_as_stranger(self) -> None:
+        """Strangers are refused everything, and the guest what only operators may do."""
+        resolution = f"refunds/{self.cancellation_id}/resolution"
+        answer: Json = {"answer": "settled_elsewhere", "note": "mine"}
+        by_stranger: list[tuple[str, str, Json | None]] = [
+            ("POST", "checkout-session", {"reservation_id": self.id}),
+            ("GET", f"{self.id}/status", None),
+            ("POST", f"{self.id}/retry", None),
+            ("POST", f"{self.id}/cancel", None),
+            ("POST", f"{self.id}/refund", None),
+            ("POST", f"{self.id}/attempts", None),
+            ("POST", f"{self.id}/{resolution}", answer),
+        ]
+        by_guest: list[tuple[str, str, Json | None]] = [
+            ("POST", f"{self.id}/attempts", None),
+            ("POST", f"{self.id}/refund", {"amount": 100}),
+            ("POST", f"{self.id}/{resolution}", answer),
+        ]
+        self.steps_done["requests by a stranger"] += 1
+        for token, requests in ((self.stack.stranger, by_stranger), (self.token, by_guest)):
+            for method, path, body in requests:
+                status = self.call(method, path, body, token=token).status
+                if status not in {403, 404} and not (status >= 500 and self.faults.occurred):
+                    self.unexpected_answers.append(f"12: {method} {path} was answered {status}")
+
+    # At Stripe.
+
+    def pay(self, card: str = VISA, challenge: Challenge = "passed") -> str:
+        """`challenge`: how the guest answers 3-D Secure, if the bank asks."""
+        if not self.session:
+            return "no session"
+        session = self.session
+        outcome: str = self.stack.stripe.pay(session, card).kind
+        if outcome == "challenge":
+            self.steps_done[f"3-D Secure {challenge}"] += 1
+            if challenge == "unresolved":
+                return outcome
+            outcome = self._answer_challenge(session, passed=challenge == "passed")
+        self.steps_done[f"card {outcome}"] += 1
+        self.log.append(f"pay {session[-6:]}: {outcome}")
+        if outcome == "paid":
+            with self.stack.stripe.lock:
+                self.valid_payments.add(self.stack.stripe.get("checkout.session", session)["payment_intent"])
+        return outcome
+
+    def _answer_challenge(self, session: str, *, passed: bool) -> str:
+        stripe = self.stack.stripe
+        with stripe.current():
+            was_open = stripe.get("checkout.session", session)["status"] == "open"
+            outcome = payment_intents.answer_challenge(stripe, session, passed=passed).kind
+        return "late" if outcome == "paid" and not was_open else outcome
+
+    def pay_in_old_tab(self, number: int) -> None:
+        """Pay a session whatever its state."""
+        if not self.offered_sessions:
+            return
+        session = self.offered_sessions[number % len(self.offered_sessions)]
+        try:
+            self.force_payment(session)
+        except ValueError:
+            return
+        self.steps_done["old tab paid"] += 1
+        self.log.append(f"old tab {session[-6:]} paid")
+
+    def pay_slowly(self) -> None:
+        """Pay by a method that Stripe needs time for."""
+        if self.session:
+            try:
+                self.start_processing()
+            except (ValueError, StripeError) as error:
+                self.log.append(f"pay slowly: {error}")
+
+    def expire_at_stripe(self) -> None:
+        if self.session:
+            with self.stack.stripe.current():
+                if self.stack.stripe.get("checkout.session", self.session)["status"] == "open":
+                    super().expire_at_stripe()
+
+    def refund_in_dashboard(self, amount: int, _: int = 0) -> None:
+        """Refund the capture that is stored: a dashboard refund names nothing but its PaymentIntent."""
+        pi = self.payment_or_empty.get("stripe_payment_intent_id")
+        if pi is not None:
+            self.requested_refunds.add("dashboard")
+            try:
+                self.stack.stripe.dashboard_refund(pi, amount)
+                self.steps_done["refund in the dashboard"] += 1
+            except StripeError as error:
+                self.log.append(f"dashboard refund: {error}")
+
+    def intents(self) -> list[Json]:
+        stripe = self.stack.stripe
+        with stripe.lock:
+            return stripe.all("payment_intent", lambda one: one["metadata"].get("reservation_id") == self.id)
+
+    def release_webhooks(self, containing: str = "") -> None:
+        newest_first = self.history.newest_first
+        self.stack.faults.release_webhooks(self.id, containing=containing, newest_first=newest_first)
+
+    # Time passes.
+
+    def wait_for_workflow(self) -> None:
+        """Give the workflow a moment to get to its next wait or its end."""
+
+        def waits() -> bool:
+            return self.payment["status"] != "pending" or self.payment.get("awaiting") == "retry"
+
+        try:
+            wait_until(waits, "the workflow", seconds=self.stack.window / 2)
+        except WaitTimeoutError:
+            self.log.append("the workflow is still busy")
+
+    def wait_for_window_end(self) -> None:
+        self.steps_done["window passed"] += 1
+        time.sleep(self.stack.window + 0.3)
+
+    def wait_for_hold_end(self) -> None:
+        self.steps_done["hold passed"] += 1
+        time.sleep(max(0.0, self.hold_ends + 0.3 - time.time()))
+
+    # The booking platform, without asking.
+
+    def cancel_on_platform(self) -> None:
+        self.steps_done["cancelled by the platform"] += 1
+        self.withdrawn = True
+        self.change_reservation(status="cancelled")
+
+    def reprice(self, price: int) -> None:
+        self.steps_done["repriced by the platform"] += 1
+        self.withdrawn |= price != self.price
+        changed = self.stack.admin.change_reservation(self.id, status=None, total_amount=price)
+        if changed["status"] == "pending":
+            self.price = price
+
+    def lose_night(self) -> None:
+        self.steps_done["night lost"] += 1
+        self.withdrawn = True
+        super().lose_night()
+
+    # Faults.
+
+    def stop(self, workflow: Workflow, pause: float) -> None:
+        """Stop one of the booking's executions after some seconds."""
+        time.sleep(pause)
+        ids = (self.id, *(intent["id"] for intent in self.intents()))
+        running = [name for name, of in self.stack.running().items() if of == workflow]
+        for name in running:
+            if any(one in name for one in ids):
+                self.stack.states.stop_execution(executionArn=self.stack.execution_arn(name, workflow))
+                self.faults.occurred[f"{workflow} execution stopped"] += 1
+                self.log.append(f"stopped {name}")
+                return
+
+    def fail_stripe(self, operation: str, kind: Any, times: int) -> None:
+        self.faults.fail_stripe(operation, kind, times)
+
+    def fail_aws(self, operation: str, kind: Any, times: int, caller: str | None) -> None:
+        self.faults.fail_aws(operation, kind, times, caller=caller)
+
+    def delay_write(self) -> None:
+        self.faults.delayed_writes += 1
+
+    def crash(self, function: str, call: int, moment: Moment) -> None:
+        self.faults.crashes.append(Crash(function, call, moment))
+
+    # After the last step.
+
+    def end_faults(self) -> None:
+        """Clear the faults, deliver what is held, and let Stripe finish what it is processing."""
+        self.faults.clear()
+        if self.faults.webhooks == "hold":
+            self.release_webhooks()
+        for intent in self.intents():
+            if intent["status"] == "processing":
+                succeeded = self.history.processing_succeeds
+                self.stack.stripe.finish_processing(intent["id"], succeeded=succeeded)

@@ -1,0 +1,51 @@
+"""Checks the invariants that can be seen broken only at the moment of a write."""
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from local.aws import aws_account
+from local.fake_stripe.fake_stripe import FakeStripe
+
+
+class WriteMonitor:
+    """`violations`: what was seen, by booking."""
+
+    def __init__(self, stripe: FakeStripe) -> None:
+        self._stripe = stripe
+        self._sequences: defaultdict[str, int] = defaultdict(int)
+        self._offered: defaultdict[str, set[str]] = defaultdict(set)
+        self.violations: defaultdict[str, list[str]] = defaultdict(list)
+
+    def before(self, operation: str, booking: str) -> None:
+        if operation == "dynamodb.TransactWriteItems" and aws_account.current_function.get() == "release_hold":
+            payable = self._open_sessions(booking)
+            if payable:
+                self.violations[booking].append(f"3: released while {sorted(payable)} can be paid")
+
+    def after(self, operation: str, booking: str, text: str, response: Any) -> None:
+        if operation != "dynamodb.UpdateItem" or response is None or response.status_code != 200:
+            return
+        self._check_sequence(booking, text)
+        offered = re.search(r'":session": *\{"S": *"(\w+)"', text) if '":url"' in text else None
+        if offered is None:
+            return
+        self._offered[booking].add(offered[1])
+        payable = self._open_sessions(booking)
+        if len(payable) > 1:
+            self.violations[booking].append(f"6: {sorted(payable)} can be paid at the same time")
+
+    def _check_sequence(self, booking: str, text: str) -> None:
+        written = re.search(r'":sequence": *\{"N": *"(\d+)"', text)
+        if written is None:
+            return
+        wait = f"{booking} {re.findall(r'"#id": *"([^"]+)"', text)}"
+        if int(written[1]) < self._sequences[wait]:
+            self.violations[booking].append("8: an older task token has replaced a newer one")
+        self._sequences[wait] = max(int(written[1]), self._sequences[wait])
+
+    def _open_sessions(self, booking: str) -> set[str]:
+        """The offered sessions that can be paid at Stripe now."""
+        with self._stripe.lock:
+            sessions = [self._stripe.fetch(session_id) for session_id in self._offered[booking]]
+        return {session["id"] for session in sessions if session and session["status"] == "open"}
