@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from infra.api import STAGE, Api
 from infra.function import NAMESPACE, Function
-from infra.openapi import WEBHOOK_ROUTE
+from infra.routes import WEBHOOK_ROUTE
 from infra.workflow import Workflow
 
 _FIVE_MINUTES = 300

@@ -8,6 +8,7 @@ import pulumi_aws as aws
 
 from infra.encryption import Encryption
 from infra.grants import TRACING, Grant, allow, policy, trust
+from infra.packaging import handler_modules
 
 NAMESPACE = "BookingPayments"
 """Of our own metrics. Each has the dimension `service`, which is the stack's prefix."""
@@ -25,13 +26,14 @@ class Runtime:
 
 
 LIVE = "live"
-"""The alias of the version that new work goes to."""
+"""The alias of the version that handles new work."""
 
 
 class Function(pulumi.ComponentResource):
-    """`lambdas/{module}.py` as the function `{prefix}-{module with dashes}`, allowed its logs, traces and `grants`.
+    """The module or package `lambdas/{module}` as the function `{prefix}-{module with dashes}`.
 
-    Each deployment that changes it publishes a version, `version_arn`, and points the alias `live` there, `live_arn`.
+    Its role may write its logs and traces, and do what `grants` allow. Each deployment that changes the function
+    publishes a version, `version_arn`, and points the alias `live` at it, `live_arn`.
     """
 
     short_name: str
@@ -77,7 +79,7 @@ class Function(pulumi.ComponentResource):
         function = aws.lambda_.Function(
             name,
             name=full_name,
-            handler=f"lambdas.{module}.handler",
+            handler=f"{handler_modules()[module]}.handler",
             runtime="python3.13",
             architectures=["arm64"],
             code=runtime.code,

@@ -25,6 +25,13 @@ _BUILD = _ROOT / "build"
 _CODE = ("lambdas", "shared")
 
 
+def handler_modules(root: Path = _ROOT) -> dict[str, str]:
+    """Each function with the module of its `handler`: `lambdas/NAME.py`, or `lambdas/NAME/handler.py` in a package."""
+    modules = {path.stem: f"lambdas.{path.stem}" for path in (root / "lambdas").glob("*.py")}
+    packages = [path.parent.name for path in (root / "lambdas").glob("*/handler.py")]
+    return dict(sorted((modules | {name: f"lambdas.{name}.handler" for name in packages}).items()))
+
+
 def sources() -> pulumi.Archive:
     """The functions as they are in the working tree: enough where they run on this machine.
 

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from shared.adapters import bookings, payment_items, refund_ledger, stripe_api
 from shared.contracts.stripe_objects import StripeEvent
-from shared.domain.errors import ApiError, TransientError
+from shared.domain.api_errors import ApiError
+from shared.domain.errors import TransientError
 from shared.domain.ids import cancellation_id, payment_id_of
 from shared.observability import bind, count, entry_point, logger
 from shared.services.payment_restarts import check_pending_payment, release_unpaid_hold, restart_dead_payment
@@ -122,7 +123,7 @@ def _process_event(fields: Mapping[str, Any], report: Report) -> None:
         return
     except ApiError as error:
         # It can never be read; trying again would not help.
-        logger.error("not an event", stripe_event_id=event.id, error=error.error_code)
+        logger.error("not an event", stripe_event_id=event.id, error=error.answer.code)
         return
     if answer.processing_result == "success":
         report.record("undelivered_event", stripe_event_id=event.id)

@@ -1,9 +1,9 @@
-"""Route POST /webhooks/stripe: Stripe's events, verified, then processed (shared/services/stripe_events.py).
+"""Route POST /webhooks/stripe: verify an event from Stripe and process it.
 
-Answers: 400 what cannot be verified or read; 200 done, duplicate or not ours; 5xx what could not be done, so that
-Stripe sends it again.
+Answers: 400 if the event cannot be verified or read; 200 if it was processed, is a duplicate or is not ours; 500 or 503
+if it could not be processed, so that Stripe sends it again.
 Changes: nothing by itself; see shared/services/stripe_events.py.
-Safe to run twice: what an event causes is.
+Safe to run twice: processing an event again finds what it did the first time.
 """
 
 import base64
@@ -17,11 +17,11 @@ from pydantic import ValidationError
 
 from shared.adapters.secrets import refreshed, secret
 from shared.adapters.signature import secrets_in, verified
-from shared.contracts.http import ErrorResponse
+from shared.contracts.http_bodies import ErrorResponse
 from shared.contracts.stripe_objects import StripeEvent
-from shared.domain.errors import ApiError, TransientError
+from shared.domain.api_errors import ApiError
+from shared.domain.errors import TransientError
 from shared.observability import count, entry_point, logger
-from shared.services.stripe_event_registry import unreadable
 from shared.services.stripe_events import process
 from shared.settings import settings
 
@@ -31,26 +31,22 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer in the REST proxy shape."""
     request_id = event["requestContext"]["requestId"]
     try:
-        body = _body(event)
-        _verify(body, _header(event, "stripe-signature"))
-        answer = process(_parsed(body), sha256(body).hexdigest())
+        sent = _decode_body(event)
+        _verify(sent, _find_header(event, "stripe-signature"))
+        answer = process(_parse_event(sent), sha256(sent).hexdigest())
         count("WebhookEvents", result=answer.processing_result)
         return _response(200, answer.model_dump_json(), request_id)
     except ApiError as error:
-        told, status = error, error.status
+        refusal = error
     except TransientError as error:
         logger.warning("not processed", error=type(error).__name__, reason=str(error))
-        told, status = _again(), 503
+        refusal = ApiError("INTERNAL_ERROR", "event_later")
     except Exception:  # noqa: BLE001 - whatever it is, Stripe must send the event again
         logger.exception("not processed")
-        told, status = _again(), 500
-    count("WebhookEvents", result=told.error_code)
-    refused = ErrorResponse(error_code=told.error_code, message=told.message, recovery=told.recovery)
-    return _response(status, refused.model_dump_json(exclude_none=True), request_id)
-
-
-def _again() -> ApiError:
-    return ApiError(500, "INTERNAL_ERROR", "The event could not be processed.", "Send it again.")
+        refusal = ApiError("INTERNAL_ERROR", "event")
+    count("WebhookEvents", result=refusal.answer.code)
+    body = ErrorResponse.of(refusal).model_dump_json(exclude_none=True)
+    return _response(refusal.answer.status, body, request_id)
 
 
 def _response(status: int, body: str, request_id: str) -> dict[str, Any]:
@@ -61,17 +57,17 @@ def _response(status: int, body: str, request_id: str) -> dict[str, Any]:
     }
 
 
-def _body(event: Mapping[str, Any]) -> bytes:
+def _decode_body(event: Mapping[str, Any]) -> bytes:
     body = event.get("body") or ""
     if not event.get("isBase64Encoded"):
         return str(body).encode(errors="replace")
     try:
         return base64.b64decode(body, validate=True)
     except ValueError as error:
-        raise unreadable() from error
+        raise ApiError("INVALID_PAYLOAD") from error
 
 
-def _header(event: Mapping[str, Any], name: str) -> str:
+def _find_header(event: Mapping[str, Any], name: str) -> str:
     headers = event.get("headers") or {}
     return next((str(value) for key, value in headers.items() if key.lower() == name), "")
 
@@ -83,13 +79,11 @@ def _verify(body: bytes, header: str) -> None:
         return
     rolled = refreshed(parameter)
     if rolled is None or not verified(body, header, secrets_in(rolled), now):
-        raise ApiError(
-            400, "INVALID_SIGNATURE", "The signature does not fit the body.", "Check the endpoint's signing secret."
-        )
+        raise ApiError("INVALID_SIGNATURE")
 
 
-def _parsed(body: bytes) -> StripeEvent:
+def _parse_event(body: bytes) -> StripeEvent:
     try:
         return StripeEvent.model_validate(json.loads(body))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, ValidationError) as error:
-        raise unreadable() from error
+        raise ApiError("INVALID_PAYLOAD") from error

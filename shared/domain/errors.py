@@ -19,10 +19,9 @@
         ├── CaptureDisputed       the same for an unapplied payment, whose refund is entered and waits for a person
         └── StripeRefused         Stripe refused the request as wrong: a defect of ours
 
-Retry and Catch of the state machines match the class names of the leaves. `ApiError` is an answer to an HTTP caller.
+Retry and Catch of the state machines match the class names of the leaves.
+Errors that HTTP callers receive are in shared/domain/api_errors.py.
 """
-
-from typing import Any
 
 
 class PaymentError(Exception):
@@ -103,28 +102,3 @@ class StripeRefused(PermanentError):
         super().__init__(message)
         self.code = code
         self.param = param
-
-
-class ApiError(Exception):
-    """An answer in the contract's error shape.
-
-    `status` is the HTTP status, `message` says in a guest's words what is wrong, `recovery` what to do next.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        error_code: str,
-        message: str,
-        recovery: str,
-        *,
-        details: dict[str, Any] | None = None,
-        retry_after: int | None = None,
-    ) -> None:
-        super().__init__(error_code)
-        self.status = status
-        self.error_code = error_code
-        self.message = message
-        self.recovery = recovery
-        self.details = details
-        self.retry_after = retry_after

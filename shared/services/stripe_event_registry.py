@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ValidationError
 
 from shared.contracts.stripe_objects import StripeEvent
-from shared.domain.errors import ApiError
+from shared.domain.api_errors import ApiError
 from shared.domain.models import Payment
 from shared.observability import logger
 
@@ -28,15 +28,10 @@ def handles(*types: str) -> Callable[[EventHandler], EventHandler]:
 
 
 def read_object[Object: BaseModel](model: type[Object], event: StripeEvent) -> Object:
-    """The event's object; its content stays out of the log. Raises ApiError if it is of another kind."""
+    """The event's object; its content stays out of the log. Raises INVALID_PAYLOAD if it is of another kind."""
     try:
         return model.model_validate(event.object)
     except ValidationError as error:
         wrong = [".".join(map(str, entry["loc"])) for entry in error.errors(include_input=False)]
         logger.error("unreadable event", fields=wrong)
-        raise unreadable() from None
-
-
-def unreadable() -> ApiError:
-    """The answer to a body that is not an event, or whose object is not as Stripe describes it."""
-    return ApiError(400, "INVALID_PAYLOAD", "The body is not a Stripe event.", "Send the event as Stripe made it.")
+        raise ApiError("INVALID_PAYLOAD") from None

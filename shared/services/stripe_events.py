@@ -9,7 +9,7 @@ their ids, executions have names, and an event is recorded once.
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters import payment_items, webhook_events
-from shared.contracts.http import WebhookResponse
+from shared.contracts.http_bodies import WebhookResponse
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.errors import NotWaiting, TransientError
 from shared.domain.ids import payment_id_of

@@ -1,14 +1,19 @@
 """A clock that stands still until a test advances it."""
 
-import importlib
 from datetime import UTC, datetime, timedelta
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tests.harness.builders import NOW
 
 if TYPE_CHECKING:
     from local.fake_stripe.fake_stripe import FakeStripe
+
+
+class _AnyDatetime(type):
+    """Makes every `datetime` an instance of the class, as code with `isinstance` expects."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, datetime)
 
 
 class Clock:
@@ -23,13 +28,13 @@ class Clock:
         if self.fake_stripe is not None:
             self.fake_stripe.clock.advance(by.total_seconds())
 
-    def reads(self, module: str) -> tuple[ModuleType, type[datetime]]:
-        """Return the module, and a `datetime` class for it whose `now` is this clock's."""
+    def frozen_datetime(self) -> type[datetime]:
+        """Return a `datetime` class whose `now` is this clock's."""
         clock = self
 
-        class Frozen(datetime):
+        class Frozen(datetime, metaclass=_AnyDatetime):
             @classmethod
             def now(cls, tz: Any = None) -> Any:
                 return clock.now.astimezone(tz or UTC)
 
-        return importlib.import_module(module), Frozen
+        return Frozen

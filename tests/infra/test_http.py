@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from infra.openapi import PAYMENTS_ROUTES, document
-from lambdas.payments_api import router
+from infra.openapi import document
+from infra.routes import PAYMENTS_ROUTES
+from lambdas.payments_api.handler import MODULES
+from lambdas.payments_api.http import router
 from tests.infra.conftest import Deploy
 from tests.infra.test_program import inputs
 from tests.infra.worker import Seen
@@ -33,6 +35,7 @@ def test_routes(stack: Seen) -> None:
 
 
 def test_the_function_knows_the_same_routes() -> None:
+    assert MODULES  # each has registered its routes
     known = {
         (method, re.sub(r"<(\w+)>", r"{\1}", rule.replace("payment_or_reservation_id", "id")))
         for rule, methods, *_ in router._routes

@@ -16,7 +16,7 @@ import pulumi_aws
 import pytest
 from pulumi.automation import CommandError
 
-from infra import function, openapi, packaging
+from infra import function, openapi, packaging, routes
 from infra.grants import trust
 from local import credentials
 from local.aws import emulator as aws_engine
@@ -211,9 +211,9 @@ def _no_archive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _two_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    status = openapi.PAYMENTS_ROUTES["GET", "/payments/{id}/status"]
-    routes = {**openapi.PAYMENTS_ROUTES, ("GET", "/payments/{payment_id}/receipt"): status}
-    monkeypatch.setattr(openapi, "PAYMENTS_ROUTES", routes)
+    status = routes.PAYMENTS_ROUTES["GET", "/payments/{id}/status"]
+    more = {**routes.PAYMENTS_ROUTES, ("GET", "/payments/{payment_id}/receipt"): status}
+    monkeypatch.setattr(openapi, "PAYMENTS_ROUTES", more)
 
 
 WRONG: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {

@@ -2,6 +2,7 @@
 
 import pytest
 
+from infra.packaging import handler_modules
 from shared.contracts import states
 from tests.structure.definitions import ROOT, function_of, module_of, state_of, tasks
 
@@ -27,5 +28,4 @@ def test_a_state_sends_what_the_input_of_its_function_takes(machine: str, name: 
 
 
 def test_every_function_is_called_by_a_state_or_a_trigger() -> None:
-    modules = {path.stem for path in (ROOT / "lambdas").glob("*.py")}
-    assert modules - NOT_CALLED_BY_A_STATE == {module_of(name) for _, name in tasks("lambda:invoke")}
+    assert handler_modules().keys() - NOT_CALLED_BY_A_STATE == {module_of(name) for _, name in tasks("lambda:invoke")}

@@ -1,6 +1,8 @@
 import io
 import os
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 import stripe
@@ -8,13 +10,12 @@ from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from moto import mock_aws
 
-from lambdas import payments_api, reconcile_payments
+from lambdas import reconcile_payments
 from local.credentials import DYNAMODB_ENDPOINT
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared import observability
-from shared.adapters import dynamodb, notifications, payment_items, secrets, step_functions, stripe_api
+from shared.adapters import notifications, payment_items, secrets, step_functions, stripe_api
 from shared.services import money_events, reconciliation
-from shared.settings import settings, starter_settings
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import ENVIRONMENT
@@ -24,18 +25,17 @@ from tests.harness.stripe_in_process import InProcess, new_fake_stripe
 from tests.harness.webhook_deliveries import Webhook
 
 
+def product_modules() -> list[ModuleType]:
+    """Return every loaded module of lambdas/ and shared/."""
+    return [module for name, module in sys.modules.items() if name.startswith(("lambdas.", "shared."))]
+
+
 def forget_container() -> None:
-    """What a function keeps between two events: settings, clients, secrets."""
-    for cached in (
-        settings,
-        starter_settings,
-        dynamodb.client,
-        step_functions._client,
-        notifications._events,
-        notifications._sns,
-        payments_api._app,
-    ):
-        cached.cache_clear()
+    """Clear what a function keeps between two events: settings, clients, secrets."""
+    for module in product_modules():
+        for value in vars(module).values():
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
     parameters.clear_caches()  # type: ignore[no-untyped-call]
 
 
@@ -86,26 +86,10 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Time stands still at NOW for every module that reads it."""
     clock = Clock()
-    for name in (
-        "lambdas.confirm_reservation",
-        "lambdas.create_checkout_session",
-        "lambdas.create_refund",
-        "lambdas.expire_checkout_sessions",
-        "lambdas.payments_api",
-        "lambdas.reconcile_payments",
-        "lambdas.record_refund",
-        "lambdas.release_hold",
-        "lambdas.reserve_refund",
-        "lambdas.stripe_webhook",
-        "lambdas.verify_payment",
-        "shared.services.dispute_events",
-        "shared.services.record_and_decide",
-        "shared.services.refund_events",
-        "shared.services.stripe_events",
-        "shared.services.payment_restarts",
-    ):
-        module, frozen = clock.reads(name)
-        monkeypatch.setattr(module, "datetime", frozen)
+    frozen = clock.frozen_datetime()
+    for module in product_modules():
+        if hasattr(module, "datetime"):
+            monkeypatch.setattr(module, "datetime", frozen)
     return clock
 
 

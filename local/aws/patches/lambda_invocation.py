@@ -62,7 +62,7 @@ def invoke_by_api(
 def run_handler(function: Any, body: str | bytes) -> tuple[bytes, bool]:
     """The bytes of the answer, and whether it is an error, as Lambda returns them."""
     module_name, _, handler_name = function.handler.rpartition(".")
-    name = module_name.rpartition(".")[2]
+    name = module_name.split(".")[1]  # of the module or package in lambdas/
     token = current_function.set(name)
     started = time.perf_counter()
     try:

@@ -20,7 +20,7 @@ WAITS = 0.1  # what remains of the pauses between retries and of the Wait states
 TASK_TIMEOUTS = {86_400: 4.0, 259_200: 12.0}
 
 SHORTENED: Mapping[str, Mapping[str, object]] = {
-    "lambdas.payments_api": {"PATIENCE": 4.0, "PAUSE": 0.15, "POLL_INTERVAL": 0.2},
+    "lambdas.payments_api.polling": {"PATIENCE": 4.0, "FIRST_PAUSE": 0.15, "POLL_INTERVAL": 0.2},
     "shared.services.money_events": {"PATIENCE": 1.0},
     "shared.adapters.payment_items": {"REFRESH_INTERVAL": timedelta(seconds=0.3)},
     "shared.domain.session_outcomes": {"CHALLENGE_GRACE": timedelta(seconds=3)},

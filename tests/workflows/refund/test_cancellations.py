@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from lambdas import payments_api
+from lambdas.payments_api import polling, refunds
 from local.aws import emulator
 from tests.workflows.refund.conftest import HALF, NOTHING, PENDING, Booking, World
 
@@ -111,7 +111,7 @@ def test_a_click_on_the_next_day_finds_the_first_one_though_the_policy_says_less
     def today_is(days_before: int) -> None:
         noon = datetime.combine(check_in - timedelta(days=days_before), datetime.min.time()) + timedelta(hours=12)
         clock = SimpleNamespace(now=lambda zone: noon.replace(tzinfo=zone))
-        monkeypatch.setattr(payments_api, "datetime", clock)
+        monkeypatch.setattr(refunds, "datetime", clock)
 
     today_is(14)
     first = booking.cancel()
@@ -162,7 +162,7 @@ def test_a_refund_that_stays_pending_is_answered_202_and_shown_as_such(
     """D-13: pending is not refunded."""
     passed = 0.0
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed, sleep=time.sleep)
-    monkeypatch.setattr(payments_api, "time", clock)
+    monkeypatch.setattr(polling, "time", clock)
     booking = world.paid(card=PENDING)
     click = world.meanwhile(booking.cancel)
     booking.wait_for("AwaitRefundSettlement")

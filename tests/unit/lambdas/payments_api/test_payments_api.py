@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from lambdas import payments_api
+from lambdas.payments_api import handler as payments_api
+from lambdas.payments_api import polling
 from shared.adapters import bookings, payment_items, step_functions
 from shared.domain.errors import StoreBusy, WorkflowUnavailable
 from shared.domain.models import Payment, Refund
@@ -172,11 +173,11 @@ class Flow:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    monkeypatch.setattr(payments_api, "PATIENCE", 0.1)
-    monkeypatch.setattr(payments_api, "PAUSE", 0.005)
-    monkeypatch.setattr(payments_api, "LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(payments_api, "POLL_INTERVAL", 0.005)
-    monkeypatch.setattr(payments_api, "time", Waiting())
+    monkeypatch.setattr(polling, "PATIENCE", 0.1)
+    monkeypatch.setattr(polling, "FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(polling, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(polling, "POLL_INTERVAL", 0.005)
+    monkeypatch.setattr(polling, "time", Waiting())
 
 
 @pytest.fixture

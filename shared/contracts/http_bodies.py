@@ -1,10 +1,11 @@
 """Request and response bodies of the HTTP routes (docs/integration.md). Unknown fields are refused."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints
 
 from shared.contracts.states import Contract, ReservationId
+from shared.domain.api_errors import ApiError
 from shared.domain.models import AttemptStatus, PaymentStatus, RefundKind, RefundPolicy, RefundStatus
 
 CheckoutUrl = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
@@ -38,7 +39,7 @@ class ResolutionRequest(Contract):
 
 
 class CheckoutSessionResponse(Contract):
-    """The session that is open now; `expires_at` is when our window ends."""
+    """The Checkout Session to send the guest to; it is offered until `expires_at`."""
 
     payment_id: str
     reservation_id: str
@@ -108,13 +109,18 @@ class RefundResponse(Contract):
 
 
 class ErrorResponse(Contract):
-    """The one error shape."""
+    """The shape of every error; `details` is there where something is specific to the request."""
 
     success: Literal[False] = False
     error_code: str
     message: str
     recovery: str
     details: dict[str, object] | None = None
+
+    @classmethod
+    def of(cls, error: ApiError) -> Self:
+        answer = error.answer
+        return cls(error_code=answer.code, message=answer.message, recovery=answer.recovery, details=error.details)
 
 
 class WebhookResponse(Contract):

@@ -1,0 +1,117 @@
+"""The HTTP routes: what each takes, what it answers, and the errors it can answer with.
+
+`{id}` is a reservation id or a payment id. The functions register the same routes; a test compares the two.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.contracts.http_bodies import (
+    CheckoutSessionRequest,
+    CheckoutSessionResponse,
+    EmptyRequest,
+    PaymentStatusResponse,
+    RefundRequest,
+    RefundResponse,
+    ResolutionRequest,
+)
+from shared.contracts.states import Contract
+from shared.domain.api_errors import ErrorAnswer, error_answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """`answers` maps each status of success to its body; `errors` are codes beside those of every route."""
+
+    summary: str
+    answers: Mapping[int, type[Contract]]
+    body: type[Contract] | None = None
+    errors: Sequence[str] = ()
+    query: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+
+
+_SESSION: Mapping[int, type[Contract]] = {
+    200: CheckoutSessionResponse,
+    201: CheckoutSessionResponse,
+    202: PaymentStatusResponse,
+}
+_NO_SESSION = ("RESERVATION_NOT_PAYABLE", "ATTEMPTS_EXHAUSTED", "HOLD_ENDING", "STRIPE_UNAVAILABLE")
+
+PAYMENTS_ROUTES = {
+    ("POST", "/payments/checkout-session"): Route(
+        summary="Start or continue the payment of a booking",
+        body=CheckoutSessionRequest,
+        answers=_SESSION,
+        errors=_NO_SESSION,
+    ),
+    ("GET", "/payments/{id}/status"): Route(
+        summary="Read the status of a payment with its attempts and refunds",
+        answers={200: PaymentStatusResponse},
+        query={"session_id": "The Checkout Session that the guest has just come back from"},
+    ),
+    ("POST", "/payments/{id}/retry"): Route(
+        summary="Open the next attempt to pay", body=EmptyRequest, answers=_SESSION, errors=_NO_SESSION
+    ),
+    ("POST", "/payments/{id}/cancel"): Route(
+        summary="Cancel an unpaid booking and release its dates",
+        body=EmptyRequest,
+        answers={200: PaymentStatusResponse, 202: PaymentStatusResponse},
+        errors=("ALREADY_PAID",),
+    ),
+    ("POST", "/payments/{id}/refund"): Route(
+        summary="Cancel a paid booking with a refund by policy, or refund an amount out of goodwill",
+        body=RefundRequest,
+        answers={200: RefundResponse, 202: RefundResponse},
+        errors=("REFUND_NOT_ALLOWED", "REFUND_IN_PROGRESS", "PAYMENT_DISPUTED"),
+        headers={"Idempotency-Key": "Required for a goodwill refund; the same key always means the same refund"},
+    ),
+    ("POST", "/payments/{id}/attempts"): Route(
+        summary="For operators: grant one more attempt to pay",
+        body=EmptyRequest,
+        answers={200: PaymentStatusResponse},
+        errors=("RESERVATION_NOT_PAYABLE",),
+    ),
+    ("POST", "/payments/{id}/refunds/{refund_id}/resolution"): Route(
+        summary="For operators: decide about a refund that failed",
+        body=ResolutionRequest,
+        answers={200: RefundResponse},
+        errors=("REFUND_IN_PROGRESS",),
+    ),
+}
+COMMON_ERRORS = (
+    "INVALID_REQUEST",
+    "UNAUTHENTICATED",
+    "FORBIDDEN",
+    "NOT_FOUND",
+    "REQUEST_TOO_LARGE",
+    "TOO_MANY_REQUESTS",
+    "INTERNAL_ERROR",
+)
+"""Codes that every route of PAYMENTS_ROUTES can answer with."""
+
+WEBHOOK_ROUTE = ("POST", "/webhooks/stripe")
+WEBHOOK_SUMMARY = "Receive an event from Stripe, verified by its signature"
+WEBHOOK_ERRORS = (
+    error_answer("INVALID_SIGNATURE"),
+    error_answer("INVALID_PAYLOAD"),
+    error_answer("REQUEST_TOO_LARGE"),
+    error_answer("TOO_MANY_REQUESTS"),
+    error_answer("INTERNAL_ERROR", "event"),
+    error_answer("INTERNAL_ERROR", "event_later"),
+)
+
+GATEWAY_ERRORS: Mapping[str, ErrorAnswer] = {
+    "UNAUTHORIZED": error_answer("UNAUTHENTICATED"),
+    "EXPIRED_TOKEN": error_answer("UNAUTHENTICATED"),
+    "ACCESS_DENIED": error_answer("FORBIDDEN"),
+    "WAF_FILTERED": error_answer("FORBIDDEN"),
+    # No route uses AWS's own signatures: API Gateway asks for one only where there is no route.
+    "MISSING_AUTHENTICATION_TOKEN": error_answer("NOT_FOUND", "address"),
+    "INVALID_SIGNATURE": error_answer("NOT_FOUND", "address"),
+    "THROTTLED": error_answer("TOO_MANY_REQUESTS"),
+    "REQUEST_TOO_LARGE": error_answer("REQUEST_TOO_LARGE"),
+    "DEFAULT_4XX": error_answer("INVALID_REQUEST", "gateway"),
+    "DEFAULT_5XX": error_answer("INTERNAL_ERROR"),
+}
+"""What API Gateway answers by itself, by the type of its response. The two defaults keep API Gateway's own status."""

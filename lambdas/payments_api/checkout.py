@@ -1,0 +1,139 @@
+"""POST /payments/checkout-session and …/retry: bring the workflow to an open Checkout Session.
+
+Changes: starts the booking's execution, or resumes its wait for the next attempt; at most one of them per call.
+Safe to run twice: the execution is named after the booking, and a token resumes one wait only.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from aws_lambda_powertools.event_handler import Response
+
+from lambdas.payments_api import http, polling
+from lambdas.payments_api.eligibility import check_attempt_allowed, check_hold, check_payable
+from lambdas.payments_api.http import Caller, router
+from lambdas.payments_api.return_urls import ReturnUrls, return_urls
+from lambdas.payments_api.status import accepted, unstarted_payment
+from shared.adapters import payment_items, step_functions
+from shared.contracts.http_bodies import CheckoutSessionRequest, CheckoutSessionResponse, EmptyRequest
+from shared.contracts.states import OpenedAttempt
+from shared.domain.api_errors import ApiError
+from shared.domain.attempts import attempts_left, offerable
+from shared.domain.ids import payment_id_of
+from shared.domain.models import Payment, Reservation, iso
+from shared.observability import bind
+from shared.settings import settings
+
+MARGIN = timedelta(seconds=60)  # a session that ends sooner than this is not offered
+
+
+@router.post("/payments/checkout-session")
+def create_checkout_session() -> Response[str]:
+    """Start the booking's payment, or return its session: 201 new, 200 already open, 202 not ready yet."""
+    caller = http.identify_caller()
+    request = http.parse_body(CheckoutSessionRequest)
+    return _open_session(request.reservation_id, caller, return_urls(request))
+
+
+@router.post("/payments/<payment_or_reservation_id>/retry")
+def retry(payment_or_reservation_id: str) -> Response[str]:
+    """Open the next attempt of a payment that was started before."""
+    caller = http.identify_caller()
+    reservation_id = http.parse_reservation_id(payment_or_reservation_id)
+    http.parse_body(EmptyRequest)
+    return _open_session(reservation_id, caller, None)
+
+
+def _open_session(reservation_id: str, caller: Caller, urls: ReturnUrls | None) -> Response[str]:
+    """Act once if the workflow needs it, then wait until a session can be offered."""
+    deadline = polling.deadline()
+    ended_wait: int | None = None
+    status = 200
+    while True:
+        reservation, payment = http.find_booking(reservation_id, caller)
+        now = datetime.now(UTC)
+        if payment is not None and offerable(payment, reservation, margin=_margin(), now=now):
+            return http.json_response(status, _session_response(payment))
+        check_payable(reservation, payment)
+        if payment is not None and payment.task_token and _repriced(reservation, payment):
+            # The open session has the old price: the workflow expires it, and the guest's next call opens another.
+            step_functions.signal(payment.task_token, "refresh")
+            return accepted(reservation, payment)
+        ended_wait = _request_attempt(reservation, payment, urls, ended_wait, now)
+        if not _wait_for_progress(payment_id_of(reservation_id), payment, deadline):
+            return accepted(reservation, payment)
+        status = 201
+
+
+def _request_attempt(
+    reservation: Reservation, payment: Payment | None, urls: ReturnUrls | None, ended_wait: int | None, now: datetime
+) -> int | None:
+    """Start the execution, or end its wait for the next attempt, unless this call has done so already.
+
+    Returns the token sequence of the wait that this call has ended: 0 if it started the execution, None if it has not
+    acted. Raises ApiError when the attempt is not allowed, or has failed.
+    """
+    if payment is None:
+        if urls is None:
+            raise ApiError("NOT_FOUND")
+        _start_payment(reservation, urls, now)
+        return 0
+    if payment.awaiting != "retry" or not payment.task_token:
+        return ended_wait
+    sequence = payment.token_sequence or 0
+    if ended_wait is None:
+        check_attempt_allowed(payment, now)
+        return sequence if step_functions.signal(payment.task_token, "retry") else None
+    if sequence > ended_wait:  # the attempt that this call requested has failed
+        check_attempt_allowed(payment, now)
+        raise ApiError("STRIPE_UNAVAILABLE")
+    return ended_wait
+
+
+def _repriced(reservation: Reservation, payment: Payment) -> bool:
+    current = payment.current
+    return payment.awaiting == "payment" and current is not None and current.amount != reservation.total_amount
+
+
+def _wait_for_progress(payment_id: str, seen: Payment | None, deadline: float) -> bool:
+    """Wait until the workflow has come to another wait or to its end; False if it has not by the deadline."""
+    seen_sequence = None if seen is None else seen.token_sequence
+
+    def progressed(payment: Payment | None) -> bool:
+        return payment is not None and (payment.status != "pending" or payment.token_sequence != seen_sequence)
+
+    latest = polling.poll(
+        lambda: payment_items.read_payment(payment_id),
+        until=progressed,
+        pauses=polling.growing_pauses(),
+        deadline=deadline,
+    )
+    return progressed(latest)
+
+
+def _margin() -> timedelta:
+    return min(MARGIN, timedelta(seconds=settings().checkout_window_seconds / 10))
+
+
+def _session_response(payment: Payment) -> CheckoutSessionResponse:
+    attempt = OpenedAttempt.published(payment)
+    if attempt is None or payment.amount is None:
+        raise LookupError(f"no published attempt on {payment.payment_id}")
+    return CheckoutSessionResponse(
+        payment_id=payment.payment_id,
+        reservation_id=payment.reservation_id,
+        checkout_session_id=attempt.session_id,
+        checkout_url=attempt.checkout_url,
+        expires_at=attempt.deadline,
+        amount=payment.amount,
+        currency="EUR",
+        attempt_number=sum(known.counted for known in payment.attempts.values()),
+        attempts_left=attempts_left(payment, settings().max_attempts),
+        hold_expires_at=iso(payment.hold_expires_at),
+    )
+
+
+def _start_payment(reservation: Reservation, urls: ReturnUrls, now: datetime) -> None:
+    payment = unstarted_payment(reservation, urls, now)
+    check_hold(payment, now)
+    bind(payment_id=payment.payment_id)
+    step_functions.start_payment(payment)

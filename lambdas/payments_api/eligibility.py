@@ -1,0 +1,33 @@
+"""Whether a booking may be paid now, and whether another attempt may be opened."""
+
+from datetime import datetime, timedelta
+
+from shared.domain.api_errors import ApiError
+from shared.domain.attempts import amount_payable, attempts_left, hold_ending
+from shared.domain.models import Payment, Reservation, iso
+from shared.settings import settings
+
+
+def check_payable(reservation: Reservation, payment: Payment | None) -> None:
+    """Raises RESERVATION_NOT_PAYABLE."""
+    if reservation.status != "pending":
+        raise ApiError("RESERVATION_NOT_PAYABLE", reservation.status)
+    if payment is not None and payment.status != "pending":
+        raise ApiError("RESERVATION_NOT_PAYABLE", "expired" if payment.status == "expired" else "paid")
+    if payment is not None and payment.cancel_requested_at is not None:
+        raise ApiError("RESERVATION_NOT_PAYABLE", "cancelling")
+    if not amount_payable(reservation):
+        raise ApiError("RESERVATION_NOT_PAYABLE", "total")
+
+
+def check_attempt_allowed(payment: Payment, now: datetime) -> None:
+    """Raises ATTEMPTS_EXHAUSTED or HOLD_ENDING."""
+    if attempts_left(payment, settings().max_attempts) == 0:
+        raise ApiError("ATTEMPTS_EXHAUSTED", details={"hold_expires_at": iso(payment.hold_expires_at)})
+    check_hold(payment, now)
+
+
+def check_hold(payment: Payment, now: datetime) -> None:
+    """Raises HOLD_ENDING."""
+    if hold_ending(payment.hold_expires_at, timedelta(seconds=settings().checkout_window_seconds), now):
+        raise ApiError("HOLD_ENDING", details={"hold_expires_at": iso(payment.hold_expires_at)})

@@ -1,0 +1,102 @@
+"""What all routes share: who calls, which booking, the parsed body, and the shape of an answer."""
+
+from dataclasses import dataclass
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+
+from shared.adapters import bookings
+from shared.contracts.field_errors import describe_errors
+from shared.contracts.http_bodies import ErrorResponse
+from shared.contracts.states import RESERVATION_ID, Contract
+from shared.domain.api_errors import ApiError
+from shared.domain.ids import payment_id_of
+from shared.domain.models import Payment, Reservation
+from shared.observability import bind, count, logger
+from shared.settings import settings
+
+OPERATORS = "operators"
+
+router = Router()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends the request, from the verified claims only, never from a header."""
+
+    customer_id: str | None
+    operator: bool
+
+    @property
+    def name(self) -> str:
+        """What a payment item records about the caller."""
+        return "operator" if self.operator else str(self.customer_id)
+
+    def owns(self, reservation: Reservation) -> bool:
+        return self.customer_id is not None and self.customer_id == reservation.customer_id
+
+
+def identify_caller() -> Caller:
+    """The caller. Raises UNAUTHENTICATED."""
+    authorizer = router.current_event.raw_event["requestContext"].get("authorizer") or {}
+    claims = authorizer.get("claims")
+    if not claims:
+        raise ApiError("UNAUTHENTICATED")
+    groups = str(claims.get("cognito:groups") or "").split(",")
+    return Caller(
+        customer_id=claims.get(settings().customer_id_claim) or None,
+        operator=OPERATORS in (group.strip() for group in groups),
+    )
+
+
+def require_operator(caller: Caller) -> None:
+    """Raises FORBIDDEN."""
+    if not caller.operator:
+        raise ApiError("FORBIDDEN")
+
+
+def parse_reservation_id(given: str) -> str:
+    """The reservation id from a path that holds it or the payment id. Raises INVALID_REQUEST."""
+    reservation_id = given.removeprefix(payment_id_of(""))
+    if RESERVATION_ID.fullmatch(reservation_id) is None:
+        raise ApiError("INVALID_REQUEST", details={"id": "Must be a reservation id or a payment id."})
+    return reservation_id
+
+
+def parse_body[Request: Contract](model: type[Request]) -> Request:
+    """The body as its model; no body is as good as an empty object. Raises INVALID_REQUEST."""
+    event = router.current_event
+    try:
+        return model.model_validate_json(event.decoded_body or "{}")
+    except ValueError as error:
+        raise ApiError("INVALID_REQUEST", details=describe_errors(error)) from error
+
+
+def find_booking(reservation_id: str, caller: Caller) -> tuple[Reservation, Payment | None]:
+    """The reservation and its payment, if one was started. Raises NOT_FOUND.
+
+    Somebody else's booking gets the same answer as one that does not exist.
+    """
+    bind(reservation_id=reservation_id)
+    reservation, payment = bookings.read_booking_items(reservation_id)
+    if reservation is None or not (caller.operator or caller.owns(reservation)):
+        raise ApiError("NOT_FOUND")
+    return reservation, payment
+
+
+def json_response(status: int, body: Contract, headers: dict[str, str] | None = None) -> Response[str]:
+    return Response(
+        status_code=status,
+        content_type="application/json",
+        body=body.model_dump_json(exclude_none=True),
+        headers={**(headers or {})},
+    )
+
+
+def error_response(error: ApiError) -> Response[str]:
+    """The answer in the one error shape; it is logged and counted."""
+    answer = error.answer
+    logger.info("refused", error_code=answer.code, reason=answer.reason, details=error.details)
+    count("ApiErrors", error_code=answer.code)
+    headers = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
+    return json_response(answer.status, ErrorResponse.of(error), headers)

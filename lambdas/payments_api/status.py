@@ -1,0 +1,129 @@
+"""GET …/status: how the payment stands, with its attempts and refunds.
+
+Changes: claims a refresh on the payment item and resumes the wait, at most every 5 s and 20 times per attempt.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from aws_lambda_powertools.event_handler import Response
+
+from lambdas.payments_api import http
+from lambdas.payments_api.http import router
+from lambdas.payments_api.return_urls import ReturnUrls
+from shared.adapters import payment_items, step_functions
+from shared.contracts.http_bodies import AttemptStatusResponse, PaymentStatusResponse, RefundStatusResponse
+from shared.domain.attempts import amount_payable, attempts_left, hold_ending, new_payment, offerable
+from shared.domain.models import Payment, Reservation, iso
+from shared.settings import settings
+
+
+@router.get("/payments/<payment_or_reservation_id>/status")
+def read_status(payment_or_reservation_id: str) -> Response[str]:
+    """Answer with the status; when something is due, ask the workflow to refresh it for the next reader."""
+    caller = http.identify_caller()
+    reservation, payment = http.find_booking(http.parse_reservation_id(payment_or_reservation_id), caller)
+    now = datetime.now(UTC)
+    query = router.current_event.query_string_parameters or {}
+    due = payment is not None and _refresh_due(payment, query.get("session_id"), now)
+    if due and payment and payment.task_token and payment_items.claim_refresh(payment, now=now):
+        step_functions.signal(payment.task_token, "refresh")
+    return http.json_response(200, payment_status(reservation, payment, now))
+
+
+def _refresh_due(payment: Payment, session_id: str | None, now: datetime) -> bool:
+    """Whether the payment is overdue, or the guest has just come back from one of its sessions."""
+    if payment.status != "pending":
+        return False
+    sessions = {attempt.stripe_checkout_session_id for attempt in payment.attempts.values()}
+    current = payment.current
+    overdue = current is not None and current.status == "open" and now >= current.deadline
+    return overdue or now >= payment.hold_expires_at or (session_id is not None and session_id in sessions)
+
+
+def accepted(reservation: Reservation, payment: Payment | None) -> Response[str]:
+    """The answer 202: the workflow is not done yet, and the status will show when it is."""
+    path = str(router.current_event.raw_event["requestContext"].get("path", ""))
+    stage = path.partition("/payments/")[0]
+    headers = {"Location": f"{stage}/payments/{reservation.reservation_id}/status", "Retry-After": "2"}
+    return http.json_response(202, payment_status(reservation, payment, datetime.now(UTC)), headers)
+
+
+def unstarted_payment(reservation: Reservation, urls: ReturnUrls, now: datetime) -> Payment:
+    """The payment as it would be if its workflow started now."""
+    hold = timedelta(seconds=settings().hold_seconds)
+    return new_payment(reservation, hold=hold, success_url=urls.success, cancel_url=urls.cancel, now=now)
+
+
+def payment_status(reservation: Reservation, payment: Payment | None, now: datetime) -> PaymentStatusResponse:
+    """The status of a payment; one that was never started is `pending` for as long as it can be started."""
+    known = payment or unstarted_payment(reservation, ReturnUrls("", ""), now)
+    if payment is None and reservation.status != "pending":
+        known = known.model_copy(update={"status": "expired"})
+    left = attempts_left(payment, settings().max_attempts)
+    window = timedelta(seconds=settings().checkout_window_seconds)
+    offered = known.current if offerable(known, reservation, margin=timedelta(0), now=now) else None
+    payable = (
+        known.status == "pending"
+        and reservation.status == "pending"
+        and known.cancel_requested_at is None
+        and amount_payable(reservation)
+    )
+    return PaymentStatusResponse(
+        reservation_id=known.reservation_id,
+        payment_id=known.payment_id,
+        status=known.status,
+        amount=reservation.total_amount if known.amount is None else known.amount,
+        currency="EUR",
+        has_completed_payment=known.status in {"completed", "partially_refunded", "refunded"},
+        is_refunded=known.status == "refunded",
+        refund_amount=known.refund_amount,
+        refund_pending_amount=known.refund_pending_amount,
+        payment_attempts=sum(attempt.counted for attempt in known.attempts.values()),
+        attempts_left=left,
+        hold_expires_at=iso(known.hold_expires_at),
+        # Before the first attempt or between two; while a session is open or being checked there is nothing to retry.
+        can_retry=payable
+        and (payment is None or payment.awaiting == "retry")
+        and left > 0
+        and not hold_ending(known.hold_expires_at, window, now),
+        checkout_url=offered.checkout_url if offered else None,
+        stripe_payment_intent_id=known.stripe_payment_intent_id,
+        completed_at=optional_iso(known.completed_at),
+        refunded_at=optional_iso(known.refunded_at),
+        attempts=_attempts(known),
+        refunds=_refunds(known),
+    )
+
+
+def _attempts(payment: Payment) -> list[AttemptStatusResponse]:
+    return [
+        AttemptStatusResponse(
+            number=int(key),
+            status=attempt.status,
+            opened_at=iso(attempt.opened_at),
+            closed_at=optional_iso(attempt.closed_at),
+            declines=len(attempt.declines),
+            failure_code=attempt.failure_code,
+            failure_message=attempt.failure_message,
+        )
+        for key, attempt in sorted(payment.attempts.items(), key=lambda entry: int(entry[0]))
+    ]
+
+
+def _refunds(payment: Payment) -> list[RefundStatusResponse]:
+    return [
+        RefundStatusResponse(
+            refund_id=refund_id,
+            kind=refund.kind,
+            status=refund.status,
+            amount=refund.amount,
+            reason=refund.reason,
+            created_at=iso(refund.created_at),
+            settled_at=optional_iso(refund.settled_at),
+        )
+        for refund_id, refund in sorted(payment.refunds.items(), key=lambda entry: entry[1].created_at)
+    ]
+
+
+def optional_iso(moment: datetime | None) -> str | None:
+    return None if moment is None else iso(moment)
