@@ -35,7 +35,7 @@ class FaultQueue[Kind: str]:
             self._faults.append(fault)
 
     def _take(self, applies: Callable[[Fault[Kind]], bool]) -> Kind | None:
-        """The kind of the first fault that applies, which has one call less to come afterwards."""
+        """The kind of the first fault that applies; uses up one of its times."""
         with self._lock:
             for fault in self._faults:
                 if applies(fault):

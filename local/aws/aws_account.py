@@ -17,7 +17,7 @@ from local.aws.aws_faults import AwsFaults
 REGION = "eu-west-1"
 ACCOUNT = DEFAULT_ACCOUNT_ID
 
-# The caller when the local stack itself calls, inside a function or not: it meets no faults and needs no permissions.
+# The caller when the local stack itself calls AWS. It meets no faults and needs no permissions.
 LOCAL = "local"
 
 # The module of lambdas/ whose function is running, if any.

@@ -38,7 +38,7 @@ from local.aws.patches import (
     interpreter_speed,
     nested_executions,  # noqa: F401
     patching,
-    published_events,  # noqa: F401
+    put_events,  # noqa: F401
 )
 from local.aws.patches.aws_calls import other_dynamodb
 from local.aws.patches.jsonata_evaluation import evaluate_jsonata

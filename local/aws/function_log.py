@@ -11,7 +11,7 @@ from local.aws.aws_account import current_function
 
 
 class _FunctionLog(io.TextIOBase):
-    """A replacement for sys.stdout that sorts what is printed by whether a function printed it."""
+    """A replacement for sys.stdout that writes the output of functions to the log."""
 
     def __init__(self) -> None:
         self.screen: TextIO = sys.stdout

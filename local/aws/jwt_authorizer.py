@@ -14,7 +14,7 @@ from local.aws.aws_account import ACCOUNT, REGION
 
 
 class JwtAuthorizer:
-    """Knows the keys of moto, which signs with the same one for every user pool."""
+    """Verifies tokens with the keys that moto publishes, which are the same for every user pool."""
 
     def __init__(self) -> None:
         published = load_resource("cognitoidp/resources/jwks-public.json")["keys"]

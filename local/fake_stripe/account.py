@@ -1,4 +1,4 @@
-"""The Stripe account of the fake: objects, clock, events, and how it behaves where Stripe leaves a choice."""
+"""The account of the fake Stripe: its objects, clock and events, and settings for what Stripe leaves open."""
 
 import copy
 import threading
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from local.fake_stripe.cards import Card
     from local.fake_stripe.request_log import Request
 
-# The API request that is being executed: events name it.
+# The API request that is being executed; its events refer to it.
 current_request: ContextVar[Json | None] = ContextVar("current_request", default=None)
 
 
 class Account:
-    """Everything is changed under `lock`, in memory and at once: no handler holds it while it waits."""
+    """Every change is made in memory under `lock`; no handler holds the lock while it waits."""
 
     def __init__(self, *, base_url: str, api_key: str) -> None:
         self.base_url = base_url
@@ -36,25 +36,25 @@ class Account:
         self.faults = StripeFaults()
         self.idempotency = IdempotencyKeys(self.clock)
         self.requests: list[Request] = []
-        # How long each call takes to execute; above 0 two calls with one idempotency key can meet.
+        # Duration of each call. Above 0, two calls with one idempotency key can overlap.
         self.latency_seconds = 0.0
         self._objects: dict[str, dict[str, Json]] = defaultdict(dict)
         self._kinds: dict[str, str] = {}
-        # By session: what its PaymentIntent is to be made of. By PaymentIntent: the card used last.
+        # By session: the data of its future PaymentIntent. By PaymentIntent: the card that was used last.
         self.payment_intent_data: dict[str, Json] = {}
         self.card_used: dict[str, Card] = {}
-        # What becomes of a 3-D Secure challenge in flight when its session expires; documented nowhere.
+        # What happens to a 3-D Secure challenge in progress when its session expires; Stripe does not document it.
         self.challenge_after_expiry: Literal["pays", "refused", "canceled"] = "pays"
-        # What the next refunds start as, whatever the card says; None leaves it to the card.
+        # The first status of new refunds; None means that the card decides.
         self.refund_status: Literal["pending", "requires_action", "failed"] | None = None
-        # How long the pay page waits for our answer to checkout.session.completed before it sends the guest back.
+        # How long the pay page waits for the response to checkout.session.completed before it redirects the guest.
         self.redirect_wait_seconds = 10.0
         self.refund_delay_seconds = 1.0
         self.dispute_delay_seconds = 0.2
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """The lock, with everything done that the clock has made due."""
+        """Hold the lock, after running everything that has become due."""
         with self.lock:
             self.clock.run_due()
             yield
@@ -71,7 +71,7 @@ class Account:
         return self._objects[self._kinds[object_id]][object_id] if object_id in self._kinds else None
 
     def get(self, kind: str, object_id: str, *, param: str | None = None) -> Json:
-        """The object, or Stripe's 404; `param` names the parameter that the id came in."""
+        """The object. Raises Stripe's 404 if there is none; `param` is the parameter that contained the id."""
         found = self._objects[kind].get(object_id)
         if found is None:
             raise InvalidRequestError(
@@ -87,7 +87,7 @@ class Account:
         return self.all("webhook_endpoint")
 
     def emit(self, event_type: str, obj: Json, *, previous: Json | None = None) -> Future[None]:
-        """Record the event and send it; the future is done when its first delivery was answered or none is made."""
+        """Record and send an event; the future is done after its first delivery, or at once if there is none."""
         data = {"object": copy.deepcopy(obj)} | ({"previous_attributes": previous} if previous else {})
         event = build(
             "event",

@@ -1,4 +1,7 @@
-"""`/v1/…`: key, route, faults, idempotency, parameters, execution, answer. Nothing here blocks the event loop."""
+"""`/v1/…`: checks the key, finds the route, applies faults and idempotency, executes, responds.
+
+Nothing here blocks the event loop.
+"""
 
 import asyncio
 import base64
@@ -26,15 +29,15 @@ type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class Dropped(Exception):
-    """The connection ends without an answer."""
+class ConnectionDroppedError(Exception):
+    """The connection is closed without a response."""
 
     def __init__(self, *, reset: bool) -> None:
         self.reset = reset
 
 
 class Api:
-    """ASGI application, below FastAPI on purpose: dropping a connection needs the server's own transport."""
+    """ASGI application; not FastAPI, because dropping a connection needs the server's transport."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -48,10 +51,10 @@ class Api:
         self._account.requests.append(request)
         try:
             body = await _body(receive)
-            answer = await self._answer(request, headers, scope["query_string"].decode(), body)
+            answer = await self._respond_to(request, headers, scope["query_string"].decode(), body)
         except StripeError as problem:
             answer = _error(problem, request)
-        except Dropped as dropped:
+        except ConnectionDroppedError as dropped:
             request.seconds = time.perf_counter() - started
             await _drop(receive, reset=dropped.reset)
             return
@@ -59,12 +62,12 @@ class Api:
         request.seconds = time.perf_counter() - started
         await _respond(send, request, answer)
 
-    async def _answer(self, request: Request, headers: dict[str, str], query: str, body: bytes) -> Answer:
+    async def _respond_to(self, request: Request, headers: dict[str, str], query: str, body: bytes) -> Answer:
         account = self._account
         _check_key(headers.get("authorization", ""), account.api_keys)
         if headers.get("stripe-version", API_VERSION) != API_VERSION:
             raise InvalidRequestError(
-                f"Invalid Stripe API version: {headers['stripe-version']}; the fake speaks {API_VERSION}."
+                f"Invalid Stripe API version: {headers['stripe-version']}; the fake supports {API_VERSION}."
             )
         route, ids = _route(request)
         request.operation = route.operation
@@ -80,7 +83,7 @@ class Api:
         answer = await self._idempotent(request, route, ids)
         if request.fault == "timeout_after":
             await asyncio.sleep(account.faults.silence_seconds)
-            raise Dropped(reset=False)
+            raise ConnectionDroppedError(reset=False)
         return answer
 
     async def _fault_before(self, request: Request) -> None:
@@ -94,9 +97,9 @@ class Api:
                 raise StripeError(409, "invalid_request_error", busy, code="lock_timeout")
             case "timeout_before":
                 await asyncio.sleep(self._account.faults.silence_seconds)
-                raise Dropped(reset=False)
+                raise ConnectionDroppedError(reset=False)
             case "reset":
-                raise Dropped(reset=True)
+                raise ConnectionDroppedError(reset=True)
 
     async def _idempotent(self, request: Request, route: Route, ids: tuple[str, ...]) -> Answer:
         key = request.idempotency_key if request.method == "POST" else None
@@ -119,7 +122,7 @@ class Api:
         return answer
 
     def _execute(self, request: Request, route: Route, ids: tuple[str, ...]) -> tuple[Answer, bool]:
-        """The answer, and whether it is remembered under the idempotency key."""
+        """The response, and whether it is remembered under the idempotency key."""
         failure = StripeError(500, "api_error", "An unknown error occurred.")
         if request.fault == "server_error":
             return _error(failure, request), True
@@ -146,10 +149,10 @@ def _check_key(authorization: str, keys: set[str]) -> None:
         except (binascii.Error, UnicodeDecodeError):
             value = ""
     if not value:
-        give = "You need to provide your API key in the Authorization header, using Bearer auth."
-        raise StripeError(401, "invalid_request_error", f"You did not provide an API key. {give}")
+        hint = "You need to provide your API key in the Authorization header, using Bearer auth."
+        raise StripeError(401, "invalid_request_error", f"You did not provide an API key. {hint}")
     if value not in keys:
-        # The first characters tell what kind of key it was, the last ones which.
+        # The first characters show the kind of key, the last ones which key it was.
         raise StripeError(401, "invalid_request_error", f"Invalid API Key provided: {value[:8]}{'*' * 8}{value[-4:]}")
 
 
@@ -173,7 +176,7 @@ async def _body(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Dropped(reset=False)
+            raise ConnectionDroppedError(reset=False)
         body += bytes(message.get("body", b""))
         if not message.get("more_body"):
             return body
@@ -186,7 +189,7 @@ async def _respond(send: Send, request: Request, answer: Answer) -> None:
         if request.replayed:
             headers |= {"idempotent-replayed": "true", "original-request": answer.request_id}
         if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            # The same key would only bring the same answer.
+            # The same key would get the same response.
             headers["stripe-should-retry"] = "false"
     body = json.dumps(answer.body, indent=2).encode()
     headers["content-length"] = str(len(body))
@@ -196,11 +199,11 @@ async def _respond(send: Send, request: Request, answer: Answer) -> None:
 
 
 async def _drop(receive: Receive, *, reset: bool) -> None:
-    """Close the connection under the client; `receive` is uvicorn's own method, whose object holds the transport."""
+    """Close the client's connection; `receive` is a method of the uvicorn object that has the transport."""
     transport = receive.__self__.transport  # type: ignore[attr-defined]
     if reset:
-        # Linger for no time: the peer gets RST instead of an orderly end.
+        # Without lingering, the peer gets RST instead of an orderly shutdown.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
-    # uvicorn learns of it in the next turn; before that it would complain about the missing answer.
+    # uvicorn notices in its next turn; until then it would complain about the missing response.
     await receive()

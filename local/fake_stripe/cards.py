@@ -1,4 +1,4 @@
-"""Stripe's test cards and what each does."""
+"""Stripe's test cards and what each of them does."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Card:
-    """`decline` is the decline code; `code` the error code that goes with it."""
+    """`decline` is the decline code, `code` the error code that belongs to it."""
 
     number: str
     does: str
@@ -47,8 +47,8 @@ CARDS = {
         Card("4000002500003155", "3-D Secure, then pays", challenge=True),
         Card("4000000000003220", "3-D Secure, then pays", challenge=True),
         Card("4000008400001629", "3-D Secure, then declined", challenge=True, decline="generic_decline"),
-        Card("4000000000005126", "pays; a refund succeeds, then fails", refunds="failed_later"),
-        Card("4000000000007726", "pays; a refund is pending, then succeeds", refunds="pending"),
-        Card("4000000000000259", "pays; disputed afterwards", disputed=True),
+        Card("4000000000005126", "pays; refunds succeed, then fail", refunds="failed_later"),
+        Card("4000000000007726", "pays; refunds are pending, then succeed", refunds="pending"),
+        Card("4000000000000259", "pays; is disputed later", disputed=True),
     )
 }

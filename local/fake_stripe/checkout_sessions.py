@@ -1,4 +1,4 @@
-"""Checkout Sessions: creating with every bound that Stripe checks, listing, expiring by hand and by the clock."""
+"""Checkout Sessions: creation with every limit that Stripe checks, and expiry by request and by the clock."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,8 +13,8 @@ MIN_AMOUNT: Final = {"eur": 50, "usd": 50, "gbp": 30, "chf": 50}
 MAX_AMOUNT: Final = 99_999_999
 _MAX_LINE_ITEMS, _MAX_REFERENCE = 100, 200
 
-# What the fake acts on or keeps as it is; what else Stripe would act on is refused loudly rather than ignored.
-_ACTED_ON = {
+# Parameters that the fake supports. All others that Stripe knows are refused, never ignored.
+_SUPPORTED = {
     "adaptive_pricing",
     "after_expiration",
     "allowed_payment_method_types",
@@ -45,8 +45,8 @@ _PAYMENT_INTENT_DATA = {
 
 def create(account: Account, params: Json) -> Json:
     if params.get("mode") != "payment":
-        raise ParameterError("The fake knows mode=payment only.", param="mode")
-    _refuse_what_is_not_acted_on(params)
+        raise ParameterError("The fake supports mode=payment only.", param="mode")
+    _refuse_unsupported(params)
     _check_addresses(params)
     if len(params.get("client_reference_id", "")) > _MAX_REFERENCE:
         raise ParameterError(
@@ -100,7 +100,7 @@ def create(account: Account, params: Json) -> Json:
         "url": f"/v1/checkout/sessions/{session_id}/line_items",
     }
     account.add(listed | {"id": f"{session_id}/line_items"})
-    account.clock.at(session["expires_at"], lambda: _expire_by_itself(account, session))
+    account.clock.at(session["expires_at"], lambda: _expire_when_due(account, session))
     return session
 
 
@@ -114,22 +114,22 @@ def expire(account: Account, _params: Json, session_id: str) -> Json:
 
 
 def end(account: Account, session: Json) -> None:
-    """Open → expired, with what that does to a payment under way."""
+    """Open → expired, with the effect on a payment in progress."""
     session |= {"status": "expired", "url": None}
     if session["payment_intent"]:
         _end_payment(account, account.get("payment_intent", session["payment_intent"]))
     account.emit("checkout.session.expired", session)
 
 
-def _expire_by_itself(account: Account, session: Json) -> None:
+def _expire_when_due(account: Account, session: Json) -> None:
     if session["status"] == "open":
         end(account, session)
 
 
 def _end_payment(account: Account, intent: Json) -> None:
-    """A payment that nobody can go on with is cancelled; one in flight (processing, 3-D Secure) may still arrive."""
-    waits = intent["status"] == "requires_action" and account.challenge_after_expiry != "canceled"
-    if intent["status"] == "processing" or waits:
+    """Cancel the payment, unless it is in progress (processing, 3-D Secure) and may still succeed."""
+    challenged = intent["status"] == "requires_action" and account.challenge_after_expiry != "canceled"
+    if intent["status"] == "processing" or challenged:
         return
     cancel_payment(account, intent)
 
@@ -168,7 +168,7 @@ def _line_items(params: Json) -> tuple[list[Json], str]:
 
 def _line_item(item: Json, path: str) -> Json:
     if unknown := item.keys() - {"price_data", "quantity"}:
-        raise _not_acted_on(f"{path}[{min(unknown)}]")
+        raise _unsupported(f"{path}[{min(unknown)}]")
     price = item.get("price_data")
     if price is None:
         raise ParameterError(
@@ -177,15 +177,16 @@ def _line_item(item: Json, path: str) -> Json:
             param=path,
         )
     if unknown := price.keys() - {"currency", "unit_amount", "product_data"}:
-        raise _not_acted_on(f"{path}[price_data][{min(unknown)}]")
+        raise _unsupported(f"{path}[price_data][{min(unknown)}]")
     for name in ("unit_amount", "product_data"):
         if name not in price:
             where = f"{path}[price_data][{name}]"
             raise ParameterError(f"Missing required param: {where}.", code="parameter_missing", param=where)
     if price["currency"] not in MIN_AMOUNT:
-        known = ", ".join(MIN_AMOUNT)
+        supported = ", ".join(MIN_AMOUNT)
         raise ParameterError(
-            f"Invalid currency: {price['currency']}. The fake knows {known}.", param=f"{path}[price_data][currency]"
+            f"Invalid currency: {price['currency']}. The fake supports {supported}.",
+            param=f"{path}[price_data][currency]",
         )
     quantity, unit_amount = item.get("quantity", 1), price["unit_amount"]
     for name, value, least in (("quantity", quantity, 1), ("price_data][unit_amount", unit_amount, 0)):
@@ -224,26 +225,28 @@ def _total(items: list[Json], currency: str) -> int:
     return int(total)
 
 
-def _refuse_what_is_not_acted_on(params: Json) -> None:
-    for name in sorted(params.keys() - _ACTED_ON):
-        raise _not_acted_on(name)
+def _refuse_unsupported(params: Json) -> None:
+    for name in sorted(params.keys() - _SUPPORTED):
+        raise _unsupported(name)
     for name in sorted(params.get("payment_intent_data", {}).keys() - _PAYMENT_INTENT_DATA):
-        raise _not_acted_on(f"payment_intent_data[{name}]")
+        raise _unsupported(f"payment_intent_data[{name}]")
     if params.get("ui_mode", "hosted_page") != "hosted_page":
-        raise _not_acted_on("ui_mode")
+        raise _unsupported("ui_mode")
     if "card" not in params.get("allowed_payment_method_types", ["card"]):
-        raise ParameterError("No payment method is left: the fake offers cards.", param="allowed_payment_method_types")
+        raise ParameterError(
+            "No payment method is left: the fake supports cards only.", param="allowed_payment_method_types"
+        )
 
 
-def _not_acted_on(path: str) -> ParameterError:
-    return ParameterError(f"Stripe knows {path}, the fake does not act on it.", param=path)
+def _unsupported(path: str) -> ParameterError:
+    return ParameterError(f"The fake does not support the parameter {path}.", param=path)
 
 
 def _check_addresses(params: Json) -> None:
     if "success_url" not in params:
         raise ParameterError("Missing required param: success_url.", code="parameter_missing", param="success_url")
     for name in ("success_url", "cancel_url"):
-        parts = urlsplit(params.get(name, "https://none.example"))
+        parts = urlsplit(params.get(name, "https://example.com"))
         if parts.scheme not in ("http", "https") or not parts.hostname:
             text = "Not a valid URL. URLs must begin with http or https."
             raise ParameterError(text, code="url_invalid", param=name)

@@ -1,4 +1,4 @@
-"""Stripe's clock: it can be moved, and all that happens by itself (expiry, settling, redelivery) hangs on it."""
+"""Stripe's clock: it can be moved, and it triggers everything that is due later (expiry, settlement, redelivery)."""
 
 import heapq
 import itertools
@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Time and timers under the fake's one lock.
+    """Time and timers, under the lock of the account.
 
-    Timers run in a thread of their own; whoever reads state calls `run_due` first, so that nobody sees a session as
-    open a moment after it expired.
+    Timers run in a separate thread. Every reader of the account calls `run_due` first, so that a session is never
+    seen as open after its expiry.
     """
 
     def __init__(self, lock: threading.RLock) -> None:
@@ -26,11 +26,11 @@ class Clock:
         return time.time() + self._offset
 
     def timestamp(self) -> int:
-        """Now as Stripe writes it: whole seconds."""
+        """The current time in whole seconds, as Stripe's objects have it."""
         return int(self.now())
 
     def advance(self, seconds: float) -> None:
-        """Move the clock (backwards too) and run what has become due."""
+        """Move the clock, forwards or backwards, and run what has become due."""
         with self._changed:
             self._offset += seconds
             self.run_due()
@@ -58,5 +58,5 @@ class Clock:
         with self._changed:
             while not self._closed:
                 self.run_due()
-                # A day at most: the wait's own limit is far above, and nothing is lost by looking.
+                # At most a day, because the wait has an upper limit.
                 self._changed.wait(min(86_400, max(0.0, self._timers[0][0] - self.now())) if self._timers else None)

@@ -1,4 +1,4 @@
-"""Disputes: a guest's bank takes the money back, and a person or the bank decides."""
+"""Disputes: the guest's bank takes the money back, and the dispute is won or lost later."""
 
 from typing import Literal
 
@@ -47,9 +47,9 @@ def open_dispute(account: Account, payment_intent: str, *, amount: int | None = 
 def close_dispute(account: Account, dispute_id: str, outcome: Literal["won", "lost"]) -> Json:
     dispute = account.get("dispute", dispute_id)
     if outcome not in ("won", "lost"):
-        raise ValueError(f"a dispute ends won or lost, not {outcome}")
+        raise ValueError(f"a dispute is won or lost, not {outcome}")
     if dispute["status"] in ("won", "lost"):
-        raise ValueError(f"{dispute_id} is {dispute['status']} already")
+        raise ValueError(f"{dispute_id} is already {dispute['status']}")
     dispute["status"] = outcome
     if outcome == "won":
         account.emit("charge.dispute.funds_reinstated", dispute)

@@ -1,4 +1,4 @@
-"""The Stripe fake: what is mounted at `/stripe`, and the faults_injected of tests, the demo and `/local/stripe/…`."""
+"""The fake Stripe: the application at `/stripe`, and what tests, the demo and the admin API can make happen."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -19,9 +19,9 @@ from local.fake_stripe.webhook_delivery import encode, sign
 class FakeStripe(Account):
     """One account with one webhook endpoint; `app` is mounted where `base_url` says (`http://127.0.0.1:8400/stripe`).
 
-    Every method may be called from any thread. `deliver` blocks until the webhook answers; the others return at once.
-    `api_keys`: every key that is accepted, more than one while a key is rolled. `webhook_secrets`: what deliveries are
-    signed with, two while one is rolled.
+    All methods are thread-safe. `deliver` blocks until the webhook responds; the others return at once.
+    `api_keys`: the accepted keys, two while one is being rolled. `webhook_secrets`: the secrets that sign deliveries,
+    two while one is being rolled.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class FakeStripe(Account):
         self.webhooks.secrets[self.endpoint["id"]] = secrets
 
     def expire_session(self, session_id: str) -> Json:
-        """Stripe-side expiry, now."""
+        """Expire the session at Stripe, now."""
         with self.current():
             return dict(checkout_sessions.expire(self, {}, session_id))
 
     def pay(self, session_id: str, card_number: str = "4242424242424242") -> payment_intents.Outcome:
-        """As the pay page does, without waiting for the webhook."""
+        """Pay as the pay page does, but without waiting for the webhook."""
         with self.current():
             return payment_intents.pay(self, session_id, CARDS[card_number])
 
@@ -65,7 +65,7 @@ class FakeStripe(Account):
         amount: int | None = None,
         currency: str | None = None,
     ) -> Json:
-        """Pay a session whatever its state (an expired one becomes complete), with this amount → the PaymentIntent."""
+        """Pay a session in any state (an expired one becomes complete), with this amount → the PaymentIntent."""
         with self.current():
             return dict(payment_intents.force(self, session_id, CARDS[card_number], amount=amount, currency=currency))
 
@@ -76,7 +76,7 @@ class FakeStripe(Account):
         *,
         session_status: Literal["open", "complete"] = "open",
     ) -> str:
-        """The guest confirms, the bank takes its time → the PaymentIntent, `processing` until `finish_processing`."""
+        """The guest confirms and the bank takes long → the PaymentIntent, `processing` until `finish_processing`."""
         with self.current():
             payment_intents.pay(self, session_id, CARDS[card_number], processing=session_status)
             return str(self.get("checkout.session", session_id)["payment_intent"])
@@ -106,7 +106,7 @@ class FakeStripe(Account):
     def deliver(
         self, event: Json, *, secrets: list[str] | None = None, timestamp: int | None = None
     ) -> tuple[int | None, str]:
-        """Fill up the envelope, sign with the current secrets or these, post once → status and text of the answer."""
+        """Complete the envelope, sign it with the current or the given secrets, post it once → status and body."""
         envelope: Json = {
             "id": new_id("evt"),
             "object": "event",
@@ -122,11 +122,11 @@ class FakeStripe(Account):
         )
 
     def resend(self, event_id: str) -> None:
-        """Deliver a recorded event once more."""
+        """Deliver a recorded event again."""
         with self.lock:
             self.webhooks.resend(self.get("event", event_id))
 
 
 def create_app(fake_stripe: FakeStripe) -> Starlette:
-    """What is mounted at `/stripe`."""
+    """The application to mount at `/stripe`."""
     return fake_stripe.app

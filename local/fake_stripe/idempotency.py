@@ -1,4 +1,4 @@
-"""Idempotency keys, Stripe's v1 rules: the answer of the first request that was executed is replayed for 24 hours."""
+"""Idempotency keys by Stripe's v1 rules: the response to the first executed request is replayed for 24 hours."""
 
 from dataclasses import dataclass
 
@@ -24,14 +24,14 @@ class _Entry:
 
 
 class IdempotencyKeys:
-    """Used under the fake's lock."""
+    """Used under the lock of the account."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
 
     def begin(self, key: str, fingerprint: str) -> Answer | None:
-        """The answer to replay, or None when the request is to be executed and `finish` called."""
+        """The response to replay; None if the request is to be executed and `finish` called."""
         if len(key) > _MAX_LENGTH:
             raise ParameterError(f"Idempotency key is too long: it can have up to {_MAX_LENGTH} characters.")
         entry = self._entries.get(key)
@@ -48,7 +48,7 @@ class IdempotencyKeys:
         return entry.answer
 
     def finish(self, key: str, answer: Answer | None) -> None:
-        """Remember the answer; None forgets the key, as after a request that was not executed."""
+        """Remember the response; None forgets the key, as after a request that was not executed."""
         if answer is None:
             self._entries.pop(key, None)
         else:

@@ -1,4 +1,4 @@
-"""Retrieving and listing, the same for every object: newest first, pages by id, filters by equality and by time."""
+"""Retrieving and listing objects of any kind: newest first, pages by id, filters by equality and by time."""
 
 import operator
 from typing import Final
@@ -56,7 +56,7 @@ def _matches_one(account: Account, obj: Json, name: str, value: object) -> bool:
     if name == "types":
         return isinstance(value, list) and obj["type"] in value
     if name not in obj:
-        raise ParameterError(f"Stripe can list by {name}, the fake cannot.", param=name)
+        raise ParameterError(f"The fake does not support listing by {name}.", param=name)
     if isinstance(value, dict):
         return obj[name] is not None and all(obj[name].get(key) == part for key, part in value.items())
     return bool(obj[name] == value)

@@ -1,4 +1,4 @@
-"""Objects in the shape that the SDK's own types give them, and the expansion of the ids in them."""
+"""Objects with the fields of the SDK's types, and the expansion of the ids in them."""
 
 import copy
 import secrets
@@ -17,14 +17,14 @@ API_VERSION = stripe.api_version
 OBJECT_TYPES: dict[str, type[StripeObject]] = {
     str(kind.OBJECT_NAME): kind for kind in (Session, PaymentIntent, Charge, Refund, Dispute, Event, WebhookEndpoint)
 }
-# Declared optional by the SDK because Stripe leaves them out: they come on request or in one answer only.
+# Optional in the SDK because Stripe leaves them out: they appear on request or in one response only.
 _LEFT_OUT = {
     "checkout.session": {"line_items", "client_secret"},
     "charge": {"refunds", "authorization_code", "level3"},
     "event": {"account", "context"},
     "webhook_endpoint": {"secret", "deleted"},
 }
-# Left out of the object unless asked for; kept under the object's id and this name.
+# Left out of the object unless requested; stored under the object's id and this name.
 _INCLUDED = {"checkout.session": {"line_items"}}
 _MAX_EXPAND_DEPTH = 4
 
@@ -34,7 +34,10 @@ def new_id(prefix: str) -> str:
 
 
 def build(kind: str, **fields: object) -> Json:
-    """An object of that kind: every field the SDK declares, null where nothing is given and null is allowed."""
+    """An object with every field that the SDK declares: null where none is given and null is allowed.
+
+    Raises TypeError for missing and unknown fields.
+    """
     nullable, required = _fields(kind)
     given = {"object": kind, "livemode": False, **fields} if "livemode" in required else {"object": kind, **fields}
     if missing := required - given.keys():
@@ -54,22 +57,22 @@ def _fields(kind: str) -> tuple[frozenset[str], frozenset[str]]:
 
 @cache
 def _expandable(kind: str) -> dict[str, str | None]:
-    """Fields that hold an id and may hold the object, with its kind (None: one that the fake does not keep).
+    """Fields that contain an id and may contain the object, with its kind (None if the fake does not store it).
 
-    The SDK declares them as a union of text and a class named ahead.
+    The SDK declares them as a union of text and a forward reference.
     """
     kinds = {object_type.__name__: name for name, object_type in OBJECT_TYPES.items()}
     fields: dict[str, str | None] = {}
     for name, hint in OBJECT_TYPES[kind].__annotations__.items():
         args = typing.get_args(hint)
-        ahead = [arg.__forward_arg__ for arg in args if isinstance(arg, typing.ForwardRef)]
-        if str in args and ahead:
-            fields[name] = kinds.get(ahead[0])
+        references = [arg.__forward_arg__ for arg in args if isinstance(arg, typing.ForwardRef)]
+        if str in args and references:
+            fields[name] = kinds.get(references[0])
     return fields
 
 
 def check_expansions(kind: str, paths: Iterable[str], *, listed: bool) -> None:
-    """Refuse what cannot be expanded before anything is executed."""
+    """Raises ParameterError for what cannot be expanded, before anything is executed."""
     for path in paths:
         names = path.split(".")
         if len(names) > _MAX_EXPAND_DEPTH:
@@ -89,7 +92,7 @@ def check_expansions(kind: str, paths: Iterable[str], *, listed: bool) -> None:
 
 
 def expand(answer: Json, paths: Iterable[str], fetch: Callable[[str], Json | None]) -> Json:
-    """A copy of the answer with the ids at those checked paths (`payment_intent`, `data.charge`) made objects."""
+    """A copy of the answer with the ids at these paths (`payment_intent`, `data.charge`) replaced by the objects."""
     answer = copy.deepcopy(answer)
     for path in paths:
         names = path.split(".")
@@ -109,7 +112,7 @@ def _expand_one(target: Json, names: list[str], fetch: Callable[[str], Json | No
             return
         value = target[name]
         if isinstance(value, str):
-            # What the fake does not keep (a balance transaction) stays an id.
+            # What the fake does not store (a balance transaction) remains an id.
             value = copy.deepcopy(fetch(value))
             if value is None:
                 return

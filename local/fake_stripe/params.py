@@ -1,7 +1,7 @@
 """Request parameters: Stripe's form encoding, checked against the SDK's own parameter types.
 
-What the SDK's types do not know is unknown to Stripe too; what they allow but the fake does not act on is refused
-by the object's own module, never ignored.
+A parameter that the SDK's types do not have is unknown to Stripe too. One that they have but the fake does not support
+is refused by the module of the object, never ignored.
 """
 
 import re
@@ -23,7 +23,7 @@ _METADATA_KEYS, _METADATA_KEY_LENGTH, _METADATA_VALUE_LENGTH = 50, 40, 500
 
 
 def decode(pairs: Iterable[tuple[str, str]]) -> Json:
-    """`a[b]=1&c[0]=2` as nested dictionaries; lists stay dictionaries with number keys until their type is known."""
+    """`a[b]=1&c[0]=2` as nested dictionaries. Lists are dictionaries with numbers as keys until `check`."""
     root: Json = {}
     for key, value in pairs:
         match = _KEY.match(key)
@@ -32,7 +32,7 @@ def decode(pairs: Iterable[tuple[str, str]]) -> Json:
         names = [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
         target = root
         for name in names[:-1]:
-            # `a[]=x&a[]=y` counts up.
+            # `a[]=x&a[]=y` is numbered in order.
             target = target.setdefault(name or str(len(target)), {})
             if not isinstance(target, dict):
                 raise ParameterError(f"Invalid object: {key}", param=key)
@@ -41,15 +41,15 @@ def decode(pairs: Iterable[tuple[str, str]]) -> Json:
 
 
 def check(given: Mapping[str, Any], params: Any) -> Json:
-    """The parameters with their types, or the ParameterError of Stripe's answer; `params` is a TypedDict of the SDK."""
+    """The typed parameters; `params` is a TypedDict of the SDK. Raises ParameterError as Stripe would respond."""
     checked: Json = _typed_dict(given, params, "")
     return checked
 
 
 @cache
 def _hints(params: Any) -> tuple[dict[str, Any], frozenset[str]]:
-    """Types of the parameters by name, and the names that must be given."""
-    # The SDK lets its own options travel among the parameters: they never reach the wire, and name unresolvable types.
+    """The types of the parameters by name, and the names of the required ones."""
+    # The SDK's own options are declared among the parameters. They are never sent, and their types do not resolve.
     own = {name: hint for name, hint in params.__annotations__.items() if name not in RequestOptions.__annotations__}
     namespace = type(params.__name__, (), {"__annotations__": own, "__module__": params.__module__})
     hints = typing.get_type_hints(namespace, include_extras=True)
@@ -96,7 +96,7 @@ def _value(given: Any, hint: Any, path: str) -> Any:
 
 
 def _union(given: Any, args: tuple[Any, ...], path: str) -> Any:
-    """The member that fits the shape; an open enumeration (`Literal | str`) is closed, as it is at Stripe."""
+    """The member that matches the value; an open enumeration (`Literal | str`) is a closed one, as at Stripe."""
     choices = [arg for arg in args if typing.get_origin(arg) is typing.Literal]
     if given == "" and any("" in typing.get_args(choice) for choice in choices):
         return ""
@@ -142,7 +142,7 @@ def _metadata(given: Any, path: str) -> dict[str, str]:
             raise ParameterError(
                 f"{limit}, but you passed in a value that is {len(value)} characters.", param=f"{path}[{name}]"
             )
-    # A key posted empty is unset.
+    # An empty value unsets the key.
     return {name: value for name, value in given.items() if value}
 
 
@@ -161,7 +161,7 @@ def _scalar(given: str, hint: Any, path: str) -> str | int | bool | float:
         except InvalidOperation:
             raise ParameterError(f"Invalid decimal: {given}", param=path) from None
     if hint is not str:
-        raise TypeError(f"{path} is of a type this module does not know: {hint}")
+        raise TypeError(f"{path} has a type that is not supported: {hint}")
     if not given:
         unset = f"You passed an empty string for '{path}'. We assume empty values are an attempt to unset a parameter"
         raise ParameterError(f"{unset}; however '{path}' cannot be unset.", code="parameter_invalid_empty", param=path)

@@ -1,4 +1,4 @@
-"""The hosted pay page: a card form, the bank's challenge page, and what the guest reads when it does not work."""
+"""The hosted pay page: the card form, the bank's challenge page, and the messages when a payment does not succeed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,9 +32,9 @@ _FORM = Template("""<h1>$description</h1><p class="amount">$amount</p>$problem
 <form method="post" action="$action">
 <label>Card number <input name="card_number" inputmode="numeric" autocomplete="off" required autofocus></label>
 <button>Pay $amount</button></form>$back
-<p>This is a fake for Stripe: no money moves. Test cards:</p><table>$cards</table>""")
+<p>This is a fake Stripe; no money is moved. Test cards:</p><table>$cards</table>""")
 
-_CHALLENGE = Template("""<h1>Your bank wants to know that it is you</h1><p>$description, $amount</p>
+_CHALLENGE = Template("""<h1>Your bank asks you to confirm this payment</h1><p>$description, $amount</p>
 <form method="post" action="$action"><button name="outcome" value="pass">Complete authentication</button>
 <button name="outcome" value="fail">Fail authentication</button></form>""")
 
@@ -48,7 +48,7 @@ def routes(account: Account) -> list[Route]:
                 try:
                     session = account.get("checkout.session", request.path_params["session_id"])
                 except InvalidRequestError:
-                    return _message("There is no such payment page.", 404)
+                    return _message("This payment page does not exist.", 404)
             return await handler(account, request, session)
 
         return serve
@@ -71,8 +71,8 @@ async def _pay(account: Account, request: Request, session: Json) -> Response:
     number = (await _field(request, "card_number")).replace(" ", "")
     card = CARDS.get(number)
     if card is None:
-        # Checkout's own form finds a wrong number before anything is sent.
-        return _form(account, session, "Your card number is invalid: use one of the test cards below.", 402)
+        # Checkout's own form rejects a wrong number before anything is sent.
+        return _form(account, session, "Your card number is invalid. Use one of the test cards below.", 402)
     with account.current():
         outcome = payment_intents.pay(account, session["id"], card)
     return await _show(account, session, outcome)
@@ -86,7 +86,7 @@ async def _show_challenge(account: Account, _request: Request, session: Json) ->
 async def _answer_challenge(account: Account, request: Request, session: Json) -> Response:
     answer = await _field(request, "outcome")
     if answer not in ("pass", "fail"):
-        return _message("The outcome of the challenge is pass or fail.", 400)
+        return _message("The outcome must be pass or fail.", 400)
     with account.current():
         outcome = payment_intents.answer_challenge(account, session["id"], passed=answer == "pass")
     return await _show(account, session, outcome)
@@ -128,7 +128,9 @@ def _form(account: Account, session: Json, problem: str = "", status: int = 200)
     cards = "".join(
         f"<tr><td><code>{card.number}</code></td><td>{escape(card.does)}</td></tr>" for card in CARDS.values()
     )
-    back = f'<p><a href="{escape(session["cancel_url"])}">Back, without paying</a></p>' if session["cancel_url"] else ""
+    back = (
+        f'<p><a href="{escape(session["cancel_url"])}">Go back without paying</a></p>' if session["cancel_url"] else ""
+    )
     body = _FORM.substitute(
         _shown(account, session),
         action=f"{account.base_url}/pay/{session['id']}",

@@ -1,4 +1,4 @@
-"""What happens when a guest pays: PaymentIntents and Charges, from the card to the money or the decline."""
+"""What happens when a guest pays: PaymentIntents and Charges, from the card to the payment or the decline."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from local.fake_stripe.stripe_errors import Json
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the pay page shows. `answered` is done once our endpoint answered checkout.session.completed."""
+    """What the pay page shows; `answered` is done after the delivery of checkout.session.completed."""
 
     kind: Literal["paid", "declined", "challenge", "processing", "refused"]
     message: str = ""
@@ -24,10 +24,10 @@ class Outcome:
 def pay(
     account: Account, session_id: str, card: Card, *, processing: Literal["complete", "open"] | None = None
 ) -> Outcome:
-    """The guest confirms with this card; after a decline another one may follow, with the same PaymentIntent.
+    """The guest confirms with this card. After a decline another card can be used with the same PaymentIntent.
 
-    `processing`: the bank takes its time, `settle` says how it ends. The session is complete meanwhile (a delayed
-    payment method), or stays open (a card that takes long) and may expire.
+    `processing`: the payment takes long, until `settle`. Meanwhile the session is complete (a delayed payment method),
+    or it is open (a slow card) and may expire.
     """
     session = account.get("checkout.session", session_id)
     if session["status"] != "open":
@@ -48,7 +48,7 @@ def pay(
 
 
 def answer_challenge(account: Account, session_id: str, *, passed: bool) -> Outcome:
-    """The guest comes back from the bank; what happens after the session expired is `challenge_after_expiry`."""
+    """The guest returns from the bank; `challenge_after_expiry` decides if the session has expired meanwhile."""
     session = account.get("checkout.session", session_id)
     intent = account.fetch(session["payment_intent"] or "")
     if intent is None or intent["status"] != "requires_action":
@@ -66,7 +66,7 @@ def answer_challenge(account: Account, session_id: str, *, passed: bool) -> Outc
 
 
 def settle(account: Account, payment_intent: str, *, succeeded: bool) -> None:
-    """A PaymentIntent that was `processing` succeeds or fails, whatever became of its session meanwhile."""
+    """A PaymentIntent that was `processing` succeeds or fails, whatever the state of its session."""
     intent = account.get("payment_intent", payment_intent)
     if intent["status"] != "processing":
         raise ValueError(f"{payment_intent} is {intent['status']}, not processing")
@@ -78,10 +78,10 @@ def settle(account: Account, payment_intent: str, *, succeeded: bool) -> None:
 def force(
     account: Account, session_id: str, card: Card, *, amount: int | None = None, currency: str | None = None
 ) -> Json:
-    """Pay a session whatever its state, as if it had been paid before anybody knew."""
+    """Pay a session in any state, as if its guest had paid while it was open."""
     session = account.get("checkout.session", session_id)
     if session["payment_status"] == "paid" or card.decline or card.challenge:
-        raise ValueError(f"{session_id} is paid already, or {card.number} does not simply pay")
+        raise ValueError(f"{session_id} is already paid, or {card.number} does not pay at once")
     intent = _intent(account, session)
     session |= {"status": "open", "amount_total": amount or session["amount_total"]}
     session["currency"] = currency or session["currency"]
@@ -94,8 +94,8 @@ def force(
 
 def closed_message(session: Json) -> str:
     if session["status"] == "complete":
-        return "This payment has been made already. Nothing more is charged."
-    return "This payment page has expired. Nothing has been charged."
+        return "This payment has already been made. You will not be charged again."
+    return "This payment page has expired. You have not been charged."
 
 
 def _closed(session: Json) -> Outcome:
@@ -107,7 +107,7 @@ def _session_of(account: Account, intent: Json) -> Json:
 
 
 def _intent(account: Account, session: Json) -> Json:
-    """The session's PaymentIntent, made at the first attempt."""
+    """The session's PaymentIntent, created at the first attempt."""
     if session["payment_intent"]:
         return account.get("payment_intent", session["payment_intent"])
     data = account.payment_intent_data[session["id"]]
@@ -167,14 +167,14 @@ def _charge(account: Account, session: Json, intent: Json, card: Card) -> Outcom
     intent |= {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None}
     account.emit("charge.succeeded", charge)
     account.emit("payment_intent.succeeded", intent)
-    answered = _follow(account, session)
+    answered = _mark_paid(account, session)
     if card.disputed:
         account.clock.after(account.dispute_delay_seconds, lambda: open_dispute(account, intent["id"]))
     return Outcome("paid", answered=answered)
 
 
-def _follow(account: Account, session: Json) -> list[Future[None]]:
-    """The session of a payment that arrived: a complete one waited for it, an expired one stays so and says nothing."""
+def _mark_paid(account: Account, session: Json) -> list[Future[None]]:
+    """Mark the session as paid. A complete one emits its delayed event; an expired one stays expired, without event."""
     session["payment_status"] = "paid"
     if session["status"] == "complete":
         return [account.emit("checkout.session.async_payment_succeeded", session)]
@@ -230,7 +230,7 @@ def _build_charge(account: Account, session: Json, intent: Json, card: Card) -> 
         failure_code=None if paid else card.code,
         failure_message=None if paid else card.decline_message,
         fraud_details={},
-        # Copied once, when the charge is made; later changes of the PaymentIntent do not reach it.
+        # Copied when the charge is created; later changes of the PaymentIntent do not affect it.
         metadata=dict(intent["metadata"]),
         outcome={
             "network_status": network,

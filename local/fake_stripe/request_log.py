@@ -1,4 +1,4 @@
-"""The request log: what the fake was asked, and what it answered."""
+"""The log of requests to the fake Stripe."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,7 +7,7 @@ from local.fake_stripe.stripe_errors import Json
 
 @dataclass
 class Request:
-    """`status` is None while the call runs, and for good when the caller got no answer."""
+    """`status` is None while the call runs, and remains so if the caller got no response."""
 
     id: str
     at: float

@@ -1,4 +1,4 @@
-"""The calls the fake knows: path, the name of the operation, the SDK's type of its parameters, and what runs."""
+"""The supported calls: path, name of the operation, the SDK's type of its parameters, and the function to run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from local.fake_stripe.stripe_errors import Json
 
 @dataclass(frozen=True)
 class Route:
-    """`run` gets the account, the checked parameters, and the ids in the path; `kind` is what it answers, or lists."""
+    """`run` gets the account, the checked parameters and the ids in the path; `kind` is the object that it returns."""
 
     method: str
     pattern: str
@@ -30,7 +30,7 @@ def _retrieve(kind: str, account: Account, _params: Json, object_id: str) -> Jso
 
 
 def _resource(path: str, operation: str, kind: str, retrieve: Any, list_: Any) -> list[Route]:
-    """Retrieving one and listing all."""
+    """The routes to retrieve one object and to list all."""
 
     def list_all(account: Account, params: Json) -> Json:
         return lists.list_objects(kind, account, params, path)

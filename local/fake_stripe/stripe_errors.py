@@ -1,8 +1,8 @@
-"""Stripe's error answers.
+"""Stripe's error responses.
 
 StripeError
-├── InvalidRequestError       refused while executing: remembered under the idempotency key
-│   └── ParameterError   the parameters were wrong, nothing was executed: not remembered
+├── InvalidRequestError       refused during execution: remembered under the idempotency key
+│   └── ParameterError   wrong parameters, not executed: not remembered
 └── (any other status)   401, 409, 429, 500
 """
 
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 class StripeError(Exception):
-    """An error answer: HTTP status and the `error` object of the body."""
+    """An error response: HTTP status, and the `error` object of the body."""
 
     remembered = False
 

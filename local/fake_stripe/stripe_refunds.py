@@ -1,4 +1,4 @@
-"""Refunds: what may be refunded, how a refund settles, and what that does to the charge."""
+"""Refunds: what can be refunded, how refunds settle, and the effect on the charge."""
 
 from typing import Final
 
@@ -6,20 +6,20 @@ from local.fake_stripe.account import Account
 from local.fake_stripe.objects import build, new_id
 from local.fake_stripe.stripe_errors import InvalidRequestError, Json, ParameterError
 
-# Amounts that count against the charge: a refund under way is as good as made.
-_LIVE: Final = {"pending", "requires_action", "succeeded"}
-_MAY_BECOME: Final = {
+# Refunds with these statuses count against the charge, including those that are not completed yet.
+_COUNTED: Final = {"pending", "requires_action", "succeeded"}
+_TRANSITIONS: Final = {
     "pending": {"succeeded", "failed", "canceled", "requires_action"},
     "requires_action": {"pending", "succeeded", "failed", "canceled"},
     "succeeded": {"failed"},
 }
-_ACTED_ON = {"amount", "charge", "expand", "metadata", "payment_intent", "reason"}
+_SUPPORTED = {"amount", "charge", "expand", "metadata", "payment_intent", "reason"}
 
 
 def create(account: Account, params: Json) -> Json:
-    if unknown := params.keys() - _ACTED_ON:
+    if unknown := params.keys() - _SUPPORTED:
         name = min(unknown)
-        raise ParameterError(f"Stripe knows {name}, the fake does not act on it.", param=name)
+        raise ParameterError(f"The fake does not support the parameter {name}.", param=name)
     if params.get("amount", 1) < 1:
         text = "This value must be greater than or equal to 1."
         raise ParameterError(text, code="parameter_invalid_integer", param="amount")
@@ -64,15 +64,15 @@ def make(account: Account, charge: Json, amount: int, *, metadata: Json, reason:
     _update_charge(account, charge)
     if account.refund_status is None and card.refunds != "succeeded":
         later = "succeeded" if card.refunds == "pending" else "failed"
-        account.clock.after(account.refund_delay_seconds, lambda: _settle_by_itself(account, refund, later))
+        account.clock.after(account.refund_delay_seconds, lambda: _settle_later(account, refund, later))
     return refund
 
 
 def settle(account: Account, refund_id: str, status: str) -> Json:
-    """Move a refund on; only ways that Stripe goes are allowed."""
+    """Change the status of a refund. Raises ValueError for a transition that Stripe does not make."""
     refund = account.get("refund", refund_id)
-    if status not in _MAY_BECOME.get(refund["status"], set()):
-        raise ValueError(f"a refund that is {refund['status']} does not become {status}")
+    if status not in _TRANSITIONS.get(refund["status"], set()):
+        raise ValueError(f"a refund that is {refund['status']} cannot become {status}")
     previous = {"status": refund["status"]}
     refund |= {"status": status, "pending_reason": None}
     if status == "succeeded":
@@ -88,16 +88,16 @@ def settle(account: Account, refund_id: str, status: str) -> Json:
 
 
 def from_dashboard(account: Account, payment_intent: str, amount: int | None) -> Json:
-    """A person refunds in Stripe's dashboard: no metadata of ours, the same rules."""
+    """A refund made in Stripe's dashboard: without metadata, by the same rules."""
     charge = _charge(account, {"payment_intent": payment_intent})
     amount = amount or _unrefunded(account, charge)
     _check(account, charge, amount)
     return make(account, charge, amount, metadata={}, reason="requested_by_customer")
 
 
-def _settle_by_itself(account: Account, refund: Json, status: str) -> None:
-    # A test may have settled it by hand meanwhile.
-    if status in _MAY_BECOME.get(refund["status"], set()):
+def _settle_later(account: Account, refund: Json, status: str) -> None:
+    # A test may have settled it meanwhile.
+    if status in _TRANSITIONS.get(refund["status"], set()):
         settle(account, refund["id"], status)
 
 
@@ -140,18 +140,18 @@ def _check(account: Account, charge: Json, amount: int) -> None:
         )
 
 
-def _of(account: Account, charge: Json, statuses: set[str]) -> int:
+def _refunded(account: Account, charge: Json, statuses: set[str]) -> int:
     refunds = account.all("refund", lambda refund: refund["charge"] == charge["id"] and refund["status"] in statuses)
     return sum(refund["amount"] for refund in refunds)
 
 
 def _unrefunded(account: Account, charge: Json) -> int:
-    return int(charge["amount"]) - _of(account, charge, _LIVE)
+    return int(charge["amount"]) - _refunded(account, charge, _COUNTED)
 
 
 def _update_charge(account: Account, charge: Json) -> None:
-    """`amount_refunded` is what has succeeded, pending refunds left out; it falls again when one fails."""
-    before, now = charge["amount_refunded"], _of(account, charge, {"succeeded"})
+    """`amount_refunded` is the sum of succeeded refunds, without pending ones; it decreases when one fails."""
+    before, now = charge["amount_refunded"], _refunded(account, charge, {"succeeded"})
     charge |= {"amount_refunded": now, "refunded": now == charge["amount"]}
     if now > before:
         account.emit("charge.refunded", charge, previous={"amount_refunded": before})

@@ -1,6 +1,6 @@
-"""Webhook deliveries: signed as Stripe signs, posted by worker threads, sent again until answered 2xx.
+"""Webhook deliveries: signed as Stripe does, posted by worker threads, and retried until the response is 2xx.
 
-On request they are held, lost, doubled or reordered.
+On request they are held, dropped, duplicated or reordered.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from local.fake_stripe.objects import new_id
 from local.fake_stripe.stripe_errors import Json
 
 Mode = Literal["deliver", "hold", "drop", "duplicate", "reverse"]
-# Deliveries wait for the receiver, and fifty bookings make two hundred at once.
+# Deliveries wait for their receiver, and fifty bookings cause two hundred at once.
 _WORKERS = 48
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
-# An event on its way: endpoint, event, the bytes of it.
-type _Parcel = tuple[Json, Json, bytes]
+# Endpoint, event, and the bytes to post.
+type _Post = tuple[Json, Json, bytes]
 
 
 def sign(body: bytes, *secrets: str, timestamp: int | None = None) -> str:
@@ -38,7 +38,7 @@ def sign(body: bytes, *secrets: str, timestamp: int | None = None) -> str:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One attempt. `status` is None when there was no answer."""
+    """One attempt; `status` is None if there was no response."""
 
     event_id: str
     event_type: str
@@ -49,16 +49,16 @@ class Delivery:
 
 
 class Webhooks:
-    """`mode` says how events are delivered from now on.
+    """`mode` decides how events are delivered from now on.
 
     deliver    at once, several at a time
-    hold       kept until `release`
-    drop       never; they stay in the event list as undelivered
-    duplicate  twice at once, and once more as another event object with the same contents
-    reverse    what one action sets off is gathered for `gather_seconds` and delivered newest first, one after the other
+    hold       after `release`
+    drop       never; they remain in the list of events as undelivered
+    duplicate  twice, and once more as another event object with the same contents
+    reverse    the events of `gather_seconds` together, newest first, one after the other
 
-    `secrets` maps an endpoint's id to its signing secrets: two while one is being rolled. Signatures carry the real
-    time, not the fake's.
+    `secrets` maps the id of an endpoint to its signing secrets: two while one is being rolled. Signatures contain the
+    real time, not that of the fake's clock.
     """
 
     def __init__(self, lock: threading.RLock, clock: Clock, endpoints: Callable[[], list[Json]]) -> None:
@@ -73,7 +73,7 @@ class Webhooks:
         self._endpoints = endpoints
         self._held: list[Json] = []
         self._gathered: list[tuple[Json, Future[None]]] = []
-        self._under_way: set[Future[None]] = set()
+        self._in_progress: set[Future[None]] = set()
         self._undelivered: dict[str, set[str]] = {}
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="stripe-webhook")
         self._closed = False
@@ -84,8 +84,8 @@ class Webhooks:
         self.mode = mode
 
     def send(self, event: Json) -> Future[None]:
-        """Under the fake's lock. The future is done once the first delivery was answered, or none is under way."""
-        targets = [endpoint for endpoint in self._endpoints() if _wants(endpoint, event["type"])]
+        """Called under the lock. The future is done after the first delivery, or at once if there is none."""
+        targets = [endpoint for endpoint in self._endpoints() if _subscribes(endpoint, event["type"])]
         self._undelivered[event["id"]] = {endpoint["id"] for endpoint in targets}
         event["pending_webhooks"] = len(targets)
         if self.mode == "hold":
@@ -100,7 +100,7 @@ class Webhooks:
         return _done()
 
     def release(self) -> int:
-        """Send what is held, oldest first; how many that was."""
+        """Send the held events, oldest first; returns their number."""
         with self._lock:
             held, self._held = self._held, []
             for event in held:
@@ -108,20 +108,20 @@ class Webhooks:
             return len(held)
 
     def resend(self, event: Json) -> Future[None]:
-        """Deliver an event once more, as the dashboard's button does."""
+        """Deliver an event again, like the button of the dashboard."""
         return self._start([event])
 
     def wait_until_idle(self, timeout: float = 10) -> bool:
-        """Wait for the deliveries under way; those held or waiting for their next try are not."""
+        """Wait for the deliveries in progress, but not for held ones or those that wait for a retry."""
         with self._lock:
-            under_way = list(self._under_way)
-        return not wait(under_way, timeout).not_done
+            in_progress = list(self._in_progress)
+        return not wait(in_progress, timeout).not_done
 
     def delivered(self, event_id: str) -> bool:
         return not self._undelivered.get(event_id)
 
     def post(self, url: str, body: bytes, signature: str) -> tuple[int | None, str]:
-        """Status and text of the answer; None and the reason when there was none. Blocks."""
+        """Status and body of the response; None and the reason if there was none. Blocks."""
         parts = urlsplit(url)
         if parts.hostname not in _LOOPBACK:
             return None, f"the fake delivers on this machine only, not to {parts.hostname}"
@@ -156,7 +156,7 @@ class Webhooks:
         self._start([event for event, _ in gathered], [answered for _, answered in gathered])
 
     def _start(self, events: list[Json], answered: list[Future[None]] | None = None) -> Future[None]:
-        """Deliver these one after the other in a worker, each to every endpoint that wants it."""
+        """Deliver these events one after the other in a worker, each to every endpoint that subscribes to it."""
         answered = answered or [Future() for _ in events]
         with self._lock:
             jobs = [
@@ -165,7 +165,7 @@ class Webhooks:
                     [
                         (endpoint, event, encode(event))
                         for endpoint in self._endpoints()
-                        if _wants(endpoint, event["type"])
+                        if _subscribes(endpoint, event["type"])
                     ],
                 )
                 for event, future in zip(events, answered, strict=True)
@@ -173,41 +173,41 @@ class Webhooks:
         self._submit(jobs, attempt=0)
         return answered[-1]
 
-    def _submit(self, jobs: list[tuple[Future[None], list[_Parcel]]], attempt: int) -> None:
+    def _submit(self, jobs: list[tuple[Future[None], list[_Post]]], attempt: int) -> None:
         with self._lock:
-            self._under_way.update(future for future, _ in jobs)
+            self._in_progress.update(future for future, _ in jobs)
             if not self._closed:
                 self._workers.submit(self._deliver, jobs, attempt)
                 return
         for future, _ in jobs:
             self._finish(future)
 
-    def _deliver(self, jobs: list[tuple[Future[None], list[_Parcel]]], attempt: int) -> None:
-        for future, parcels in jobs:
+    def _deliver(self, jobs: list[tuple[Future[None], list[_Post]]], attempt: int) -> None:
+        for future, posts in jobs:
             try:
-                for parcel in parcels:
-                    self._attempt(parcel, attempt)
+                for post in posts:
+                    self._attempt(post, attempt)
             finally:
                 self._finish(future)
 
-    def _attempt(self, parcel: _Parcel, attempt: int) -> None:
-        endpoint, event, body = parcel
-        if not _wants(endpoint, event["type"]):
+    def _attempt(self, post: _Post, attempt: int) -> None:
+        endpoint, event, body = post
+        if not _subscribes(endpoint, event["type"]):
             return
         status, answer = self.post(endpoint["url"], body, sign(body, *self.secrets[endpoint["id"]]))
         with self._lock:
             self.deliveries.append(Delivery(event["id"], event["type"], endpoint["url"], attempt, status, answer))
             if status is not None and HTTPStatus(status).is_success:
-                # A twin of a doubled event has no record of its own.
+                # The copy of a duplicated event is not recorded itself.
                 pending = self._undelivered.get(event["id"], set())
                 pending.discard(endpoint["id"])
                 event["pending_webhooks"] = len(pending)
             elif attempt < len(self.retry_delays) and not self._closed:
-                self._clock.after(self.retry_delays[attempt], lambda: self._submit([(Future(), [parcel])], attempt + 1))
+                self._clock.after(self.retry_delays[attempt], lambda: self._submit([(Future(), [post])], attempt + 1))
 
     def _finish(self, future: Future[None]) -> None:
         with self._lock:
-            self._under_way.discard(future)
+            self._in_progress.discard(future)
         future.set_result(None)
 
 
@@ -215,7 +215,7 @@ def encode(event: Json) -> bytes:
     return json.dumps(event, indent=2, ensure_ascii=False).encode()
 
 
-def _wants(endpoint: Json, event_type: str) -> bool:
+def _subscribes(endpoint: Json, event_type: str) -> bool:
     return endpoint["status"] == "enabled" and (
         "*" in endpoint["enabled_events"] or event_type in endpoint["enabled_events"]
     )

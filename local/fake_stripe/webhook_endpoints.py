@@ -1,4 +1,4 @@
-"""Webhook endpoints, as the project's set-up command makes them; each signs with its own secret."""
+"""Webhook endpoints, as the set-up command of the project creates them; each has its own signing secret."""
 
 import secrets
 from urllib.parse import urlsplit
@@ -35,10 +35,10 @@ def add(
 
 
 def create(account: Account, params: Json) -> Json:
-    """The one answer that carries the signing secret."""
+    """The only response that contains the signing secret."""
     _check(params)
     if params.get("api_version", API_VERSION) != API_VERSION:
-        raise ParameterError(f"The fake speaks {API_VERSION} only.", param="api_version")
+        raise ParameterError(f"The fake supports {API_VERSION} only.", param="api_version")
     if len(account.endpoints()) >= _MAX_ENDPOINTS:
         raise ParameterError(f"You have reached the maximum of {_MAX_ENDPOINTS} test webhook endpoints.")
     secret = f"whsec_local_{secrets.token_hex(16)}"
@@ -62,7 +62,7 @@ def update(account: Account, params: Json, endpoint_id: str) -> Json:
 
 def delete(account: Account, _params: Json, endpoint_id: str) -> Json:
     endpoint = account.get("webhook_endpoint", endpoint_id, param="webhook_endpoint")
-    # Deliveries still to be tried again look here.
+    # Deliveries that wait for a retry check this status.
     endpoint["status"] = "disabled"
     account.remove(endpoint_id)
     return {"id": endpoint_id, "object": "webhook_endpoint", "deleted": True}

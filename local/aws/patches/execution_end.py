@@ -1,4 +1,4 @@
-"""Gaps of moto: executions that are stopped or time out end late or wrongly, and nobody is notified.
+"""Gaps of moto: executions that are stopped or time out end late or in the wrong status, without an event.
 
 - A stopped execution whose state waits for a token stays RUNNING until the state's own timeout. Then its Catch finds
   the execution stopped, and it becomes FAILED. AWS ends it at once as ABORTED, with the error and cause of the caller,

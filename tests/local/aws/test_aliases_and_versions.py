@@ -10,7 +10,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.aws import emulator
 from local.aws.patches import aliases_and_versions
-from tests.local.aws.state_machines import (
+from tests.local.aws.machine_runner import (
     AWAIT,
     create_state_machine,
     end_of,

@@ -13,7 +13,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 
 from local.aws import emulator
 from local.aws.patches import error_names
-from tests.local.aws.state_machines import ROLE, end_of, output, start
+from tests.local.aws.machine_runner import ROLE, end_of, output, start
 
 
 def test_states_all_does_not_catch_states_runtime(aws: None) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from local.aws import emulator
 from local.aws.patches import execution_end
-from tests.local.aws.state_machines import AWAIT, create_state_machine, end_of, history, start, stored_token
+from tests.local.aws.machine_runner import AWAIT, create_state_machine, end_of, history, start, stored_token
 
 
 def test_a_stopped_execution_ends_at_once_although_it_waits(sfn: Any, dynamodb: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 
-from tests.local.aws.state_machines import AWAIT, output, run
+from tests.local.aws.machine_runner import AWAIT, output, run
 
 
 def test_jsonata_expressions_are_evaluated(aws: None) -> None:

@@ -11,7 +11,7 @@ from moto.awslambda_simple.models import LambdaSimpleBackend
 
 from local.aws import emulator
 from local.aws.patches import lambda_invocation
-from tests.local.aws.state_machines import deploy_function, output
+from tests.local.aws.machine_runner import deploy_function, output
 
 
 class RoomTaken(Exception):

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from local.aws.patches import nested_executions
-from tests.local.aws.state_machines import (
+from tests.local.aws.machine_runner import (
     create_state_machine,
     end_of,
     start,

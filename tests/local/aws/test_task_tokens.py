@@ -12,7 +12,7 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcome
 from local.aws import emulator
 from local.aws.patches import task_tokens
 from tests.harness.waiting import wait_until
-from tests.local.aws.state_machines import (
+from tests.local.aws.machine_runner import (
     AWAIT,
     create_state_machine,
     end_of,

@@ -1,5 +1,6 @@
-"""The fake served by a uvicorn of its own, the real SDK, and a webhook receiver that remembers what it got."""
+"""The fake Stripe on a server of its own, the real SDK, and a webhook receiver that records what it gets."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -24,7 +25,7 @@ stripe.enable_telemetry = False
 
 @dataclass
 class Receiver:
-    """`statuses` are answered one after the other, then 200; an unverifiable signature is refused."""
+    """Responds with `statuses` in order, then with 200; refuses an invalid signature."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
     signatures: list[str] = field(default_factory=list)
@@ -45,25 +46,19 @@ class Receiver:
         except stripe.SignatureVerificationError:
             return PlainTextResponse("bad signature", 400)
         if self.delay_seconds:
-            await _sleep(self.delay_seconds)
+            await asyncio.sleep(self.delay_seconds)
         self.signatures.append(signature)
         self.events.append(event.to_dict())
         return PlainTextResponse("ok", self.statuses.pop(0) if self.statuses else 200)
 
 
-async def _sleep(seconds: float) -> None:
-    import asyncio  # noqa: PLC0415
-
-    await asyncio.sleep(seconds)
-
-
 class Server:
-    """uvicorn in a thread; `current` is the fake served at the moment, so that one server does for all tests."""
+    """uvicorn in a thread; serves the fake of the current test, so that all tests share one server."""
 
     def __init__(self) -> None:
         self.receiver = Receiver()
         self.fake_stripe: FakeStripe | None = None
-        # Named TCP, else asyncio leaves Nagle on for what it accepts: 40 ms for each answer.
+        # Without naming TCP, asyncio leaves Nagle's algorithm on: 40 ms for each response.
         listening = socket.socket(proto=socket.IPPROTO_TCP)
         listening.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -177,7 +172,7 @@ def session(client: stripe.StripeClient, fake_stripe: FakeStripe) -> Any:
 
 @pytest.fixture
 def paid(client: stripe.StripeClient, http: requests.Session, session: Any) -> Any:
-    """A PaymentIntent of 300 EUR that succeeded."""
+    """A succeeded PaymentIntent of 300 EUR."""
     assert pay(http, session).status_code == 303
     paid = client.v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
     return paid.payment_intent

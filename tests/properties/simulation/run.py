@@ -151,7 +151,7 @@ def _is_at_rest(stack: SimulatedStack, drivers: Sequence[HistoryDriver]) -> bool
     if any(driver.reservation_status == "pending" for driver in drivers):
         return False
     with stack.stripe.lock:
-        return not stack.stripe.webhooks._under_way
+        return not stack.stripe.webhooks._in_progress
 
 
 def _visited(stack: SimulatedStack, booking: BookingSnapshot) -> dict[str, list[str]]:

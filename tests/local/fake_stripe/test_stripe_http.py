@@ -1,3 +1,5 @@
+"""The HTTP side: keys, addresses, parameters, expansions, lists, faults."""
+
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from tests.local.fake_stripe.conftest import make_client, session_params
 AUTHORIZATION = {"Authorization": f"Bearer {credentials.STRIPE_API_KEY}"}
 
 
-def test_a_wrong_or_missing_key_is_401_in_stripes_shape(fake_stripe: FakeStripe, http: requests.Session) -> None:
+def test_a_wrong_or_missing_key_gives_stripes_401(fake_stripe: FakeStripe, http: requests.Session) -> None:
     with pytest.raises(stripe.AuthenticationError) as caught:
         make_client(fake_stripe, http, key="sk_test_wrong_1234").v1.checkout.sessions.list()
     assert caught.value.http_status == 401
@@ -23,7 +25,7 @@ def test_a_wrong_or_missing_key_is_401_in_stripes_shape(fake_stripe: FakeStripe,
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
-def test_old_and_new_key_are_both_valid_while_one_is_rolled(fake_stripe: FakeStripe, http: requests.Session) -> None:
+def test_both_keys_are_valid_while_one_is_being_rolled(fake_stripe: FakeStripe, http: requests.Session) -> None:
     fake_stripe.api_keys.add("sk_test_local_new")
     for key in (credentials.STRIPE_API_KEY, "sk_test_local_new"):
         make_client(fake_stripe, http, key=key).v1.charges.list()
@@ -32,12 +34,12 @@ def test_old_and_new_key_are_both_valid_while_one_is_rolled(fake_stripe: FakeStr
         make_client(fake_stripe, http).v1.charges.list()
 
 
-def test_basic_authentication_works_as_curl_u_does(fake_stripe: FakeStripe, http: requests.Session) -> None:
+def test_basic_authentication_is_accepted(fake_stripe: FakeStripe, http: requests.Session) -> None:
     url = f"{fake_stripe.base_url}/v1/charges"
     assert http.get(url, auth=(credentials.STRIPE_API_KEY, ""), timeout=5).status_code == 200
 
 
-def test_every_answer_has_a_request_id_that_is_in_the_log(session: Any, fake_stripe: FakeStripe) -> None:
+def test_every_response_has_the_request_id_of_the_log(session: Any, fake_stripe: FakeStripe) -> None:
     logged = fake_stripe.requests[-1]
     assert session.last_response.request_id == logged.id
     assert (logged.method, logged.path, logged.operation) == (
@@ -61,7 +63,7 @@ def test_unknown_addresses_methods_and_versions_are_refused(fake_stripe: FakeStr
 
 
 @pytest.mark.parametrize("body", ["a[b=1", "a]=1", "a=1&a[b]=2", "%ff=1"])
-def test_malformed_bodies_are_400(fake_stripe: FakeStripe, http: requests.Session, body: str) -> None:
+def test_malformed_bodies_are_refused(fake_stripe: FakeStripe, http: requests.Session, body: str) -> None:
     answer = http.post(f"{fake_stripe.base_url}/v1/refunds", body, headers=AUTHORIZATION, timeout=5)
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
@@ -107,7 +109,7 @@ def test_only_ids_can_be_expanded(
     assert caught.value.param == "expand"
 
 
-def test_lists_expand_below_data(client: stripe.StripeClient, session: Any, paid: Any) -> None:
+def test_lists_expand_ids_below_data(client: stripe.StripeClient, session: Any, paid: Any) -> None:
     (found,) = client.v1.checkout.sessions.list({"expand": ["data.payment_intent.latest_charge"]}).data
     assert found.id == session.id
     assert isinstance(found.payment_intent, stripe.PaymentIntent)
@@ -121,7 +123,7 @@ def test_nothing_is_executed_when_an_expansion_is_refused(client: stripe.StripeC
     assert client.v1.refunds.list().data == []
 
 
-def test_lists_have_pages_and_bounds(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
+def test_lists_have_pages_and_limits(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
     sessions = client.v1.checkout.sessions
     made = [sessions.create(session_params(fake_stripe)).id for _ in range(5)][::-1]
     page = sessions.list({"limit": 2})
@@ -134,7 +136,7 @@ def test_lists_have_pages_and_bounds(client: stripe.StripeClient, fake_stripe: F
             sessions.list({"limit": limit})
 
 
-def test_lists_filter_by_time_of_the_fakes_clock(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
+def test_lists_filter_by_the_time_of_the_fakes_clock(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
     sessions = client.v1.checkout.sessions
     first = sessions.create(session_params(fake_stripe))
     fake_stripe.clock.advance(100)
@@ -157,7 +159,7 @@ def test_lists_filter_by_time_of_the_fakes_clock(client: stripe.StripeClient, fa
         ("reset", stripe.APIConnectionError, False),
     ],
 )
-def test_faults(
+def test_injected_faults(
     *,
     client: stripe.StripeClient,
     fake_stripe: FakeStripe,
@@ -175,13 +177,13 @@ def test_faults(
     assert [request.fault for request in fake_stripe.requests if request.fault] == [kind, kind]
 
 
-def test_a_timeout_can_be_a_true_one(fake_stripe: FakeStripe, http: requests.Session) -> None:
+def test_a_timeout_can_be_a_real_one(fake_stripe: FakeStripe, http: requests.Session) -> None:
     fake_stripe.faults.silence_seconds = 3
     fake_stripe.faults.add("*", "timeout_before")
     with pytest.raises(stripe.APIConnectionError, match=r"(?i)timed out"):
         make_client(fake_stripe, http, timeout=0.2).v1.charges.list()
 
 
-def test_faults_that_do_not_exist_are_refused(fake_stripe: FakeStripe) -> None:
+def test_unknown_faults_are_refused(fake_stripe: FakeStripe) -> None:
     with pytest.raises(ValueError, match="unknown fault slow"):
         fake_stripe.faults.add("refunds.create", "slow")  # type: ignore[arg-type]

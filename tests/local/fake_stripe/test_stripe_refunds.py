@@ -1,3 +1,5 @@
+"""Refunds and disputes."""
+
 from typing import Any
 
 import pytest
@@ -55,14 +57,14 @@ def test_partial_refunds_by_charge_add_up(client: stripe.StripeClient, paid: Any
     assert rest.amount == 15_000
 
 
-def test_more_than_is_left_is_refused_without_a_code(client: stripe.StripeClient, paid: Any) -> None:
+def test_a_refund_above_the_rest_is_refused_without_a_code(client: stripe.StripeClient, paid: Any) -> None:
     client.v1.refunds.create({"payment_intent": paid.id, "amount": 20_000})
     error = refused(client, payment_intent=paid.id, amount=10_001)
     assert (error.http_status, error.code, error.param) == (400, None, "amount")
     assert "greater than unrefunded amount" in str(error)
 
 
-def test_a_refunded_charge_says_so(client: stripe.StripeClient, paid: Any) -> None:
+def test_a_refunded_charge_has_its_own_error_code(client: stripe.StripeClient, paid: Any) -> None:
     client.v1.refunds.create({"payment_intent": paid.id})
     assert refused(client, payment_intent=paid.id).code == "charge_already_refunded"
     assert refused(client, payment_intent=paid.id, amount=1).code == "charge_already_refunded"
@@ -108,13 +110,13 @@ def test_refunds_are_listed_by_payment_intent_with_their_metadata(client: stripe
     assert client.v1.refunds.retrieve(found[0].id).amount == 2
 
 
-def test_the_card_whose_refund_is_pending_then_succeeds(
+def test_the_card_with_pending_refunds(
     client: stripe.StripeClient, paid_with: Any, receiver: Receiver, fake_stripe: FakeStripe
 ) -> None:
     payment_intent = paid_with("4000000000007726")
     refund = client.v1.refunds.create({"payment_intent": payment_intent, "amount": 100})
     assert refund.status == "pending"
-    # Pending refunds are left out of the charge's sum, and yet count against it.
+    # The sum of the charge leaves pending refunds out, but they count against what is left.
     assert charge_of(client, payment_intent).amount_refunded == 0
     assert "unrefunded amount" in str(refused(client, payment_intent=payment_intent, amount=29_901))
 
@@ -126,7 +128,7 @@ def test_the_card_whose_refund_is_pending_then_succeeds(
     assert len(receiver.of("charge.refunded")) == 1
 
 
-def test_the_card_whose_refund_succeeds_then_fails(
+def test_the_card_with_refunds_that_fail_later(
     client: stripe.StripeClient, paid_with: Any, receiver: Receiver, fake_stripe: FakeStripe
 ) -> None:
     payment_intent = paid_with("4000000000005126")
@@ -148,7 +150,7 @@ def test_the_card_whose_refund_succeeds_then_fails(
 
 
 @pytest.mark.parametrize("later", ["succeeded", "failed", "canceled", "requires_action"])
-def test_a_pending_refund_is_settled_by_hand(
+def test_a_pending_refund_can_be_settled(
     client: stripe.StripeClient, paid: Any, receiver: Receiver, fake_stripe: FakeStripe, later: Any
 ) -> None:
     fake_stripe.refund_status = "pending"
@@ -160,7 +162,7 @@ def test_a_pending_refund_is_settled_by_hand(
     assert [seen["status"] for seen in receiver.of("refund.updated")] == [later]
 
 
-def test_a_refund_may_fail_at_once_for_lack_of_money(
+def test_a_refund_can_fail_at_once_for_lack_of_funds(
     client: stripe.StripeClient, paid: Any, receiver: Receiver, fake_stripe: FakeStripe
 ) -> None:
     fake_stripe.refund_status = "failed"
@@ -172,11 +174,11 @@ def test_a_refund_may_fail_at_once_for_lack_of_money(
     assert client.v1.refunds.create({"payment_intent": paid.id}).amount == 30_000
 
 
-def test_a_refund_goes_no_way_that_stripe_does_not_go(
+def test_a_refund_makes_only_transitions_that_stripe_makes(
     client: stripe.StripeClient, paid: Any, fake_stripe: FakeStripe
 ) -> None:
     refund = client.v1.refunds.create({"payment_intent": paid.id})
-    with pytest.raises(ValueError, match="succeeded does not become pending"):
+    with pytest.raises(ValueError, match="succeeded cannot become pending"):
         fake_stripe.settle_refund(refund.id, "pending")
 
 
@@ -191,7 +193,7 @@ def test_a_dashboard_refund_has_no_metadata(
     assert client.v1.refunds.create({"payment_intent": paid.id}).amount == 18_000
 
 
-def test_a_disputed_charge_is_not_refunded_until_the_dispute_is_won(
+def test_a_disputed_charge_can_be_refunded_only_after_the_dispute_is_won(
     client: stripe.StripeClient, paid: Any, receiver: Receiver, fake_stripe: FakeStripe
 ) -> None:
     dispute = fake_stripe.open_dispute(paid.id)
@@ -212,14 +214,12 @@ def test_a_disputed_charge_is_not_refunded_until_the_dispute_is_won(
     } <= set(receiver.types())
 
 
-def test_a_lost_dispute_stays_in_the_way(client: stripe.StripeClient, paid: Any, fake_stripe: FakeStripe) -> None:
+def test_a_lost_dispute_prevents_refunds(client: stripe.StripeClient, paid: Any, fake_stripe: FakeStripe) -> None:
     fake_stripe.close_dispute(fake_stripe.open_dispute(paid.id)["id"], "lost")
     assert refused(client, payment_intent=paid.id).code == "charge_disputed"
 
 
-def test_the_card_that_is_disputed_afterwards(
-    client: stripe.StripeClient, paid_with: Any, fake_stripe: FakeStripe
-) -> None:
+def test_the_card_that_is_disputed_later(client: stripe.StripeClient, paid_with: Any, fake_stripe: FakeStripe) -> None:
     payment_intent = paid_with("4000000000000259")
     assert client.v1.disputes.list().data == []
     fake_stripe.clock.advance(3601)

@@ -1,5 +1,6 @@
+"""Events, webhook deliveries and webhook endpoints."""
+
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,18 +11,12 @@ from moto import mock_aws
 from local import credentials
 from local.fake_stripe.fake_stripe import FakeStripe
 from local.fake_stripe.webhook_delivery import sign
+from tests.harness.waiting import wait_until
 from tests.local.fake_stripe.conftest import Receiver, Server, pay, session_params
 
 
-def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def expire(client: stripe.StripeClient, fake_stripe: FakeStripe) -> str:
-    """The quickest way to one event; the session's id."""
+    """The quickest way to one event; returns the id of the session."""
     session = client.v1.checkout.sessions.create(session_params(fake_stripe))
     client.v1.checkout.sessions.expire(session.id)
     return session.id
@@ -42,7 +37,7 @@ def test_events_have_the_full_envelope(
     assert client.v1.events.retrieve(event["id"]).type == "checkout.session.expired"
 
 
-def test_an_event_is_what_the_object_was_then(
+def test_an_event_contains_the_object_as_it_was(
     client: stripe.StripeClient, http: requests.Session, session: Any, receiver: Receiver, fake_stripe: FakeStripe
 ) -> None:
     pay(http, session)
@@ -55,23 +50,23 @@ def test_an_event_is_what_the_object_was_then(
     )
 
 
-def test_a_failed_delivery_is_tried_again_until_answered(
+def test_a_failed_delivery_is_retried_until_it_succeeds(
     client: stripe.StripeClient, fake_stripe: FakeStripe, receiver: Receiver
 ) -> None:
     receiver.statuses = [500, 302]
     expire(client, fake_stripe)
-    until(lambda: len(receiver.events) == 3)
-    until(lambda: len(client.v1.events.list({"delivery_success": True}).data) == 1)
+    wait_until(lambda: len(receiver.events) == 3, "three deliveries")
+    wait_until(lambda: len(client.v1.events.list({"delivery_success": True}).data) == 1, "a successful delivery")
     assert [delivery.status for delivery in fake_stripe.webhooks.deliveries] == [500, 302, 200]
     assert len({event["id"] for event in receiver.events}) == 1
 
 
-def test_after_the_last_try_an_event_stays_undelivered(
+def test_an_event_remains_undelivered_after_the_last_retry(
     client: stripe.StripeClient, fake_stripe: FakeStripe, receiver: Receiver
 ) -> None:
     receiver.statuses = [500, 400, 404]
     expire(client, fake_stripe)
-    until(lambda: len(fake_stripe.webhooks.deliveries) == 3)
+    wait_until(lambda: len(fake_stripe.webhooks.deliveries) == 3, "three attempts")
     (event,) = client.v1.events.list({"delivery_success": False}).data
     assert (event.type, event.pending_webhooks) == ("checkout.session.expired", 1)
     assert client.v1.events.list({"delivery_success": True}).data == []
@@ -81,18 +76,18 @@ def test_after_the_last_try_an_event_stays_undelivered(
     assert client.v1.events.list({"delivery_success": False}).data == []
 
 
-def test_the_retry_schedule_hangs_on_the_clock(
+def test_retries_follow_the_fakes_clock(
     client: stripe.StripeClient, fake_stripe: FakeStripe, receiver: Receiver
 ) -> None:
     fake_stripe.webhooks.retry_delays = (3600,)
     receiver.statuses = [500]
     expire(client, fake_stripe)
-    until(lambda: len(fake_stripe.webhooks.deliveries) == 1)
+    wait_until(lambda: len(fake_stripe.webhooks.deliveries) == 1, "the first attempt")
     fake_stripe.clock.advance(3601)
-    until(lambda: len(fake_stripe.webhooks.deliveries) == 2)
+    wait_until(lambda: len(fake_stripe.webhooks.deliveries) == 2, "the second attempt")
 
 
-def test_held_events_wait_for_their_release(
+def test_held_events_are_delivered_on_release(
     client: stripe.StripeClient, fake_stripe: FakeStripe, receiver: Receiver
 ) -> None:
     fake_stripe.webhooks.set_mode("hold")
@@ -104,14 +99,16 @@ def test_held_events_wait_for_their_release(
     assert fake_stripe.webhooks.release() == 0
 
 
-def test_dropped_events_never_come(client: stripe.StripeClient, fake_stripe: FakeStripe, receiver: Receiver) -> None:
+def test_dropped_events_are_never_delivered(
+    client: stripe.StripeClient, fake_stripe: FakeStripe, receiver: Receiver
+) -> None:
     fake_stripe.webhooks.set_mode("drop")
     expire(client, fake_stripe)
     assert (fake_stripe.webhooks.release(), receiver.events) == (0, [])
     assert len(client.v1.events.list({"delivery_success": False}).data) == 1
 
 
-def test_the_pay_page_does_not_wait_for_events_that_do_not_go_out(
+def test_the_pay_page_does_not_wait_for_dropped_events(
     http: requests.Session, session: Any, fake_stripe: FakeStripe
 ) -> None:
     fake_stripe.webhooks.set_mode("drop")
@@ -119,7 +116,7 @@ def test_the_pay_page_does_not_wait_for_events_that_do_not_go_out(
     assert pay(http, session).status_code == 303
 
 
-def test_doubled_events_come_twice_and_once_as_another_event(
+def test_duplicated_events_are_delivered_twice_and_once_as_another_event(
     client: stripe.StripeClient, fake_stripe: FakeStripe, receiver: Receiver
 ) -> None:
     fake_stripe.webhooks.set_mode("duplicate")
@@ -129,7 +126,7 @@ def test_doubled_events_come_twice_and_once_as_another_event(
     assert len({event["id"] for event in receiver.events}) == 2
 
 
-def test_reversed_events_come_newest_first(
+def test_reversed_events_are_delivered_newest_first(
     http: requests.Session, session: Any, fake_stripe: FakeStripe, receiver: Receiver
 ) -> None:
     fake_stripe.webhooks.set_mode("reverse")
@@ -143,12 +140,12 @@ def test_reversed_events_come_newest_first(
     ]
 
 
-def test_a_mode_that_does_not_exist_is_refused(fake_stripe: FakeStripe) -> None:
+def test_an_unknown_mode_is_refused(fake_stripe: FakeStripe) -> None:
     with pytest.raises(ValueError, match="unknown webhook mode lose"):
         fake_stripe.webhooks.set_mode("lose")  # type: ignore[arg-type]
 
 
-def test_while_a_secret_is_rolled_both_sign(
+def test_both_secrets_sign_while_one_is_being_rolled(
     client: stripe.StripeClient, fake_stripe: FakeStripe, receiver: Receiver
 ) -> None:
     fake_stripe.webhook_secrets = ["whsec_new", credentials.WEBHOOK_SECRET]
@@ -171,19 +168,19 @@ def test_any_event_can_be_delivered(fake_stripe: FakeStripe, receiver: Receiver)
     assert fake_stripe.deliver(event, timestamp=int(time.time()) - 3600) == (400, "bad signature")
 
 
-def test_the_signature_is_stripes() -> None:
+def test_the_signature_has_stripes_format() -> None:
     first = "56616cd7c85bdb5348ddeaa66d527be96eaf3e5ab1dbab07c8011322f42b67e2"
     second = "a43ebe9b85dd1af8b8eccd4d0da6d9f38f50734b3aa3746493946d397019b6c4"
     header = sign(b'{"object": "event"}', "whsec_a", "whsec_b", timestamp=1_700_000_000)
     assert header == f"t=1700000000,v1={first},v1={second}"
 
 
-def test_nothing_is_delivered_to_another_machine(fake_stripe: FakeStripe) -> None:
+def test_no_delivery_goes_to_another_machine(fake_stripe: FakeStripe) -> None:
     status, reason = fake_stripe.webhooks.post("http://192.0.2.1/webhook", b"{}", "t=1")
     assert (status, reason) == (None, "the fake delivers on this machine only, not to 192.0.2.1")
 
 
-def test_endpoints_are_made_listed_changed_and_deleted(
+def test_endpoints_are_created_listed_changed_and_deleted(
     client: stripe.StripeClient, server: Server, fake_stripe: FakeStripe, receiver: Receiver
 ) -> None:
     endpoints = client.v1.webhook_endpoints
@@ -222,7 +219,7 @@ def test_endpoints_are_made_listed_changed_and_deleted(
     ("changes", "param"),
     [({"url": "shop"}, "url"), ({"enabled_events": ["money"]}, "enabled_events[0]"), ({"url": None}, "url")],
 )
-def test_wrong_endpoints_are_refused(client: stripe.StripeClient, changes: Any, param: str) -> None:
+def test_invalid_endpoints_are_refused(client: stripe.StripeClient, changes: Any, param: str) -> None:
     given = {"url": "https://shop.example/webhook", "enabled_events": ["charge.refunded"]} | changes
     with pytest.raises(stripe.InvalidRequestError) as caught:
         client.v1.webhook_endpoints.create({name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]

@@ -1,3 +1,5 @@
+"""Idempotency keys."""
+
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +19,7 @@ def replayed(answer: Any) -> bool:
     return {name.lower(): value for name, value in headers.items()}.get("idempotent-replayed") == "true"
 
 
-def test_the_same_request_gets_the_first_answer(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
+def test_the_same_request_gets_the_first_response(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
     params = session_params(fake_stripe)
     first = client.v1.checkout.sessions.create(params, KEY)
     client.v1.checkout.sessions.expire(first.id)
@@ -57,7 +59,7 @@ def test_what_was_not_executed_is_not_remembered(client: stripe.StripeClient, fa
     assert not replayed(client.v1.checkout.sessions.create(params, KEY))
 
 
-def test_a_500_is_remembered_and_the_sdk_is_told_not_to_retry(fake_stripe: FakeStripe, http: requests.Session) -> None:
+def test_a_500_is_remembered_and_not_retried_by_the_sdk(fake_stripe: FakeStripe, http: requests.Session) -> None:
     client = make_client(fake_stripe, http, retries=2)
     params = session_params(fake_stripe)
     fake_stripe.faults.add("checkout.sessions.create", "server_error")
@@ -70,16 +72,14 @@ def test_a_500_is_remembered_and_the_sdk_is_told_not_to_retry(fake_stripe: FakeS
     assert client.v1.checkout.sessions.list().data == []
 
 
-def test_a_500_may_come_after_the_work_was_done(
-    client: stripe.StripeClient, paid: Any, fake_stripe: FakeStripe
-) -> None:
+def test_a_500_is_possible_after_the_execution(client: stripe.StripeClient, paid: Any, fake_stripe: FakeStripe) -> None:
     fake_stripe.faults.add("refunds.create", "server_error_after")
     with pytest.raises(stripe.APIError):
         client.v1.refunds.create({"payment_intent": paid.id}, KEY)
     assert len(client.v1.refunds.list({"payment_intent": paid.id}).data) == 1
 
 
-def test_a_refusal_while_executing_is_remembered(client: stripe.StripeClient, paid: Any) -> None:
+def test_a_refusal_during_execution_is_remembered(client: stripe.StripeClient, paid: Any) -> None:
     refund = client.v1.refunds.create({"payment_intent": paid.id})
     answers = []
     for _ in range(2):
@@ -90,7 +90,9 @@ def test_a_refusal_while_executing_is_remembered(client: stripe.StripeClient, pa
     assert refund.status == "succeeded"
 
 
-def test_two_requests_at_once_with_one_key_execute_once(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
+def test_concurrent_requests_with_one_key_are_executed_once(
+    client: stripe.StripeClient, fake_stripe: FakeStripe
+) -> None:
     fake_stripe.latency_seconds = 0.3
     params = session_params(fake_stripe)
 
@@ -108,7 +110,7 @@ def test_two_requests_at_once_with_one_key_execute_once(client: stripe.StripeCli
     assert client.v1.checkout.sessions.create(params, KEY).id == answers[2]
 
 
-def test_a_lost_answer_is_found_again_by_the_sdks_own_retry(fake_stripe: FakeStripe, http: requests.Session) -> None:
+def test_a_lost_response_is_replayed_to_the_sdks_retry(fake_stripe: FakeStripe, http: requests.Session) -> None:
     client = make_client(fake_stripe, http, retries=1)
     fake_stripe.faults.add("checkout.sessions.create", "timeout_after")
     made = client.v1.checkout.sessions.create(session_params(fake_stripe), KEY)
@@ -116,12 +118,12 @@ def test_a_lost_answer_is_found_again_by_the_sdks_own_retry(fake_stripe: FakeStr
     assert [session.id for session in client.v1.checkout.sessions.list().data] == [made.id]
 
 
-def test_too_long_a_key_is_refused(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
+def test_a_key_that_is_too_long_is_refused(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
     with pytest.raises(stripe.InvalidRequestError):
         client.v1.checkout.sessions.create(session_params(fake_stripe), {"idempotency_key": "k" * 256})
 
 
-def test_a_replay_needs_a_valid_key_too(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
+def test_a_replay_also_needs_a_valid_api_key(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
     params = session_params(fake_stripe)
     client.v1.checkout.sessions.create(params, KEY)
     fake_stripe.api_keys = {"sk_test_local_new"}

@@ -1,3 +1,5 @@
+"""The pay page, PaymentIntents and charges."""
+
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +17,7 @@ def intent_of(client: stripe.StripeClient, session: Any) -> Any:
     return client.v1.checkout.sessions.retrieve(session.id, {"expand": expand}).payment_intent
 
 
-def test_the_page_shows_what_is_paid_and_the_test_cards(http: requests.Session, session: Any) -> None:
+def test_the_page_shows_the_purchase_and_the_test_cards(http: requests.Session, session: Any) -> None:
     page = http.get(session.url, timeout=5)
     assert page.status_code == 200
     assert "Two nights &lt;&amp;&gt;" in page.text
@@ -23,14 +25,14 @@ def test_the_page_shows_what_is_paid_and_the_test_cards(http: requests.Session, 
     assert "4000002500003155" in page.text
 
 
-def test_paying_completes_the_session_and_says_so(
+def test_paying_completes_the_session_and_sends_events(
     client: stripe.StripeClient, http: requests.Session, session: Any, receiver: Receiver, fake_stripe: FakeStripe
 ) -> None:
     answer = pay(http, session)
 
     assert answer.status_code == 303
     assert answer.headers["location"] == f"https://shop.example/ok?session_id={session.id}"
-    # The redirect waited for it.
+    # The redirect waited for this event.
     assert "checkout.session.completed" in receiver.types()
     done = client.v1.checkout.sessions.retrieve(session.id)
     assert (done.status, done.payment_status, done.url) == ("complete", "paid", None)
@@ -69,11 +71,11 @@ def test_a_paid_session_is_not_paid_again(client: stripe.StripeClient, http: req
     assert pay(http, url).status_code == 303
     again = pay(http, url)
     assert again.status_code == 410
-    assert "made already" in again.text
+    assert "already been made" in again.text
     assert len(client.v1.charges.list().data) == 1
 
 
-def test_two_payers_at_once_pay_once(client: stripe.StripeClient, session: Any) -> None:
+def test_concurrent_payers_pay_once(client: stripe.StripeClient, session: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: pay(requests, session).status_code, range(8)))  # type: ignore[arg-type]
     assert sorted(answers) == [303, *[410] * 7]
@@ -118,14 +120,14 @@ def test_a_decline_leaves_the_session_open_for_another_card(
     assert second.latest_charge.id != failed.id
 
 
-def test_a_number_that_is_no_test_card_never_reaches_the_bank(
+def test_an_unknown_card_number_never_reaches_the_bank(
     client: stripe.StripeClient, http: requests.Session, session: Any
 ) -> None:
     assert pay(http, session, "4111").status_code == 402
     assert client.v1.checkout.sessions.retrieve(session.id).payment_intent is None
 
 
-def test_a_declined_payment_ends_with_its_session(
+def test_a_declined_payment_is_canceled_with_its_session(
     client: stripe.StripeClient, http: requests.Session, session: Any
 ) -> None:
     pay(http, session, "4000000000000002")
@@ -171,7 +173,7 @@ def test_a_failed_challenge_leaves_the_session_open(
         ("canceled", "canceled", 410, "canceled"),
     ],
 )
-def test_a_challenge_in_flight_when_the_session_expires(
+def test_a_session_expires_during_a_challenge(
     *,
     client: stripe.StripeClient,
     http: requests.Session,
@@ -200,7 +202,7 @@ def test_a_challenge_in_flight_when_the_session_expires(
         (False, "requires_payment_method", "checkout.session.async_payment_failed"),
     ],
 )
-def test_a_payment_that_takes_its_time(
+def test_a_payment_with_delayed_confirmation(
     *,
     client: stripe.StripeClient,
     session: Any,
@@ -222,7 +224,7 @@ def test_a_payment_that_takes_its_time(
 
 
 @pytest.mark.parametrize(("succeeded", "status", "paid"), [(True, "succeeded", "paid"), (False, "canceled", "unpaid")])
-def test_a_session_may_expire_while_its_payment_is_processing(
+def test_a_session_expires_while_its_payment_is_processing(
     *,
     client: stripe.StripeClient,
     session: Any,
@@ -239,7 +241,7 @@ def test_a_session_may_expire_while_its_payment_is_processing(
     assert client.v1.checkout.sessions.retrieve(session.id).payment_status == paid
 
 
-def test_an_expired_session_can_be_paid_by_force_with_another_amount(
+def test_the_payment_of_an_expired_session_can_be_forced_with_another_amount(
     client: stripe.StripeClient, session: Any, receiver: Receiver, fake_stripe: FakeStripe
 ) -> None:
     client.v1.checkout.sessions.expire(session.id)
@@ -248,18 +250,18 @@ def test_an_expired_session_can_be_paid_by_force_with_another_amount(
     assert client.v1.checkout.sessions.retrieve(session.id).status == "complete"
     assert fake_stripe.webhooks.wait_until_idle()
     assert "checkout.session.completed" in receiver.types()
-    with pytest.raises(ValueError, match="paid already"):
+    with pytest.raises(ValueError, match="already paid"):
         fake_stripe.force_payment(session.id)
 
 
-def test_the_redirect_waits_for_the_webhooks_answer(http: requests.Session, session: Any, receiver: Receiver) -> None:
+def test_the_redirect_waits_for_the_webhook(http: requests.Session, session: Any, receiver: Receiver) -> None:
     receiver.delay_seconds = 0.3
     started = time.monotonic()
     assert pay(http, session).status_code == 303
     assert time.monotonic() - started > 0.3
 
 
-def test_the_redirect_gives_up_waiting(
+def test_the_redirect_waits_only_for_a_limited_time(
     http: requests.Session, session: Any, receiver: Receiver, fake_stripe: FakeStripe
 ) -> None:
     receiver.delay_seconds = 2
@@ -268,5 +270,5 @@ def test_the_redirect_gives_up_waiting(
     assert receiver.events == []
 
 
-def test_an_unknown_page_is_404(http: requests.Session, fake_stripe: FakeStripe) -> None:
+def test_an_unknown_page_is_not_found(http: requests.Session, fake_stripe: FakeStripe) -> None:
     assert http.get(f"{fake_stripe.base_url}/pay/cs_test_none", timeout=5).status_code == 404

@@ -1,3 +1,5 @@
+"""Checkout Sessions."""
+
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ def line_items(**price_data: Any) -> list[Any]:
     return [{"price_data": {name: value for name, value in price.items() if value is not None}, "quantity": 1}]
 
 
-def test_a_new_session_is_open_unpaid_and_knows_no_payment_intent(session: Any, fake_stripe: FakeStripe) -> None:
+def test_a_new_session_is_open_and_unpaid_without_payment_intent(session: Any, fake_stripe: FakeStripe) -> None:
     assert (session.status, session.payment_status, session.payment_intent) == ("open", "unpaid", None)
     assert session.id.startswith("cs_test_")
     assert session.url == f"{fake_stripe.base_url}/pay/{session.id}"
@@ -34,14 +36,14 @@ def test_a_new_session_is_open_unpaid_and_knows_no_payment_intent(session: Any, 
     assert "line_items" not in session
 
 
-def test_line_items_come_when_asked_for(client: stripe.StripeClient, session: Any) -> None:
+def test_line_items_are_included_on_request(client: stripe.StripeClient, session: Any) -> None:
     asked = client.v1.checkout.sessions.retrieve(session.id, {"expand": ["line_items"]})
     assert asked.line_items is not None
     assert [item.amount_total for item in asked.line_items.data] == [30_000]
 
 
 @pytest.mark.parametrize(("seconds", "word"), [(1790, "at least 30 minutes"), (86_410, "less than 24 hours")])
-def test_expires_at_is_bounded_by_stripes_clock(
+def test_expires_at_is_limited_by_stripes_clock(
     client: stripe.StripeClient, fake_stripe: FakeStripe, seconds: int, word: str
 ) -> None:
     error = refused(client, session_params(fake_stripe, expires_at=fake_stripe.clock.timestamp() + seconds))
@@ -49,7 +51,7 @@ def test_expires_at_is_bounded_by_stripes_clock(
     assert (error.param, error.code) == ("expires_at", None)
 
 
-def test_exactly_half_an_hour_fails_under_clock_skew(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
+def test_half_an_hour_is_refused_under_clock_skew(client: stripe.StripeClient, fake_stripe: FakeStripe) -> None:
     expires_at = fake_stripe.clock.timestamp() + 1801
     fake_stripe.clock.advance(5)
     assert refused(client, session_params(fake_stripe, expires_at=expires_at)).param == "expires_at"
@@ -104,7 +106,7 @@ def test_wrong_parameters_are_refused_by_name(
 
 
 @pytest.mark.parametrize("amount", [50, 99_999_999])
-def test_the_bounds_of_the_amount_are_allowed(
+def test_the_limits_of_the_amount_are_allowed(
     client: stripe.StripeClient, fake_stripe: FakeStripe, amount: int
 ) -> None:
     made = client.v1.checkout.sessions.create(session_params(fake_stripe, line_items=line_items(unit_amount=amount)))
@@ -131,7 +133,7 @@ def test_a_complete_session_cannot_be_expired(client: stripe.StripeClient, sessi
     assert client.v1.checkout.sessions.retrieve(session.id).status == "complete"
 
 
-def test_a_session_expires_by_itself(
+def test_a_session_expires_in_time(
     client: stripe.StripeClient, http: requests.Session, session: Any, receiver: Receiver, fake_stripe: FakeStripe
 ) -> None:
     fake_stripe.clock.advance(2099)
@@ -145,22 +147,22 @@ def test_a_session_expires_by_itself(
     assert receiver.types() == ["checkout.session.expired"]
 
 
-def test_nobody_sees_a_session_as_open_after_its_time_even_before_the_timer_ran(
+def test_a_session_is_never_seen_as_open_after_its_expiry(
     client: stripe.StripeClient, session: Any, fake_stripe: FakeStripe
 ) -> None:
     with fake_stripe.lock:
-        # As real time passes: the timer's thread is not woken.
+        # Like the passing of real time, this does not wake the timer's thread.
         fake_stripe.clock._offset += 2200
     assert client.v1.checkout.sessions.retrieve(session.id).status == "expired"
 
 
-def test_an_unknown_session_is_404(client: stripe.StripeClient) -> None:
+def test_an_unknown_session_is_not_found(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
         client.v1.checkout.sessions.retrieve("cs_test_none")
     assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
 
 
-def test_sessions_are_listed_by_state_and_payment_intent(
+def test_sessions_are_listed_by_status_and_payment_intent(
     client: stripe.StripeClient, session: Any, paid: Any, fake_stripe: FakeStripe
 ) -> None:
     other = client.v1.checkout.sessions.create(session_params(fake_stripe))

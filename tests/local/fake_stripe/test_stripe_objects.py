@@ -1,4 +1,4 @@
-"""Construction: objects have the fields that the SDK's types declare, and every parameter type can be checked."""
+"""Objects have the fields that the SDK's types declare, and every type of a parameter can be checked."""
 
 import typing
 from typing import Any
@@ -16,7 +16,7 @@ from tests.local.fake_stripe.conftest import pay, session_params
 
 
 def value_problems(value: Any, hint: Any, path: str) -> list[str]:
-    """Where a value differs from the SDK's annotation: plain types, choices and nulls, one level deep."""
+    """The differences of a value from the SDK's annotation: plain types, choices and nulls, one level deep."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Union:
         if value is None:
@@ -49,7 +49,7 @@ def test_every_object_has_the_fields_and_types_of_the_sdk(
     fake_stripe.open_dispute(paid.id)
     for kind, object_type in OBJECT_TYPES.items():
         found = fake_stripe.all(kind)
-        assert found, f"no {kind} was made"
+        assert found, f"no {kind} was created"
         for obj in found:
             hints = {name: hint for name, hint in object_type.__annotations__.items() if name != "OBJECT_NAME"}
             assert obj.keys() <= hints.keys()
@@ -57,7 +57,7 @@ def test_every_object_has_the_fields_and_types_of_the_sdk(
             assert [problem for each in problems for problem in each] == []
 
 
-def test_an_object_without_a_required_field_or_with_an_unknown_one_is_not_built() -> None:
+def test_missing_and_unknown_fields_are_refused() -> None:
     with pytest.raises(TypeError, match="webhook_endpoint without created"):
         build("webhook_endpoint", id="we_1", enabled_events=[], metadata={}, status="enabled", url="x")
     with pytest.raises(TypeError, match="has no color"):
@@ -65,7 +65,7 @@ def test_an_object_without_a_required_field_or_with_an_unknown_one_is_not_built(
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
-def test_every_parameter_type_of_every_route_is_understood(route: Any) -> None:
+def test_every_parameter_type_of_every_route_is_supported(route: Any) -> None:
     todo, seen = [route.params], set()
     while todo:
         params = todo.pop()
@@ -81,7 +81,7 @@ def test_every_parameter_type_of_every_route_is_understood(route: Any) -> None:
     assert seen
 
 
-def test_no_route_knows_the_sdks_own_options() -> None:
+def test_no_route_has_the_sdks_own_options() -> None:
     for route in ROUTES:
         assert "idempotency_key" not in _hints(route.params)[0]
     assert check({}, stripe.params.RefundListParams) == {}
