@@ -1,5 +1,6 @@
 """What can be read about one booking on a running local stack: stored, running, published, and at Stripe."""
 
+import contextlib
 import itertools
 import json
 from datetime import date, timedelta
@@ -36,6 +37,12 @@ class BookingReader:
     def payment(self) -> Json:
         """The payment item. Raises LookupError."""
         return self.stack.admin.payment(self.id)
+
+    @property
+    def payment_or_empty(self) -> Json:
+        with contextlib.suppress(LookupError):
+            return self.payment
+        return {}
 
     @property
     def reservation_status(self) -> str:
@@ -128,11 +135,30 @@ class BookingReader:
 
         wait_until(closed, f"{name} to end")
 
+    def execution_names(self) -> dict[str, Workflow]:
+        """Every execution about this booking or one of its refunds, with its workflow."""
+        refunds = self.payment_or_empty.get("refunds", {}).values()
+        ids = [self.id, *(intent["id"] for intent in self.intents())]
+        ids += [entry["stripe_refund_id"] for entry in refunds if "stripe_refund_id" in entry]
+        workflows: tuple[Workflow, ...] = ("payment", "refund")
+        return {
+            execution["name"]: workflow
+            for workflow in workflows
+            for execution in self.stack.admin.executions(workflow)
+            if any(one in execution["name"] for one in ids)
+        }
+
     # What Stripe has, and what it sent.
 
     def sessions(self) -> list[Json]:
         """Oldest first."""
         return self.stack.stripe.all("checkout.session", lambda one: one["client_reference_id"] == self.id)
+
+    def intents(self) -> list[Json]:
+        """The PaymentIntents, oldest first."""
+        stripe = self.stack.stripe
+        with stripe.lock:
+            return stripe.all("payment_intent", lambda one: one["metadata"].get("reservation_id") == self.id)
 
     def stripe_requests(self, operation: str) -> list[Json]:
         """The calls of an operation that Stripe got about this booking."""

@@ -15,7 +15,6 @@ from tests.harness.waiting import wait_until
 from tests.properties.simulation.histories import History
 from tests.properties.simulation.history_driver import HistoryDriver
 from tests.properties.simulation.simulated_stack import SimulatedStack
-from tests.properties.simulation.snapshots import WORKFLOWS
 
 HOLD = 3.0  # checkout windows; no scenario waits for its end
 TRIES = 5
@@ -105,18 +104,6 @@ class CrashDriver(HistoryDriver):
     def first_refund(self) -> Json:
         found: Json = next(iter(self.payment["refunds"].values()), {})
         return found
-
-    def execution_names(self) -> dict[str, Workflow]:
-        """Every execution about this booking, with its workflow."""
-        refunds = self.payment_or_empty.get("refunds", {}).values()
-        ids = [self.id, *(intent["id"] for intent in self.intents())]
-        ids += [entry["stripe_refund_id"] for entry in refunds if "stripe_refund_id" in entry]
-        return {
-            execution["name"]: workflow
-            for workflow in WORKFLOWS
-            for execution in self.stack.admin.executions(workflow)
-            if any(one in execution["name"] for one in ids)
-        }
 
     def visited(self) -> set[tuple[Workflow, str]]:
         """Each state that an execution about this booking has entered, with its workflow."""

@@ -229,11 +229,7 @@ def page(results: Iterable[Result], selection: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.properties.crash_points.crash_table",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.properties.crash_points.crash_table", description=__doc__)
     parser.add_argument("--once", action="store_true", help="play only the first crash point of each call")
     parser.add_argument("--write", action="store_true", help="write docs/crashes.md")
     parser.add_argument("scenarios", nargs="*", help="play these scenarios (default: all)")

@@ -79,11 +79,7 @@ def play_stops(stack: SimulatedStack, runs: CleanRuns, chosen: Sequence[Stop]) -
 
 
 def main() -> int:
-    argparse.ArgumentParser(
-        prog="python -m tests.properties.crash_points.stops",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    argparse.ArgumentParser(prog="python -m tests.properties.crash_points.stops", description=__doc__).parse_args()
     with crash_stack() as stack:
         runs = run_without_faults(stack, (*SCENARIOS, *FOR_REMAINING_STATES))
         results = play_stops(stack, runs, all_stops())

@@ -1,5 +1,6 @@
 """Does to one booking what a random history says, and remembers what came back."""
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -54,13 +55,6 @@ class HistoryDriver(BookingDriver):
     @property
     def faults(self) -> SimulationFaults:
         return self.stack.faults.of[self.id]
-
-    @property
-    def payment_or_empty(self) -> Json:
-        try:
-            return self.payment
-        except LookupError:
-            return {}
 
     def play(self, background: ThreadPoolExecutor) -> None:
         self.faults.webhooks = self.history.webhooks
@@ -120,7 +114,7 @@ class HistoryDriver(BookingDriver):
 
     def refund(self, **body: Any) -> Answer:
         self.requested_refunds.add("cancellation")
-        return self._count("refund by the guest", super().refund(**body))
+        return self._count("refund by the guest", super().refund(reason="changed plans", **body))
 
     def refund_by_operator(self, amount: int) -> Answer:
         self.requested_refunds.add("cancellation")
@@ -139,28 +133,24 @@ class HistoryDriver(BookingDriver):
 
     def request_as_stranger(self) -> None:
         """Strangers are refused everything, and the guest what only operators may do."""
-        resolution = f"refunds/{self.cancellation_id}/resolution"
-        answer: Json = {"answer": "settled_elsewhere", "note": "mine"}
-        by_stranger: list[tuple[str, str, Json | None]] = [
-            ("POST", "checkout-session", {"reservation_id": self.id}),
-            ("GET", f"{self.id}/status", None),
-            ("POST", f"{self.id}/retry", None),
-            ("POST", f"{self.id}/cancel", None),
-            ("POST", f"{self.id}/refund", None),
-            ("POST", f"{self.id}/attempts", None),
-            ("POST", f"{self.id}/{resolution}", answer),
-        ]
-        by_guest: list[tuple[str, str, Json | None]] = [
-            ("POST", f"{self.id}/attempts", None),
-            ("POST", f"{self.id}/refund", {"amount": 100}),
-            ("POST", f"{self.id}/{resolution}", answer),
-        ]
+        resolution: tuple[str, Json | None] = (
+            f"{self.id}/refunds/{self.cancellation_id}/resolution",
+            {"answer": "settled_elsewhere", "note": "mine"},
+        )
+        refused_to_guests = [(f"{self.id}/attempts", None), (f"{self.id}/refund", {"amount": 100}), resolution]
+        refused_to_strangers = [("checkout-session", {"reservation_id": self.id}), resolution]
+        refused_to_strangers += [(f"{self.id}/{name}", None) for name in ("retry", "cancel", "refund", "attempts")]
         self.steps_done["requests by a stranger"] += 1
-        for token, requests in ((self.stack.stranger, by_stranger), (self.token, by_guest)):
-            for method, path, body in requests:
-                status = self.call(method, path, body, token=token).status
-                if status not in {403, 404} and not (status >= 500 and self.faults.occurred):
-                    self.unexpected_answers.append(f"12: {method} {path} was answered {status}")
+        self._expect_refusal("GET", f"{self.id}/status", None, self.stack.stranger)
+        for path, body in refused_to_strangers:
+            self._expect_refusal("POST", path, body, self.stack.stranger)
+        for path, body in refused_to_guests:
+            self._expect_refusal("POST", path, body, self.token)
+
+    def _expect_refusal(self, method: str, path: str, body: Json | None, token: str) -> None:
+        status = self.call(method, path, body, token=token).status
+        if status not in {403, 404} and not (status >= 500 and self.faults.occurred):
+            self.unexpected_answers.append(f"12: {method} {path} was answered {status}")
 
     # At Stripe.
 
@@ -204,10 +194,8 @@ class HistoryDriver(BookingDriver):
     def pay_slowly(self) -> None:
         """Pay by a method that Stripe needs time for."""
         if self.session:
-            try:
+            with contextlib.suppress(ValueError, StripeError):
                 self.start_processing()
-            except (ValueError, StripeError) as error:
-                self.log.append(f"pay slowly: {error}")
 
     def expire_at_stripe(self) -> None:
         if self.session:
@@ -220,16 +208,9 @@ class HistoryDriver(BookingDriver):
         pi = self.payment_or_empty.get("stripe_payment_intent_id")
         if pi is not None:
             self.requested_refunds.add("dashboard")
-            try:
+            with contextlib.suppress(StripeError):
                 self.stack.stripe.dashboard_refund(pi, amount)
                 self.steps_done["refund in the dashboard"] += 1
-            except StripeError as error:
-                self.log.append(f"dashboard refund: {error}")
-
-    def intents(self) -> list[Json]:
-        stripe = self.stack.stripe
-        with stripe.lock:
-            return stripe.all("payment_intent", lambda one: one["metadata"].get("reservation_id") == self.id)
 
     def release_webhooks(self, containing: str = "") -> None:
         newest_first = self.history.newest_first
@@ -243,10 +224,8 @@ class HistoryDriver(BookingDriver):
         def waits() -> bool:
             return self.payment["status"] != "pending" or self.payment.get("awaiting") == "retry"
 
-        try:
+        with contextlib.suppress(WaitTimeoutError):
             wait_until(waits, "the workflow", seconds=self.stack.window / 2)
-        except WaitTimeoutError:
-            self.log.append("the workflow is still busy")
 
     def wait_for_window_end(self) -> None:
         self.steps_done["window passed"] += 1
@@ -281,9 +260,8 @@ class HistoryDriver(BookingDriver):
         """Stop one of the booking's executions after some seconds."""
         time.sleep(pause)
         ids = (self.id, *(intent["id"] for intent in self.intents()))
-        running = [name for name, of in self.stack.running().items() if of == workflow]
-        for name in running:
-            if any(one in name for one in ids):
+        for name, of in self.stack.running().items():
+            if of == workflow and any(one in name for one in ids):
                 self.stack.states.stop_execution(executionArn=self.stack.execution_arn(name, workflow))
                 self.faults.occurred[f"{workflow} execution stopped"] += 1
                 self.log.append(f"stopped {name}")

@@ -14,21 +14,19 @@ from dataclasses import dataclass, field
 
 from local import credentials
 from local.fake_stripe.cards import CARDS
+from tests.harness.waiting import WaitTimeoutError, wait_until
 from tests.properties.simulation.fast_timers import WINDOW
 from tests.properties.simulation.histories import COVERAGE, History, draw
 from tests.properties.simulation.history_driver import HistoryDriver
 from tests.properties.simulation.invariants import coverage, violations
 from tests.properties.simulation.simulated_stack import SimulatedStack, every, simulated_stack
-from tests.properties.simulation.snapshots import WORKFLOWS, BookingSnapshot, StackSnapshot
+from tests.properties.simulation.snapshots import WORKFLOWS, StackSnapshot
 
 BATCH = 50  # histories on one stack
 IN_PARALLEL = 12  # of them
 PATIENCE = 240.0  # seconds until a batch has to come to rest
 QUIET = 4.5  # seconds; longer than the reconciler takes to check released bookings again
 SHRINKING_ROUNDS = 4
-
-# The name of a payment's execution.
-PAYMENT_EXECUTION = re.compile(r"RES-[0-9a-f]+(-r\d+)?")
 
 type Mutate = Callable[[SimulatedStack], None]
 
@@ -75,7 +73,8 @@ def play_batch(histories: Sequence[History], mutate: Mutate | None = None, *, wi
         problems = [] if at_rest else ["9: the stack does not come to rest"]
         if error := stack.reconcile():
             problems.append(error)
-        _wait_for_executions(stack)
+        with contextlib.suppress(WaitTimeoutError):
+            wait_until(lambda: _is_at_rest(stack, []), "the stack to come to rest", seconds=PATIENCE / 8)
         problems = [*_leaks(stack, drivers), *problems]
         batch = _check(stack, drivers)
         if problems and not batch.failures:
@@ -104,7 +103,7 @@ def _check(stack: SimulatedStack, drivers: Sequence[HistoryDriver]) -> Batch:
         batch.coverage.update(set(+driver.steps_done) | set(driver.faults.occurred))
         found = stack.monitor.violations[driver.id] + violations(booking)
         if found:
-            batch.failures.append(Failure(driver.history, found, driver.log, _visited(stack, booking)))
+            batch.failures.append(Failure(driver.history, found, driver.log, _visited(driver)))
     return batch
 
 
@@ -120,12 +119,6 @@ def _wait_until_at_rest(stack: SimulatedStack, drivers: Sequence[HistoryDriver])
         elif time.monotonic() - quiet_since > QUIET:
             return True
     return False
-
-
-def _wait_for_executions(stack: SimulatedStack) -> None:
-    end = time.monotonic() + PATIENCE / 8
-    while time.monotonic() < end and not _is_at_rest(stack, []):
-        time.sleep(0.3)
 
 
 def _answer_operators(drivers: Sequence[HistoryDriver], answers: dict[str, list[str]]) -> bool:
@@ -154,10 +147,10 @@ def _is_at_rest(stack: SimulatedStack, drivers: Sequence[HistoryDriver]) -> bool
         return not stack.stripe.webhooks._in_progress
 
 
-def _visited(stack: SimulatedStack, booking: BookingSnapshot) -> dict[str, list[str]]:
+def _visited(driver: HistoryDriver) -> dict[str, list[str]]:
     found = {}
-    for name in booking.executions:
-        execution = stack.admin.execution(name, "payment" if PAYMENT_EXECUTION.fullmatch(name) else "refund")
+    for name, workflow in driver.execution_names().items():
+        execution = driver.stack.admin.execution(name, workflow)
         found[f"{name} {execution.status} {execution.error or ''}"] = execution.visited
     return found
 
