@@ -1,4 +1,4 @@
-"""Drives one booking through a scenario in which anything may crash: everybody tries again, and waits patiently."""
+"""Drives one booking through a scenario in which any function may crash: failed requests are repeated."""
 
 import time
 from collections.abc import Callable
@@ -65,7 +65,7 @@ class CrashDriver(HistoryDriver):
         wait_until(lambda: self.stack.notifications(text), f"the notification {text}")
 
     def wait_until_at_rest(self) -> None:
-        """Wait until none of its executions runs, but those that wait for an operator, and its events have arrived."""
+        """Wait until its events have arrived and no execution runs, except those that wait for an operator."""
         wait_until(self._is_at_rest, "everything to come to rest")
 
     def _is_at_rest(self) -> bool:

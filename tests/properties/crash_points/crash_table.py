@@ -26,7 +26,7 @@ from tests.properties.simulation.simulation_faults import Crash, Invocation, wit
 
 PAGE = Path(__file__).parents[3] / "docs" / "crashes.md"
 IN_PARALLEL = 12
-# A crashed run of the reconciler does nothing for the other bookings either: with 12 at once some would wait in vain.
+# A run of the reconciler that crashes does nothing for the other bookings; with 12 in parallel some would time out.
 RECONCILERS_IN_PARALLEL = 4
 # Where calls depend on a race or on polling, a crash point may not be reached: then it is tried again.
 TRIES = 4

@@ -41,7 +41,7 @@ class Target:
         self.access_token = str(stack.admin.token(self.paid.id, groups=["operators"])["access_token"])
         self._log_read = 0
         self.document: Json = stack.local.deployment.openapi
-        self.stage = str(stack.local.deployment.stage["name"])
+        self.base_path = f"/{stack.local.deployment.stage['name']}"
 
     @property
     def live(self) -> list[str]:
@@ -54,7 +54,7 @@ class Target:
     def routes(self) -> list[tuple[str, str]]:
         """Method and path of each operation in the OpenAPI document, but for the webhook's."""
         return [
-            (method.upper(), f"/{self.stage}{path}")
+            (method.upper(), f"{self.base_path}{path}")
             for path, item in sorted(self.document["paths"].items())
             for method in sorted(item)
             if path != "/webhooks/stripe" and method in {"get", "post", "put", "delete", "patch"}

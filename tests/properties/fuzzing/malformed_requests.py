@@ -121,8 +121,8 @@ statuses: Counter[int] = Counter()
 
 def send(url: str, request: Request) -> Answer:
     """Send the request exactly as it is, without the corrections of an HTTP client."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT)
     try:
         connection.putrequest(request.method, request.path, skip_accept_encoding=True)
         for name, value in request.headers.items():

@@ -18,7 +18,7 @@ from tests.properties.simulation.write_monitor import WriteMonitor
 
 
 class SimulatedStack(RunningStack):
-    """`window`: seconds that a session is open. `patch`: undone when the stack ends."""
+    """`window`: how many seconds a session is open. `patch`: undone when the stack ends."""
 
     admin: LocalAdmin
     faults: SimulationInjector  # type: ignore[assignment]  # it has further kinds of faults

@@ -1,4 +1,4 @@
-"""The faults that one booking of a simulation meets: beside failing calls, crashed functions and stopped executions."""
+"""The faults of one booking in a simulation: failing calls, crashing functions, stopped executions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from tests.harness.fault_injection import BookingFaults, Moment
 class Invocation:
     """One run of a function and the outside calls that it has made so far.
 
-    `run`: how often the function has run for the booking before. `parts`: of a run that handles many bookings, what it
-    has done for each; `current`: the booking of its latest call.
+    `run`: how often the function has run for the booking before. A run that handles many bookings keeps the calls for
+    each in `by_booking`; `current` is the booking of its latest call.
     """
 
     function: str
@@ -22,7 +22,7 @@ class Invocation:
     run: int = 0
     calls: list[str] = field(default_factory=list)
     crashed: bool = False
-    parts: dict[str, "Invocation"] = field(default_factory=dict)
+    by_booking: dict[str, "Invocation"] = field(default_factory=dict)
     current: str = ""
 
 
@@ -80,8 +80,8 @@ class Stop:
 class SimulationFaults(BookingFaults):
     """`occurred`: how often each kind of fault has happened.
 
-    `delayed_writes`: so many writes of a task token fail and are executed later all the same. `events_lost`: Stripe
-    does not even list undelivered events. `runs`: how often each function has run for the booking.
+    `delayed_writes`: how many writes of a task token are to fail and be executed later all the same. `events_lost`:
+    Stripe does not even list undelivered events. `runs`: how often each function has run for the booking.
     """
 
     crashes: list[Crash] = field(default_factory=list)
@@ -92,7 +92,7 @@ class SimulationFaults(BookingFaults):
     occurred: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
-        """No more faults, but for how webhooks are delivered and which executions are stopped."""
+        """Remove the faults that are still to come, except those of webhooks and the stops."""
         self.delayed_writes = 0
         self.clear_aws()
         self.stripe.clear()

@@ -143,9 +143,9 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
         running.current = aws_request.get()[0] or running.current
         if running.booking or not running.current:
             return running
-        if running.current not in running.parts:
-            running.parts[running.current] = self._new_invocation(running.function, running.current)
-        return running.parts[running.current]
+        if running.current not in running.by_booking:
+            running.by_booking[running.current] = self._new_invocation(running.function, running.current)
+        return running.by_booking[running.current]
 
     def _crash(self, invocation: Invocation, number: int, moment: Moment) -> None:
         faults = self.of[invocation.booking]

@@ -1,4 +1,4 @@
-"""Checks the invariants that can be seen broken only at the moment of a write."""
+"""Checks the invariants whose violation shows only at the moment of a write."""
 
 import re
 from collections import defaultdict
@@ -9,7 +9,7 @@ from local.fake_stripe.fake_stripe import FakeStripe
 
 
 class WriteMonitor:
-    """`violations`: what was seen, by booking."""
+    """`violations`: the invariants that were broken, by booking."""
 
     def __init__(self, stripe: FakeStripe) -> None:
         self._stripe = stripe
