@@ -130,7 +130,7 @@ class FaultInjector[F: BookingFaults]:
         self, function: Any, body: str | bytes, run: Callable[[Any, str | bytes], tuple[bytes, bool]]
     ) -> tuple[bytes, bool]:
         """The function's answer, and whether that is an error."""
-        name = function.handler.split(".")[-2]
+        name = function.handler.split(".")[1]  # of the module or package in lambdas/
         booking = self.booking_of_text(body.decode() if isinstance(body, bytes) else body or "")
         faults = self.of[booking]
         if (error := faults.errors.pop(name, None)) is not None:

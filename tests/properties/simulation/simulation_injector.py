@@ -89,7 +89,7 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
         self, function: Any, body: str | bytes, run: Callable[[Any, str | bytes], tuple[bytes, bool]]
     ) -> tuple[bytes, bool]:
         def run_recorded(function: Any, body: str | bytes) -> tuple[bytes, bool]:
-            token = _invocation.set(self._new_invocation(function.handler.split(".")[-2], running_function.get()))
+            token = _invocation.set(self._new_invocation(function.handler.split(".")[1], running_function.get()))
             try:
                 return run(function, body)
             finally:
