@@ -68,7 +68,7 @@ simulate: $(READY)
 	$(PYTHON) -W ignore -m tests.properties.simulation.run --histories $(or $(N),2000) --seed $(or $(SEED),1)
 
 package: $(READY)
-	$(PYTHON) -m infra.packaging
+	$(PYTHON) -m scripts.package
 
 import-times: $(READY)
 	$(PYTHON) -m scripts.import_times

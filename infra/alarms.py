@@ -1,4 +1,4 @@
-"""Alarms, each of which tells the operators and names its section of the runbook (docs/operations.md)."""
+"""Alarms. Each notifies the operators and names its section of the runbook (docs/operations.md)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,51 +12,51 @@ from infra.routes import WEBHOOK_ROUTE
 from infra.workflow import Workflow
 
 _FIVE_MINUTES = 300
-# The functions of states also fail in the domain's own words, which the state machines handle: only many are a sign.
-_ERRORS_OF_STATES = 10
+# Functions of states also raise errors of the domain, which the state machines handle. Only many of them are a problem.
+_STATE_FUNCTION_ERRORS = 10
 
 _EXECUTIONS = {
     "ExecutionsFailed": ("ExecutionsFailed", "Executions of the {} workflow failed."),
-    "ExecutionsTimedOut": ("ExecutionsTimedOut", "Executions of the {} workflow ran into its overall time limit."),
+    "ExecutionsTimedOut": ("ExecutionsTimedOut", "Executions of the {} workflow exceeded its overall time limit."),
     "ExecutionsAborted": ("ExecutionsAborted", "Executions of the {} workflow were stopped."),
-    "ExecutionsThrottled": ("ExecutionThrottled", "Step Functions holds the {} workflow back."),
+    "ExecutionsThrottled": ("ExecutionThrottled", "Step Functions throttles the {} workflow."),
 }
-# Page, what it is about, and the metrics (name, dimensions) whose sum must stay under the threshold.
-type _Counted = tuple[str, str, int, Sequence[tuple[str, Mapping[str, str]]]]
-_OURS: Sequence[_Counted] = (
+# Section of the runbook, description, threshold, and the metrics (name, dimensions) whose sum must stay below it.
+type _BusinessAlarm = tuple[str, str, int, Sequence[tuple[str, Mapping[str, str]]]]
+_BUSINESS_ALARMS: Sequence[_BusinessAlarm] = (
     (
         "RefundFailed",
-        "Refunds failed: guests wait for their money until a person decides.",
+        "Refunds failed. The guests get no money until an operator decides.",
         1,
         [("Refunds", {"outcome": outcome}) for outcome in ("failed", "dashboard_failed", "dashboard_canceled")],
     ),
     (
         "LatePayment",
-        "Guests paid for bookings that were over; the money is being refunded.",
+        "Guests paid for bookings that had ended. The money is being refunded.",
         1,
         [("LatePayments", {}), ("Reconciled", {"kind": "late_money"})],
     ),
     (
         "OverduePayments",
-        "Payments waited longer than they may, or had no execution; the reconciler has moved them on.",
+        "Payments waited too long or had no execution. The reconciler has restarted them.",
         1,
         [("Reconciled", {"kind": kind}) for kind in ("overdue_wait", "execution_missing")],
     ),
     (
         "RestartsExhausted",
-        "Executions died again and again; nobody but a person moves these bookings or refunds on.",
+        "Executions failed repeatedly. Only an operator can continue these bookings or refunds.",
         1,
         [("Reconciled", {"kind": kind}) for kind in ("restarts_exhausted", "refund_restarts_exhausted")],
     ),
     (
         "EventsUndelivered",
-        "Stripe could not deliver events; the reconciler has processed them.",
+        "Stripe could not deliver events. The reconciler has processed them.",
         1,
         [("Reconciled", {"kind": "undelivered_event"})],
     ),
     (
         "PublishingFailed",
-        "The platform or the operators were not told of something.",
+        "An event to the platform or a message to the operators could not be published.",
         1,
         [("PublishingFailed", {})],
     ),
@@ -64,7 +64,7 @@ _OURS: Sequence[_Counted] = (
 
 
 class Alarms(pulumi.ComponentResource):
-    """Every alarm of a stack; `arns` are theirs."""
+    """All alarms of a stack, whose ARNs are `arns`."""
 
     arns: list[pulumi.Output[str]]
 
@@ -85,14 +85,14 @@ class Alarms(pulumi.ComponentResource):
         self.arns = []
 
         for workflow in workflows:
-            for page, (metric, what) in _EXECUTIONS.items():
+            for section, (metric, description) in _EXECUTIONS.items():
                 self._alarm(
-                    page,
-                    what.format(workflow.short_name),
+                    section,
+                    description.format(workflow.short_name),
                     of=workflow.short_name,
                     **_metric("AWS/States", metric, {"StateMachineArn": workflow.arn}),
                 )
-        for functions, errors in ((state_functions, _ERRORS_OF_STATES), (other_functions, 1)):
+        for functions, errors in ((state_functions, _STATE_FUNCTION_ERRORS), (other_functions, 1)):
             for function in functions:
                 on = {"FunctionName": function.name}
                 self._alarm(
@@ -104,7 +104,7 @@ class Alarms(pulumi.ComponentResource):
                 )
                 self._alarm(
                     "FunctionThrottles",
-                    f"Lambda holds {function.short_name} back.",
+                    f"Lambda throttles {function.short_name}.",
                     of=function.short_name,
                     **_metric("AWS/Lambda", "Throttles", on),
                 )
@@ -113,24 +113,24 @@ class Alarms(pulumi.ComponentResource):
         webhook = {**stage, "Method": method, "Resource": path}
         self._alarm(
             "WebhookRefused",
-            "Stripe's events, or what claims to be some, are refused.",
+            "The webhook refuses requests from Stripe, or from somebody who pretends to be Stripe.",
             threshold=5,
             **_metric("AWS/ApiGateway", "4XXError", webhook),
         )
         self._alarm(
             "WebhookFailing",
-            "Stripe's events cannot be processed; Stripe sends them again.",
+            "The webhook cannot process events. Stripe sends them again.",
             threshold=3,
             **_metric("AWS/ApiGateway", "5XXError", webhook),
         )
         self._alarm(
             "ApiFailing", "The API answers with 5xx.", threshold=5, **_metric("AWS/ApiGateway", "5XXError", stage)
         )
-        for page, what, threshold, counted in _OURS:
-            self._alarm(page, what, threshold=threshold, **_sum(prefix, counted))
+        for section, description, threshold, metrics in _BUSINESS_ALARMS:
+            self._alarm(section, description, threshold=threshold, **_sum(prefix, metrics))
         self._alarm(
             "ReconcilerNotRun",
-            "The reconciler has not come to an end lately.",
+            "The reconciler has not completed a run lately.",
             comparison="LessThanThreshold",
             missing="breaching",
             periods=2,
@@ -140,8 +140,8 @@ class Alarms(pulumi.ComponentResource):
 
     def _alarm(
         self,
-        page: str,
-        what: str,
+        section: str,
+        description: str,
         *,
         of: str = "",
         threshold: int = 1,
@@ -150,11 +150,11 @@ class Alarms(pulumi.ComponentResource):
         periods: int = 1,
         **metric: Any,
     ) -> None:
-        name = "-".join(part for part in (page, of) if part)
+        name = "-".join(part for part in (section, of) if part)
         alarm = aws.cloudwatch.MetricAlarm(
             name,
             name=f"{self._prefix}-{name}",
-            alarm_description=f"{what} What to do: docs/operations.md, section {page}.",
+            alarm_description=f"{description} What to do: docs/operations.md, section {section}.",
             alarm_actions=[self._topic.arn],
             ok_actions=[self._topic.arn],
             threshold=threshold,
@@ -177,9 +177,9 @@ def _metric(namespace: str, name: str, dimensions: Mapping[str, pulumi.Input[str
     }
 
 
-def _sum(service: str, counted: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, Any]:
-    if len(counted) == 1:
-        ((name, dimensions),) = counted
+def _sum(service: str, metrics: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, Any]:
+    if len(metrics) == 1:
+        ((name, dimensions),) = metrics
         return _metric(NAMESPACE, name, {"service": service, **dimensions})
     queries: list[dict[str, Any]] = [
         {
@@ -192,8 +192,8 @@ def _sum(service: str, counted: Sequence[tuple[str, Mapping[str, str]]]) -> dict
                 "period": _FIVE_MINUTES,
             },
         }
-        for number, (name, dimensions) in enumerate(counted)
+        for number, (name, dimensions) in enumerate(metrics)
     ]
-    # A metric without data has no sum.
-    total = {"id": "total", "expression": "SUM(FILL(METRICS(), 0))", "label": counted[0][0], "return_data": True}
+    # Without FILL, a metric without data makes the sum empty.
+    total = {"id": "total", "expression": "SUM(FILL(METRICS(), 0))", "label": metrics[0][0], "return_data": True}
     return {"metric_queries": [*queries, total]}

@@ -14,7 +14,7 @@ from infra.grants import trust
 
 STAGE = "api"
 
-# Neither query (Stripe's session id) nor claims (e-mail address).
+# Neither the query string (Stripe's session id) nor other claims (the e-mail address).
 _ACCESS_LOG = {
     "correlation_id": "$context.requestId",
     "time": "$context.requestTimeEpoch",
@@ -30,8 +30,8 @@ _ACCESS_LOG = {
 }
 
 
-# What a route may take of the stage's limit, where that is not all of it: guests read often, pay now and then, cancel
-# once. API Gateway counts each method by itself, so that no route, the webhook above all, suffers from another.
+# The share of the stage's limit that a route may use, if not all of it: guests read often, pay sometimes, cancel once.
+# API Gateway counts each method separately, so that no route, above all the webhook, suffers from another.
 _SHARES = {
     ("POST", "/payments/checkout-session"): 0.5,
     ("POST", "/payments/{id}/retry"): 0.5,
@@ -47,7 +47,7 @@ def _slug(method: str, path: str) -> str:
 
 
 class Api(pulumi.ComponentResource):
-    """`{prefix}` at the stage `api`, open to the guests of `user_pool_arn` and to Stripe."""
+    """The REST API `{prefix}` with the stage `api`, for the guests of `user_pool_arn` and for Stripe."""
 
     name: str
     url: pulumi.Output[str]
@@ -97,7 +97,7 @@ class Api(pulumi.ComponentResource):
                 source_arn=pulumi.Output.concat(api.execution_arn, f"/{STAGE}/", routes),
                 opts=inside,
             )
-        # A stage serves a snapshot: a changed document needs a new one.
+        # A stage serves a snapshot, so a changed document needs a new deployment.
         deployment = aws.apigateway.Deployment(
             name,
             rest_api=api.id,

@@ -1,4 +1,4 @@
-"""What a stack may be told (`pulumi config set KEY VALUE`), with defaults; a wrong value stops the program."""
+"""The configuration of a stack (`pulumi config set KEY VALUE`) with its defaults. A wrong value stops the program."""
 
 import re
 from typing import Annotated, Self
@@ -31,67 +31,67 @@ def _time_zone(value: str) -> str:
 
 def _retention(days: int) -> int:
     if days not in _RETENTIONS:
-        raise ValueError(f"CloudWatch keeps logs for one of {_RETENTIONS} days")
+        raise ValueError(f"CloudWatch supports these numbers of days: {', '.join(map(str, _RETENTIONS))}")
     return days
 
 
 class Config(BaseModel):
-    """One field per key, in camelCase there: `frontend_url` is `frontendUrl`."""
+    """One field for each key, which is in camelCase: `frontend_url` is `frontendUrl`."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     frontend_url: Annotated[str, AfterValidator(_origins)]
     """Origins of the booking site, the default one first."""
     checkout_window_seconds: int = Field(default=1800, ge=1, le=82_800)
-    """How long one session may be paid."""
+    """How long one Checkout Session can be paid."""
     hold_seconds: int = Field(default=86_400, ge=1, le=2_592_000)
     """How long the dates are held, from the reservation's `created_at`."""
     max_attempts: int = Field(default=3, ge=1, le=20)
     stripe_retry_seconds: int = Field(default=30, ge=1, le=900)
-    """First wait before Stripe is asked again."""
+    """The first wait before Stripe is asked again."""
     reconcile_minutes: int = Field(default=15, ge=1, le=1440)
-    """How often the reconciler looks for what has been left lying."""
+    """How often the reconciler runs."""
     stripe_api_base: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+[^\s?#/]$")] = (
         "https://api.stripe.com"
     )
     property_time_zone: Annotated[str, AfterValidator(_time_zone)] = "Europe/Madrid"
-    """Whose calendar days the refund policy counts."""
+    """The time zone in which the refund policy counts days."""
 
     customer_id_claim: Annotated[str, StringConstraints(pattern=r"^(sub|custom:\w{1,20})$")] = "custom:customer_id"
     cognito_user_pool_arn: (
         Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:cognito-idp:[\w-]+:\d{12}:userpool/[\w-]+$")] | None
     ) = None
-    """The user pool of the booking platform; without it the stack makes its own."""
+    """The user pool of the booking platform. Without it the stack creates its own."""
     operator_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
     reservations_table: Name | None = None
     availability_table: Name | None = None
-    """The booking platform's tables; without them the stack makes its own."""
+    """The booking platform's tables. Without them the stack creates its own."""
 
     production: bool = False
-    """Protects what cannot be made again (tables, guests, secrets, the key) against deletion."""
+    """Protects what cannot be restored (tables, guests, secrets, the key) against deletion."""
     customer_managed_key: bool = False
-    """Whether tables, topic, logs and executions are encrypted with a key of this stack's own."""
+    """Whether tables, topic, logs and executions are encrypted with the stack's own key."""
     web_acl_arn: (
         Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:wafv2:[\w-]+:\d{12}:regional/webacl/[\w-]+/[\w-]+$")]
         | None
     ) = None
-    """A web ACL of AWS WAF to stand in front of the API."""
+    """A web ACL of AWS WAF that protects the API."""
 
     throttle_rate: int = Field(default=100, ge=1, le=10_000)
-    """Requests a second to one route; to those that start or change something, a part of it (infra/api.py)."""
+    """Requests a second to one route. Routes that start or change something get a share of it (infra/api.py)."""
     throttle_burst: int = Field(default=200, ge=1, le=5_000)
     manage_api_gateway_account: bool = True
-    """Whether this stack sets the role by which API Gateway logs: one setting for the whole account and region."""
+    """Whether this stack sets the role with which API Gateway logs, one setting for the account and region."""
     log_retention_days: Annotated[int, AfterValidator(_retention)] = 30
     package: bool = True
-    """Whether to build what Lambda is sent; the local stack runs the handlers from the working tree."""
+    """Whether to package the functions. The local stack runs them from the working tree."""
 
     @classmethod
     def load(cls) -> Self:
-        """The stack's configuration. Raises pulumi.RunError naming each wrong, missing or unknown key."""
+        """Return the stack's configuration. Raises pulumi.RunError, which names each wrong, missing or unknown key."""
         if not re.fullmatch("[a-z0-9-]{1,20}", pulumi.get_stack()):
             raise pulumi.RunError(
-                f"stack {pulumi.get_stack()!r}: its name, part of every other, must fit [a-z0-9-]{{1,20}}"
+                f"stack {pulumi.get_stack()!r}: its name is part of all other names and must match [a-z0-9-]{{1,20}}"
             )
         project = f"{pulumi.get_project()}:"
         everything = {**get_config_env(), **CONFIG.get()}
@@ -102,5 +102,5 @@ class Config(BaseModel):
             wrong = [f"{project}{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
             raise pulumi.RunError("wrong configuration\n" + "\n".join(wrong)) from None
         if config.hold_seconds < config.checkout_window_seconds:
-            raise pulumi.RunError(f"wrong configuration\n{project}holdSeconds: shorter than checkoutWindowSeconds")
+            raise pulumi.RunError(f"wrong configuration\n{project}holdSeconds: must not be below checkoutWindowSeconds")
         return config

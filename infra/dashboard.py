@@ -1,4 +1,4 @@
-"""What there is to look at: one dashboard, and queries for the logs."""
+"""One dashboard, and saved queries for the logs."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ type Json = dict[str, Any]
 
 _COLUMNS, _WIDTH, _HEIGHT = 3, 8, 6
 
-# Put the id in, pick the time, run.
+# To use one: fill in the id, choose the time range, run.
 _QUERIES = {
     "One booking": """\
 fields @timestamp, coalesce(function_name, type) as who, coalesce(message, details.name) as what, level, @message
@@ -29,11 +29,11 @@ fields @timestamp, function_name, level, message, reservation_id, @message
 filter level in ["WARNING", "ERROR", "CRITICAL"]
 | stats count(*) as times, latest(reservation_id) as for_example by message, error, function_name
 | sort times desc""",
-    "What Stripe was asked": """\
+    "Calls to Stripe": """\
 fields @timestamp, operation, stripe_id, stripe_request_id, stripe_error, stripe_code, stripe_status, reservation_id
 | filter ispresent(stripe_request_id)
 | sort @timestamp desc""",
-    "What webhooks did": """\
+    "Webhook events": """\
 fields @timestamp, stripe_event_type, stripe_event_id, result, outcome, reservation_id
 | filter ispresent(stripe_event_id)
 | sort @timestamp desc""",
@@ -49,7 +49,7 @@ def dashboard(
     api: Api,
     alarms: Iterable[pulumi.Input[str]],
 ) -> None:
-    """The dashboard `{prefix}-payments`."""
+    """Create the dashboard `{prefix}-payments`."""
 
     def counts(title: str, *names: str) -> Json:
         return _graph(title, region, [[NAMESPACE, name, "service", prefix] for name in names])
@@ -59,27 +59,27 @@ def dashboard(
         found = f'SEARCH(\'{{{schema}}} MetricName="{name}" service="{prefix}"\', "Sum", 300)'
         return _graph(title, region, [[{"expression": found}]])
 
-    def of_functions(title: str, metric: str, stat: str = "Sum") -> Json:
+    def functions_graph(title: str, metric: str, stat: str = "Sum") -> Json:
         return _graph(title, region, [["AWS/Lambda", metric, "FunctionName", f.name] for f in functions], stat=stat)
 
     widgets = [
         {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(alarms)}},
         counts("Bookings", "SessionsOpened", "Declines", "BookingsPaid"),
         _graph(
-            "From the money to the confirmation, seconds",
+            "Time from payment to confirmation, seconds",
             region,
             [[NAMESPACE, "TimeToConfirm", "service", prefix, {"stat": stat}] for stat in ("p50", "p99")],
         ),
         by("Holds released", "HoldsReleased", "reason"),
-        by("What payments came to", "NextSteps", "next_step"),
-        by("Refunds begun", "RefundsReserved", "kind"),
-        by("Refunds ended", "Refunds", "outcome"),
+        by("Next steps", "NextSteps", "next_step"),
+        by("Refunds started", "RefundsReserved", "kind"),
+        by("Refunds completed or failed", "Refunds", "outcome"),
         counts("Late payments", "LatePayments"),
         by("Disputes", "Disputes", "status"),
         by("Webhook", "WebhookEvents", "result"),
         by("Reconciled", "Reconciled", "kind"),
         counts("Reconciler", "ReconcilerRuns", "PublishingFailed"),
-        by("Stripe's errors", "StripeErrors", "operation", "kind"),
+        by("Errors of Stripe", "StripeErrors", "operation", "kind"),
         _graph(
             "Executions",
             region,
@@ -88,15 +88,15 @@ def dashboard(
                 for workflow in workflows
                 for metric, label in (
                     ("ExecutionsStarted", "started"),
-                    ("ExecutionsSucceeded", "ended well"),
+                    ("ExecutionsSucceeded", "succeeded"),
                     ("ExecutionsFailed", "failed"),
                     ("ExecutionsTimedOut", "timed out"),
                     ("ExecutionsAborted", "aborted"),
                 )
             ],
         ),
-        of_functions("Functions' errors", "Errors"),
-        of_functions("Functions' time, p99 in milliseconds", "Duration", "p99"),
+        functions_graph("Errors of functions", "Errors"),
+        functions_graph("Duration of functions, p99, milliseconds", "Duration", "p99"),
         _graph(
             "API",
             region,
@@ -106,11 +106,11 @@ def dashboard(
             ],
         ),
         _graph(
-            "API's latency, milliseconds",
+            "API latency, milliseconds",
             region,
             [["AWS/ApiGateway", "Latency", "ApiName", api.name, "Stage", STAGE, {"stat": s}] for s in ("p50", "p99")],
         ),
-        by("Errors told to callers", "ApiErrors", "error_code"),
+        by("Errors returned by the API", "ApiErrors", "error_code"),
     ]
     placed = [
         {
@@ -137,7 +137,7 @@ def _graph(title: str, region: str, metrics: list[list[Any]], *, stat: str = "Su
 
 
 def log_queries(*, prefix: str, log_groups: Sequence[pulumi.Input[str]]) -> None:
-    """The saved queries `{prefix}/…` of Logs Insights."""
+    """Create the saved queries `{prefix}/…` of Logs Insights."""
     for title, text in _QUERIES.items():
         aws.cloudwatch.QueryDefinition(
             title.replace(" ", "-"), name=f"{prefix}/{title}", query_string=text, log_group_names=log_groups

@@ -1,4 +1,4 @@
-"""A key of the stack's own for tables, topic, logs and executions, where the configuration asks for one."""
+"""The stack's own key for tables, topic, logs and executions, if the configuration asks for one."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from infra.grants import Grant, allow
 
 @dataclass(frozen=True)
 class Encryption:
-    """`key_arn` is None where AWS's own keys are used; `grants` are what every role needs to work with ours."""
+    """`key_arn` is None if AWS's own keys are used; `grants` are what every role needs to use ours."""
 
     key_arn: pulumi.Output[str] | None = None
     grants: list[Grant] = field(default_factory=list)
@@ -19,9 +19,9 @@ class Encryption:
     account: str = ""
 
     def of_executions(self, machine: str) -> list[Grant]:
-        """What the role of the state machine of this name needs beyond that.
+        """Return what the role of the state machine `machine` needs in addition.
 
-        Its executions' data and its log are encrypted in the role's own name, through no service (Step Functions'
+        The data of its executions and its log are encrypted with the role itself, not through a service (Step Functions
         developer guide, "Data at rest encryption").
         """
         if self.key_arn is None:
@@ -49,7 +49,7 @@ class Encryption:
 
 
 def own_key(*, prefix: str, region: str, account: str, protect: bool) -> Encryption:
-    """The key `alias/{prefix}`, rotated every year, which only this account's roles and the named services may use."""
+    """Create the key `alias/{prefix}`, rotated yearly, for this account's roles and the named services only."""
 
     def service(sid: str, name: str, actions: list[str], condition: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -57,7 +57,7 @@ def own_key(*, prefix: str, region: str, account: str, protect: bool) -> Encrypt
             "Effect": "Allow",
             "Principal": {"Service": f"{name}.amazonaws.com"},
             "Action": actions,
-            "Resource": "*",  # in a key's policy: the key
+            "Resource": "*",  # in the policy of a key, this is the key
             "Condition": condition,
         }
 
@@ -84,7 +84,7 @@ def own_key(*, prefix: str, region: str, account: str, protect: bool) -> Encrypt
             ["kms:Decrypt"],
             {"StringLike": {"kms:EncryptionContext:SourceArn": f"{logs}:*"}},
         ),
-        # The topic is encrypted: who publishes to it has to use the key.
+        # The topic is encrypted, so whoever publishes to it has to use the key.
         service("Alarms", "cloudwatch", publish, ours),
         service("Rules", "events", publish, ours),
     ]
@@ -97,7 +97,7 @@ def own_key(*, prefix: str, region: str, account: str, protect: bool) -> Encrypt
         opts=pulumi.ResourceOptions(protect=protect),
     )
     aws.kms.Alias("data", name=f"alias/{prefix}", target_key_id=key.key_id)
-    # Tables for readers and writers, the topic for publishers, state machines for those who start or resume executions.
+    # Tables for readers and writers, the topic for publishers, state machines for whoever starts or resumes executions.
     through = [f"{name}.{region}.amazonaws.com" for name in ("dynamodb", "sns", "states")]
     use = allow(
         "kms:Encrypt",

@@ -1,7 +1,8 @@
-"""What happens by itself: on a schedule, and when an execution dies."""
+"""What runs without a request: the reconciler's schedule, and the rule for executions that fail."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -10,12 +11,12 @@ from infra.function import Function
 from infra.grants import allow, policy, trust
 from infra.workflow import Workflow
 
-# What EventBridge could not deliver for this long the next run of the schedule finds.
+# After this time the next scheduled run finds what EventBridge could not deliver.
 _RETRY = aws.cloudwatch.EventTargetRetryPolicyArgs(maximum_event_age_in_seconds=900, maximum_retry_attempts=5)
 
 
-def run_every(minutes: int, function: Function, *, prefix: str, retry_for_seconds: int) -> None:
-    """Invokes `function` on a schedule; one that cannot be invoked is tried again until the next is due."""
+def run_every(minutes: int, function: Function, *, prefix: str) -> None:
+    """Invoke `function` on a schedule. An invocation that fails is retried until the next one is due."""
     name = function.short_name
     role = aws.iam.Role(f"{name}-schedule", name=f"{prefix}-{name}-schedule", assume_role_policy=trust("scheduler"))
     permissions = aws.iam.RolePolicy(
@@ -33,14 +34,14 @@ def run_every(minutes: int, function: Function, *, prefix: str, retry_for_second
             "arn": function.live_arn,
             "role_arn": role.arn,
             "input": json.dumps({"source": "schedule"}),
-            "retry_policy": {"maximum_event_age_in_seconds": retry_for_seconds, "maximum_retry_attempts": 5},
+            "retry_policy": {"maximum_event_age_in_seconds": 60 * minutes, "maximum_retry_attempts": 5},
         },
         opts=pulumi.ResourceOptions(depends_on=[permissions]),
     )
 
 
-class ExecutionsDied(pulumi.ComponentResource):
-    """Tells `reconciler` and the operators of each execution that ended as FAILED, TIMED_OUT or ABORTED."""
+class FailedExecutions(pulumi.ComponentResource):
+    """Notifies `reconciler` and the operators of each execution that ended as FAILED, TIMED_OUT or ABORTED."""
 
     rule_arn: pulumi.Output[str]
 
@@ -54,7 +55,7 @@ class ExecutionsDied(pulumi.ComponentResource):
         topic: aws.sns.Topic,
         console_url: str,
     ) -> None:
-        super().__init__("booking:infra:ExecutionsDied", name)
+        super().__init__("booking:infra:FailedExecutions", name)
         inside = pulumi.ResourceOptions(parent=self)
         rule = aws.cloudwatch.EventRule(
             name,
@@ -93,7 +94,7 @@ class ExecutionsDied(pulumi.ComponentResource):
             rule=rule.name,
             target_id="operators",
             arn=topic.arn,
-            # Names and status alone: the event also holds the execution's input and output.
+            # Only names and the status. The event also contains the execution's input and output.
             input_transformer={
                 "input_paths": {
                     "name": "$.detail.name",
@@ -102,8 +103,8 @@ class ExecutionsDied(pulumi.ComponentResource):
                     "execution": "$.detail.executionArn",
                 },
                 "input_template": json.dumps(
-                    "ExecutionDied: <name> of <machine> is <status>. The reconciler starts its replacement, three times"
-                    f" at most. {console_url}<execution>"
+                    "ExecutionDied: <name> of <machine> is <status>. The reconciler starts a replacement, at most three"
+                    f" times. {console_url}<execution>"
                 ),
             },
             retry_policy=_RETRY,
@@ -113,34 +114,34 @@ class ExecutionsDied(pulumi.ComponentResource):
         self.register_outputs({"rule_arn": self.rule_arn})
 
 
-def publishers(topic_arn: pulumi.Input[str], services: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
-    """The topic's policy: AWS services that publish, each on behalf of one ARN (or pattern of ARNs), and TLS only.
+def let_services_publish(topic: aws.sns.Topic, **sources: pulumi.Input[str]) -> None:
+    """Let AWS services publish to `topic`, over TLS only: by service the ARN, or pattern of ARNs, that it acts for.
 
-    Roles of the account need no mention here: their own policies let them publish.
+    Roles of the account need no statement here: their own policies let them publish.
     """
-    return pulumi.Output.json_dumps(
+    statements: list[dict[str, Any]] = [
         {
-            "Version": "2012-10-17",
-            "Statement": [
-                *[
-                    {
-                        "Sid": service.title(),
-                        "Effect": "Allow",
-                        "Principal": {"Service": f"{service}.amazonaws.com"},
-                        "Action": "sns:Publish",
-                        "Resource": topic_arn,
-                        "Condition": {"ArnLike": {"aws:SourceArn": source}},
-                    }
-                    for service, source in services.items()
-                ],
-                {
-                    "Sid": "TlsOnly",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "sns:Publish",
-                    "Resource": topic_arn,
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                },
-            ],
+            "Sid": service.title(),
+            "Effect": "Allow",
+            "Principal": {"Service": f"{service}.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": topic.arn,
+            "Condition": {"ArnLike": {"aws:SourceArn": source}},
         }
+        for service, source in sources.items()
+    ]
+    statements.append(
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sns:Publish",
+            "Resource": topic.arn,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    )
+    aws.sns.TopicPolicy(
+        "operators",
+        arn=topic.arn,
+        policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements}),
     )

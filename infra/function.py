@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import pulumi
 import pulumi_aws as aws
 
+from infra import packaging
 from infra.encryption import Encryption
 from infra.grants import TRACING, Grant, allow, policy, trust
-from infra.packaging import handler_modules
 
 NAMESPACE = "BookingPayments"
-"""Of our own metrics. Each has the dimension `service`, which is the stack's prefix."""
+"""The namespace of our metrics. Each metric has the dimension `service`, which is the stack's prefix."""
+
+LIVE = "live"
+"""The alias of the version that handles new work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +28,24 @@ class Runtime:
     log_retention_days: int
     encryption: Encryption
 
-
-LIVE = "live"
-"""The alias of the version that handles new work."""
+    @classmethod
+    def build(cls, *, prefix: str, package: bool, log_retention_days: int, encryption: Encryption) -> Self:
+        """Package code and dependencies; without `package` the code is taken from the working tree."""
+        code: pulumi.Archive = packaging.sources()
+        layers: list[pulumi.Output[str]] = []
+        if package:
+            code = pulumi.FileArchive(str(packaging.code()))
+            dependencies = aws.lambda_.LayerVersion(
+                "dependencies",
+                layer_name=f"{prefix}-dependencies",
+                code=pulumi.FileArchive(str(packaging.layer())),
+                compatible_architectures=["arm64"],
+                compatible_runtimes=["python3.13"],
+            )
+            layers = [dependencies.arn]
+        return cls(
+            prefix=prefix, code=code, layers=layers, log_retention_days=log_retention_days, encryption=encryption
+        )
 
 
 class Function(pulumi.ComponentResource):
@@ -79,7 +98,7 @@ class Function(pulumi.ComponentResource):
         function = aws.lambda_.Function(
             name,
             name=full_name,
-            handler=f"{handler_modules()[module]}.handler",
+            handler=f"{packaging.handler_modules()[module]}.handler",
             runtime="python3.13",
             architectures=["arm64"],
             code=runtime.code,
@@ -98,7 +117,7 @@ class Function(pulumi.ComponentResource):
                 }
             },
             tracing_config={"mode": "Active"},
-            logging_config={"log_format": "Text", "log_group": logs.name},  # Powertools writes the JSON
+            logging_config={"log_format": "Text", "log_group": logs.name},  # Powertools writes JSON itself
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
         self.short_name, self.log_group = name, logs.name

@@ -18,7 +18,7 @@ def policy(grants: Iterable[Grant]) -> pulumi.Output[str]:
 
 
 def trust(service: str) -> pulumi.Output[str]:
-    """The trust policy of a role that an AWS service takes."""
+    """Return the trust policy of a role that an AWS service assumes."""
     statement: dict[str, Any] = {
         "Effect": "Allow",
         "Principal": {"Service": f"{service}.amazonaws.com"},
@@ -27,7 +27,7 @@ def trust(service: str) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-# X-Ray knows no resources to name.
+# X-Ray has no resources to name.
 TRACING = allow(
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",

@@ -1,7 +1,8 @@
-"""What Lambda is sent, built by uv without Docker: `python -m infra.packaging`.
+"""Packages the functions for Lambda, with uv and without Docker.
 
-The functions share one archive of code and one layer of what they import, exactly as uv.lock has it. Same input, same
-bytes: Pulumi sees a change only where there is one. Both hold bytecode, since Lambda could not keep what it compiles.
+The functions share one archive of code and one layer with their dependencies, exactly as locked in uv.lock. The same
+input gives the same bytes, so that Pulumi sees a change only if there is one. Both contain bytecode, because Lambda
+cannot keep what it compiles.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ import pulumi
 
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
 
-# The only part of botocore's 20 MB of service models that is shipped: what shared/ calls.
+# Of botocore's 20 MB of service models, only those of the services that shared/ calls are shipped.
 AWS_SERVICES = {"dynamodb", "events", "sns", "ssm", "stepfunctions"}
 
 _ROOT = Path(__file__).parent.parent
@@ -33,9 +34,9 @@ def handler_modules(root: Path = _ROOT) -> dict[str, str]:
 
 
 def sources() -> pulumi.Archive:
-    """The functions as they are in the working tree: enough where they run on this machine.
+    """Return the functions as they are in the working tree, which is enough to run them on this machine.
 
-    File by file: a folder would be another one as soon as Python leaves its bytecode there.
+    Files are listed one by one, because a folder changes as soon as Python writes bytecode into it.
     """
     return pulumi.AssetArchive(
         {
@@ -47,7 +48,7 @@ def sources() -> pulumi.Archive:
 
 
 def code() -> Path:
-    """The archive of our own code, built anew."""
+    """Build the archive of our own code and return its path."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name in _CODE:
@@ -59,7 +60,7 @@ def code() -> Path:
 
 
 def layer(platform: str = LAMBDA_PLATFORM) -> Path:
-    """The archive of dependencies for a platform as uv names it; the one there is, unless uv.lock has changed."""
+    """Return the archive of dependencies for a platform (as uv names it), built only if uv.lock has changed."""
     inputs = (_ROOT / "uv.lock").read_bytes() + Path(__file__).read_bytes() + platform.encode()
     target = _BUILD / f"layer-{platform}-{hashlib.sha256(inputs).hexdigest()[:16]}.zip"
     if target.exists():
@@ -88,7 +89,7 @@ def _uv() -> str:
         except (OSError, subprocess.CalledProcessError):
             continue
         return candidate
-    raise FileNotFoundError("uv is needed to package the functions, and there is none on the PATH or in .uv/")
+    raise FileNotFoundError("packaging the functions needs uv, which is neither on the PATH nor in .uv/")
 
 
 def _run(*command: str | Path, **environment: str) -> None:
@@ -96,7 +97,7 @@ def _run(*command: str | Path, **environment: str) -> None:
 
 
 def _archive(root: Path, *, run_from: str, into: Path) -> Path:
-    """Compile and zip a folder, alike every time: sorted, without dates, owners or a random order of sets."""
+    """Compile and zip a folder reproducibly: sorted, without dates or owners, with a fixed order of sets."""
     options: list[str | Path] = ["-q", "--invalidation-mode", "unchecked-hash", "-s", root, "-p", run_from]
     _run(sys.executable, "-m", "compileall", *options, root, PYTHONHASHSEED="0")
     into.parent.mkdir(exist_ok=True)
@@ -109,9 +110,3 @@ def _archive(root: Path, *, run_from: str, into: Path) -> Path:
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(entry, path.read_bytes())
     return unfinished.replace(into)
-
-
-if __name__ == "__main__":
-    for path in (code(), layer()):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        sys.stdout.write(f"{digest}  {path.relative_to(_ROOT)}  {path.stat().st_size / 1e6:.1f} MB\n")

@@ -1,17 +1,43 @@
-"""The Stripe keys of a stack: in its parameters, and nowhere in Pulumi's configuration or state."""
+"""The Stripe keys of a stack: in SSM parameters, and nowhere in Pulumi's configuration or state."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import pulumi
+import pulumi_aws as aws
 from pydantic.alias_generators import to_camel
 
 PLACEHOLDER = "to be set by make stripe-webhook"
-"""What the program makes the parameters with. No key and no signing secret: it opens and signs nothing."""
+"""The value with which the parameters are created. It is neither a key nor a signing secret."""
+
+
+@dataclass(frozen=True)
+class StripeKeys:
+    secret_key: aws.ssm.Parameter
+    publishable_key: aws.ssm.Parameter
+    webhook_secret: aws.ssm.Parameter
+
+
+def stripe_keys(*, environment: str, protect: bool) -> StripeKeys:
+    """Create a parameter for each key. `store_keys` fills it, so that the key is never in Pulumi's state."""
+
+    def parameter(name: str) -> aws.ssm.Parameter:
+        return aws.ssm.Parameter(
+            name.replace("_", "-"),
+            name=f"/booking/{environment}/stripe/{name}",
+            type="SecureString",
+            value_wo=PLACEHOLDER,
+            value_wo_version=1,
+            opts=pulumi.ResourceOptions(protect=protect),
+        )
+
+    return StripeKeys(parameter("secret_key"), parameter("publishable_key"), parameter("webhook_secret"))
 
 
 def store_keys(outputs: Mapping[str, Any], **keys: str) -> None:
-    """Puts `secret_key`, `publishable_key`, `webhook_secret` into the parameters that the stack's outputs name."""
+    """Store `secret_key`, `publishable_key`, `webhook_secret` in the parameters that the stack's outputs name."""
     ssm = boto3.client("ssm", region_name=outputs["operatorTopicArn"].split(":")[3])
     for name, value in keys.items():
         ssm.put_parameter(Name=outputs[f"{to_camel(name)}Parameter"], Value=value, Type="SecureString", Overwrite=True)

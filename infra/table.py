@@ -1,6 +1,6 @@
-"""A DynamoDB table: on demand, encrypted, with point-in-time recovery."""
+"""DynamoDB tables: on demand, encrypted, with point-in-time recovery."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pulumi
 import pulumi_aws as aws
@@ -18,9 +18,9 @@ def table(
     encryption: Encryption,
     protect: bool,
 ) -> aws.dynamodb.Table:
-    """The table `{prefix}-{name}` with string keys; `indexes` by name: hash key, then range key if any.
+    """Create the table `{prefix}-{name}` with string keys; `indexes` by name: hash key, then range key if any.
 
-    Indexes hold keys alone: they find candidates, and whoever acts reads the item itself.
+    Indexes hold only keys. They find candidates; whoever acts on one reads the item itself.
     """
     return aws.dynamodb.Table(
         name,
@@ -48,3 +48,10 @@ def table(
         deletion_protection_enabled=protect,
         opts=pulumi.ResourceOptions(protect=protect),
     )
+
+
+def platform_table(
+    given: str | None, create: Callable[[], aws.dynamodb.Table]
+) -> aws.dynamodb.Table | aws.dynamodb.GetTableResult:
+    """Return the booking platform's table of the name `given`, or create one."""
+    return aws.dynamodb.get_table(name=given) if given else create()

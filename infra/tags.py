@@ -7,11 +7,11 @@ import pulumi
 
 
 def tag_everything(tags: Mapping[str, str]) -> None:
-    """Adds `tags` to each resource made from here on."""
+    """Add `tags` to every resource that is created from here on."""
 
     def add(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         props = cast("dict[str, Any]", args.props)
-        if "tags" not in props:  # the provider's classes name all their properties, given or not
+        if "tags" not in props:  # the provider's classes list all their properties, whether they are set or not
             return None
         return pulumi.ResourceTransformationResult({**props, "tags": {**tags, **(props["tags"] or {})}}, args.opts)
 

@@ -1,6 +1,6 @@
 """A state machine with its role and its log group."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pulumi
 import pulumi_aws as aws
@@ -10,7 +10,7 @@ from infra.function import LIVE, Function
 from infra.grants import TRACING, Grant, allow, policy, trust
 from statemachines.render import render
 
-# A vended log: no ARNs to name, as AWS documents.
+# Step Functions delivers its logs through an API that has no ARNs to name.
 _LOG_DELIVERY = allow(
     "logs:CreateLogDelivery",
     "logs:GetLogDelivery",
@@ -27,9 +27,9 @@ _LOG_DELIVERY = allow(
 class Workflow(pulumi.ComponentResource):
     """`statemachines/{name}.asl.yaml` as the Standard state machine `{prefix}-{name}`.
 
-    It may invoke each of `functions`, which fill the placeholders named after them: `create_refund` is
-    `CreateRefundArn`, the version of this deployment. `values` fill the others. The alias `live`, `live_arn`, is what
-    executions are started by: those under way keep definition and functions, and new ones get the new.
+    It may invoke each of `functions`. Their versions fill the placeholders named after them: `create-refund` fills
+    `CreateRefundArn`. `values` fill the others. Executions are started through the alias `live`, `live_arn`, so that
+    running ones keep their definition and functions while new ones get those of the latest deployment.
     """
 
     short_name: str
@@ -44,8 +44,8 @@ class Workflow(pulumi.ComponentResource):
         name: str,
         *,
         prefix: str,
-        functions: Mapping[str, Function],
-        values: Mapping[str, pulumi.Input[str | int]],
+        functions: Sequence[Function],
+        values: Mapping[str, pulumi.Input[str] | pulumi.Input[int]],
         grants: Iterable[Grant],
         log_retention_days: int,
         encryption: Encryption,
@@ -56,7 +56,7 @@ class Workflow(pulumi.ComponentResource):
 
         logs = aws.cloudwatch.LogGroup(
             f"{name}-workflow",
-            # under this path all state machines together need one entry in the account's log resource policy
+            # Under this path, all state machines share one entry in the account's log resource policy.
             name=f"/aws/vendedlogs/states/{full_name}",
             retention_in_days=log_retention_days,
             kms_key_id=encryption.key_arn,
@@ -65,8 +65,8 @@ class Workflow(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-workflow", name=f"{full_name}-workflow", assume_role_policy=trust("states"), opts=inside
         )
-        # Every version: an execution under way calls the one it was started with, after a deployment too.
-        callable_ = [pulumi.Output.concat(function.arn, ":*") for function in functions.values()]
+        # All versions: after a deployment, a running execution still calls those it was started with.
+        callable_ = [pulumi.Output.concat(function.arn, ":*") for function in functions]
         permissions = aws.iam.RolePolicy(
             f"{name}-workflow",
             name=f"{full_name}-workflow",
@@ -83,7 +83,7 @@ class Workflow(pulumi.ComponentResource):
             ),
             opts=inside,
         )
-        placeholders = {f"{module.title().replace('_', '')}Arn": f.version_arn for module, f in functions.items()}
+        placeholders = {f"{f.short_name.title().replace('-', '')}Arn": f.version_arn for f in functions}
         machine = aws.sfn.StateMachine(
             name,
             name=full_name,
@@ -93,7 +93,7 @@ class Workflow(pulumi.ComponentResource):
             definition=pulumi.Output.all(**placeholders, **values).apply(lambda filled: render(name, filled)),
             logging_configuration={
                 "level": "ALL",
-                "include_execution_data": False,  # history and data hold task tokens
+                "include_execution_data": False,  # they contain task tokens
                 "log_destination": pulumi.Output.concat(logs.arn, ":*"),
             },
             tracing_configuration={"enabled": True},
@@ -108,12 +108,12 @@ class Workflow(pulumi.ComponentResource):
             opts=inside,
         )
         self.arn, self.live_arn = machine.arn, live.arn
-        # Calls through an alias are authorised on the machine's own ARN.
+        # A call through an alias is authorised on the ARN of the state machine itself.
         self.may_start = allow(
             "states:StartExecution",
             on=[machine.arn],
             when={"StringEquals": {"states:StateMachineQualifier": LIVE}},
         )
-        # for roles that may look at its executions
+        # For roles that may read its executions.
         self.executions = machine.arn.apply(lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*")
         self.register_outputs({"arn": self.arn})

@@ -211,9 +211,9 @@ def test_the_saved_queries_search_every_log(stack: Seen) -> None:
     assert {query["name"] for query in queries.values()} == {
         "booking-local/One booking",
         "booking-local/One request",
-        "booking-local/What Stripe was asked",
+        "booking-local/Calls to Stripe",
         "booking-local/What goes wrong",
-        "booking-local/What webhooks did",
+        "booking-local/Webhook events",
     }
     logs = {group["name"] for group in inputs(stack, "aws:cloudwatch/logGroup:LogGroup").values()}
     for query in queries.values():

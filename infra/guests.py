@@ -1,0 +1,49 @@
+"""The guests' user pool: the booking platform's, or one that the stack creates."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+
+@dataclass(frozen=True)
+class UserPool:
+    """`client_id` is the booking site's client; None if the pool is not the stack's own."""
+
+    arn: pulumi.Input[str]
+    id: pulumi.Input[str]
+    client_id: pulumi.Input[str] | None = None
+
+
+def user_pool(given_arn: str | None, *, prefix: str, protect: bool) -> UserPool:
+    """Return the pool `given_arn`, or create `{prefix}-guests` with a client and the group of operators."""
+    if given_arn is not None:
+        return UserPool(given_arn, given_arn.rpartition("/")[2])
+    pool = aws.cognito.UserPool(
+        "guests",
+        name=f"{prefix}-guests",
+        username_attributes=["email"],
+        auto_verified_attributes=["email"],
+        # The booking platform sets its id of the guest when it creates the account. It never changes.
+        schemas=[
+            {
+                "name": "customer_id",
+                "attribute_data_type": "String",
+                "mutable": False,
+                "string_attribute_constraints": {"min_length": "1", "max_length": "64"},
+            }
+        ],
+        deletion_protection="ACTIVE" if protect else "INACTIVE",
+        opts=pulumi.ResourceOptions(protect=protect),
+    )
+    client = aws.cognito.UserPoolClient(
+        "booking-site",
+        name=f"{prefix}-booking-site",
+        user_pool_id=pool.id,
+        explicit_auth_flows=["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+        prevent_user_existence_errors="ENABLED",
+        read_attributes=["email", "email_verified", "custom:customer_id"],
+        write_attributes=["email"],
+    )
+    aws.cognito.UserGroup("operators", name="operators", user_pool_id=pool.id)
+    return UserPool(pool.arn, pool.id, client.id)
