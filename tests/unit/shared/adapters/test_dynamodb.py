@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from shared.adapters import bookings, dynamodb, payment_items, webhook_events
+from shared.adapters.dynamodb import UpdateBuilder, from_item, serialize, to_item
 from shared.domain.errors import StoreBusy
-from tests.harness.builders import paying
+from tests.harness.builders import attempt, capture, paying
 from tests.harness.stored_tables import Stored
 
 
@@ -66,3 +67,58 @@ def test_every_read_is_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
     tables = [of for request in requests for of in request.get("RequestItems", {"": request}).values()]
     assert len(tables) == 5
     assert all(of["ConsistentRead"] is True for of in tables)
+
+
+def test_times_are_stored_as_text_at_every_depth() -> None:
+    """DynamoDB has no type for times."""
+    item = to_item(paying(captures={"pi_1": capture()}))
+    assert item["created_at"] == "2026-11-24T14:00:00.000Z"
+    assert item["attempts"]["1"]["opened_at"] == "2026-11-24T14:50:00.000Z"
+    assert item["captures"]["pi_1"]["captured_at"] == "2026-11-24T14:59:00.000Z"
+    assert "completed_at" not in item
+
+
+@pytest.mark.defect("D-35")
+def test_numbers_are_read_as_integers_or_refused() -> None:
+    assert from_item(serialize({"amount": 5, "refunds": {"G1": {"amount": 7}}, "list": [1]})) == {
+        "amount": 5,
+        "refunds": {"G1": {"amount": 7}},
+        "list": [1],
+    }
+    with pytest.raises(ValueError, match="is not a whole number"):
+        from_item({"amount": {"N": "5.5"}})
+
+
+def test_an_update_names_each_attribute_once_and_never_literally() -> None:
+    update = UpdateBuilder()
+    update.set("attempts.1.status", "open")
+    update.set_default("amount", 5)
+    update.set_default("amount", 7)
+    update.increase("counted", 1)
+    update.remove("task_token", "awaiting")
+    update.add("notified", "late")
+    update.require("{} = {}", "status", value="pending")
+    expression = update.expression()
+    assert expression["UpdateExpression"] == (
+        "SET #n0.#n1.#n2 = :v0, #n3 = if_not_exists(#n3, :v1), #n4 = if_not_exists(#n4, :v2) + :v3 "
+        "REMOVE #n5, #n6 ADD #n7 :v4"
+    )
+    assert expression["ConditionExpression"] == "(#n2 = :v5)"
+    assert list(expression["ExpressionAttributeNames"].values()) == [
+        "attempts",
+        "1",
+        "status",
+        "amount",
+        "counted",
+        "task_token",
+        "awaiting",
+        "notified",
+    ]
+
+
+def test_only_fields_that_differ_are_updated() -> None:
+    update = UpdateBuilder()
+    update.set_changed("attempts.1", attempt(), attempt())
+    assert update.empty
+    update.set_changed("attempts.1", attempt(), attempt(status="closed", checkout_url=None))
+    assert update.expression()["UpdateExpression"] == "SET #n0.#n1.#n2 = :v0 REMOVE #n0.#n1.#n3"

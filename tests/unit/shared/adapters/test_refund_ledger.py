@@ -1,144 +1,81 @@
-"""What a payment's refunds add up to, and which news of a refund is news."""
-
-from typing import Any, get_args
+"""shared.adapters.refund_ledger: entries and totals are written together, or not at all."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from shared.domain.ledger import Ledger, ledger, refund_moves_on
-from shared.domain.models import Dispute, Payment, Refund, RefundStatus, StripeRefund
-from tests.harness.builders import NOW, TOTAL, capture, payment
+from shared.adapters import refund_ledger
+from shared.adapters.payment_items import read_payment
+from shared.domain.models import Dispute, Payment
+from tests.harness.builders import HOUR, NOW, TOTAL, capture, payment, refund
+from tests.harness.stored_tables import Stored
 
-STRIPES = tuple(get_args(StripeRefund.model_fields["status"].annotation))
-
-
-def refund(status: str, amount: int, **changes: Any) -> Refund:
-    fields = {"kind": "goodwill", "payment_intent": "pi_1", "try": 1, "created_at": NOW}
-    return Refund.model_validate(fields | {"status": status, "amount": amount} | changes)
+PAID = payment(status="completed", captures={"pi_1": capture(role="booking")})
+RESERVED = PAID.model_copy(update={"refunds": {"G1": refund()}, "refund_pending_amount": 500})
+DISPUTE = Dispute(status="needs_response", payment_intent="pi_1", amount=TOTAL, opened_at=NOW)
 
 
-def paid(*refunds: Refund, **changes: Any) -> Payment:
-    captures = {"pi_1": capture(role="booking"), "pi_2": capture(role="unapplied")}
-    entries = {f"R{number}": entry for number, entry in enumerate(refunds)}
-    return payment(**({"status": "completed", "captures": captures, "refunds": entries} | changes))
+def read() -> Payment:
+    found = read_payment("PAY-RES-1")
+    assert found is not None
+    return found
 
 
-@pytest.mark.parametrize(
-    ("of", "expected"),
-    [
-        (paid(), Ledger("completed", 0, 0)),
-        (paid(refund("pending", TOTAL)), Ledger("completed", 0, TOTAL)),
-        (paid(refund("succeeded", TOTAL - 1)), Ledger("partially_refunded", TOTAL - 1, 0)),
-        (paid(refund("succeeded", TOTAL - 1), refund("pending", 1)), Ledger("partially_refunded", TOTAL - 1, 1)),
-        (paid(refund("succeeded", TOTAL - 1), refund("succeeded", 1)), Ledger("refunded", TOTAL, 0)),
-        (paid(refund("failed", TOTAL), status="refunded"), Ledger("completed", 0, 0)),
-        (paid(refund("failed", 1), refund("succeeded", 2), status="refunded"), Ledger("partially_refunded", 2, 0)),
-        (paid(refund("settled_elsewhere", TOTAL)), Ledger("refunded", TOTAL, 0)),
-        (paid(refund("succeeded", 5, kind="dashboard")), Ledger("partially_refunded", 5, 0)),
-        (paid(refund("succeeded", TOTAL, payment_intent="pi_2")), Ledger("completed", 0, 0)),
-        (paid(refund("pending", TOTAL, payment_intent="pi_2")), Ledger("completed", 0, 0)),
-    ],
-    ids=[
-        "nothing",
-        "D-13: pending is not refunded",
-        "all but a cent is a part",
-        "P-08: what is pending is kept apart",
-        "P-08: the last cent makes it all",
-        "P-07: taken back, the payment is completed again",
-        "P-07: taken back in part",
-        "settled by another way is settled",
-        "D-31: the dashboard's count",
-        "D-09: the refund of a second capture is not the booking's",
-        "D-09: nor while it is pending",
-    ],
-)
-def test_what_it_adds_up_to(of: Payment, expected: Ledger) -> None:
-    assert ledger(of) == expected
+def test_a_settled_refund_changes_entry_totals_and_status(stored: Stored) -> None:
+    stored.payment(RESERVED)
+    settled = refund(status="succeeded", stripe_refund_id="re_1", settled_at=NOW)
+    assert refund_ledger.update_refund(RESERVED, "G1", settled, now=NOW)
+    after = read()
+    assert after.refunds["G1"] == settled
+    assert (after.status, after.refund_amount, after.refund_pending_amount) == ("partially_refunded", 500, 0)
+    assert "refunding" not in stored.get("payments", "PAY-RES-1")
 
 
-@pytest.mark.parametrize("status", ["pending", "expired"])
-def test_a_payment_without_a_capture_of_its_own_keeps_its_status(status: str) -> None:
-    """D-04: money given back makes no booking."""
-    of = payment(
-        status=status,
-        captures={"pi_2": capture(role="unapplied")},
-        refunds={"REF-pi_2": refund("succeeded", TOTAL, payment_intent="pi_2", kind="unapplied")},
-    )
-    assert ledger(of) == Ledger(status, TOTAL, 0)  # type: ignore[arg-type]
+@pytest.mark.defect("D-13")
+def test_a_ledger_that_changed_meanwhile_is_not_overwritten(stored: Stored) -> None:
+    stored.payment(RESERVED.model_copy(update={"refund_pending_amount": 700}))
+    assert not refund_ledger.update_refund(RESERVED, "G1", refund(status="failed"), now=NOW)
+    assert read().refunds["G1"].status == "pending"
 
 
-@given(st.lists(st.tuples(st.sampled_from(get_args(RefundStatus)), st.integers(1, TOTAL)), max_size=8))
-def test_every_entry_counts_once_and_where_it_belongs(entries: list[tuple[str, int]]) -> None:
-    """P-08: whatever its order; what failed counts nowhere."""
-    sums = ledger(paid(*[refund(status, amount) for status, amount in entries]))
-    assert sums == ledger(paid(*[refund(status, amount) for status, amount in reversed(entries)]))
-    total = sum(amount for status, amount in entries if status not in {"failed", "canceled"})
-    assert sums.refund_amount + sums.refund_pending_amount == total
-    assert (sums.status == "refunded") is (sums.refund_amount >= TOTAL)
-    assert (sums.status == "completed") is (sums.refund_amount == 0)
+@pytest.mark.defect("D-31")
+def test_a_dashboard_refund_takes_from_its_capture_and_returns_what_it_failed_to_refund(stored: Stored) -> None:
+    stored.payment(PAID)
+    taken = refund(kind="dashboard", status="succeeded", stripe_refund_id="re_1")
+    assert refund_ledger.record_dashboard_refund(PAID, "re_1", taken, now=NOW)
+    after = read()
+    assert (after.captures["pi_1"].refundable, after.refund_amount) == (TOTAL - 500, 500)
+    failed = taken.model_copy(update={"status": "failed"})
+    assert refund_ledger.record_dashboard_refund(after, "re_1", failed, now=NOW)
+    assert (read().captures["pi_1"].refundable, read().refund_amount) == (TOTAL, 0)
 
 
-@pytest.mark.parametrize(
-    ("status", "kind", "unsettled"),
-    [
-        ("pending", "cancellation", True),
-        ("requires_action", "goodwill", True),
-        ("failed", "unapplied", True),
-        ("succeeded", "cancellation", False),
-        ("settled_elsewhere", "cancellation", False),
-        ("pending", "dashboard", True),
-        ("failed", "dashboard", False),
-        ("canceled", "dashboard", False),
-    ],
-)
-def test_what_still_has_money_reserved(status: str, kind: str, *, unsettled: bool) -> None:
-    """D-31: what failed in the dashboard has reserved nothing of ours, and nobody is waited for."""
-    assert refund(status, 1, kind=kind).unsettled is unsettled
+def test_the_first_reason_of_a_refund_is_kept(stored: Stored) -> None:
+    stored.payment(PAID)
+    assert refund_ledger.record_refund_reason(PAID, "G1", "noise")
+    assert not refund_ledger.record_refund_reason(PAID, "G1", "late")
+    assert read().refund_reasons == {"G1": "noise"}
 
 
-# Rows: what is known; columns: what Stripe reports now.
-NEWS = {
-    "pending": {"succeeded", "failed", "canceled"},
-    "requires_action": {"succeeded", "failed", "canceled"},
-    "succeeded": {"failed", "canceled"},
-    "failed": set[str](),
-    "canceled": set[str](),
-}
+def test_a_note_is_taken_only_while_the_refund_waits_with_this_token(stored: Stored) -> None:
+    stored.payment(payment(refunds={"G1": refund(awaiting="operator", task_token="token")}))
+    assert not refund_ledger.record_operator_note("PAY-RES-1", "G1", token="former", note="called the guest")
+    assert refund_ledger.record_operator_note("PAY-RES-1", "G1", token="token", note="called the guest")
+    assert read().refunds["G1"].note == "called the guest"
 
 
-@pytest.mark.parametrize("before", STRIPES)
-@pytest.mark.parametrize("after", STRIPES)
-def test_a_refund_moves_on_and_never_back(before: str, after: str) -> None:
-    """D-38/39 P-07: a `succeeded` that comes after its `failed` is old."""
-    assert refund_moves_on(before, after) is (after in NEWS[before])
+@pytest.mark.defect("D-39")
+def test_a_closed_dispute_is_never_opened_again(stored: Stored) -> None:
+    stored.payment(PAID)
+    closed = DISPUTE.model_copy(update={"status": "won", "closed_at": NOW + HOUR})
+    assert refund_ledger.record_dispute(PAID, "du_1", DISPUTE, now=NOW)
+    assert refund_ledger.record_dispute(read(), "du_1", closed, now=NOW)
+    assert not refund_ledger.record_dispute(read(), "du_1", DISPUTE, now=NOW)
+    assert read().disputes["du_1"] == closed
 
 
-@given(st.permutations(["pending", "succeeded", "failed"]))
-def test_whatever_order_news_come_in_the_last_word_is_the_same(order: list[str]) -> None:
-    """D-31 D-38/39."""
-    known = "pending"
-    for status in order:
-        known = status if refund_moves_on(known, status) else known
-    assert known == "failed"
-
-
-@pytest.mark.parametrize(
-    ("status", "closed", "blocks"),
-    [
-        ("needs_response", False, True),
-        ("under_review", False, True),
-        ("won", False, True),
-        ("won", True, False),
-        ("lost", True, True),
-        ("warning_closed", True, False),
-    ],
-)
-def test_which_disputes_block_refunds(status: str, *, closed: bool, blocks: bool) -> None:
-    """P-14: an open one, until it is said to be closed; a lost one for ever, on its own capture only."""
-    dispute = Dispute(
-        status=status, payment_intent="pi_1", amount=TOTAL, opened_at=NOW, closed_at=NOW if closed else None
-    )
-    of = paid(disputes={"du_1": dispute})
-    assert of.disputed("pi_1") is blocks
-    assert of.disputed("pi_2") is False
+def test_a_requested_check_is_recorded_until_it_is_cleared(stored: Stored) -> None:
+    stored.payment(RESERVED)
+    assert refund_ledger.request_refund_check("PAY-RES-1", "G1", now=NOW)
+    assert read().refunds["G1"].check_requested_at == NOW
+    assert refund_ledger.clear_refund_check("PAY-RES-1", "G1")
+    assert read().refunds["G1"].check_requested_at is None
+    assert not refund_ledger.request_refund_check("PAY-RES-1", "unknown", now=NOW)

@@ -1,0 +1,63 @@
+"""shared.adapters.notifications: events never block, notifications are sent or raise."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from shared.adapters import notifications
+from shared.domain.errors import NotificationFailed
+from tests.harness.fake_aws_clients import FakeNotifications, client_error
+
+
+class Bus:
+    """A bus that answers with `answer`, or raises it."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.entries: list[Any] = []
+
+    def put_events(self, Entries: list[Any]) -> Any:  # noqa: N803
+        self.entries += Entries
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "logged"),
+    [
+        ({"FailedEntryCount": 0}, []),
+        ({"FailedEntryCount": 1}, ["not published"]),
+        (client_error("InternalFailure"), ["not published"]),
+    ],
+    ids=["taken", "refused", "no answer"],
+)
+def test_an_event_that_is_not_published_is_logged_and_nothing_else(
+    answer: Any, logged: list[str], log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = Bus(answer)
+    monkeypatch.setattr(notifications, "_events", lambda: bus)
+    notifications.publish("PaymentCompleted", {"reservation_id": "RES-1", "amount": 112_500})
+    assert bus.entries == [
+        {
+            "EventBusName": "bookings",
+            "Source": "booking.payments",
+            "DetailType": "PaymentCompleted",
+            "Detail": '{"reservation_id": "RES-1", "amount": 112500}',
+        }
+    ]
+    assert [json.loads(line)["message"] for line in log.getvalue().splitlines()] == logged
+
+
+def test_operators_are_notified(operators: FakeNotifications) -> None:
+    notifications.notify_operators("Late payment", "LatePayment: RES-1")
+    assert operators.messages == ["LatePayment: RES-1"]
+
+
+def test_a_notification_that_is_not_sent_raises(operators: FakeNotifications, log: io.StringIO) -> None:
+    operators.refusals = 1
+    with pytest.raises(NotificationFailed, match="Late payment"):
+        notifications.notify_operators("Late payment", "LatePayment: RES-1")
+    assert json.loads(log.getvalue())["events"] == "operator notification"

@@ -1,0 +1,78 @@
+"""shared.adapters.step_functions: executions start once per name, and a signal reaches a state that waits."""
+
+import io
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from shared.adapters import step_functions
+from shared.contracts.states import RefundExecutionInput
+from shared.domain.errors import WorkflowUnavailable
+from tests.harness.builders import payment
+from tests.harness.fake_aws_clients import FakeStepFunctions, client_error
+
+REFUND = RefundExecutionInput.unapplied(payment(), "pi_1", "REF-pi_1", requested_by="webhook")
+
+
+@pytest.mark.parametrize(("restarts", "name"), [(0, "RES-1"), (2, "RES-1-r2")])
+def test_a_payment_starts_once_under_the_name_of_its_restart(
+    workflows: FakeStepFunctions, restarts: int, name: str
+) -> None:
+    assert step_functions.start_payment(payment(restarts=restarts))
+    assert not step_functions.start_payment(payment(restarts=restarts))
+    assert workflows.started_names == [name]
+
+
+def test_a_refund_starts_once(workflows: FakeStepFunctions) -> None:
+    assert step_functions.start_refund("REF-pi_1", REFUND)
+    assert not step_functions.start_refund("REF-pi_1", REFUND)
+    assert workflows.started == [("REF-pi_1", json.loads(REFUND.to_json()))]
+
+
+def test_an_execution_is_described_by_the_machine_and_not_by_its_alias(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:refund"
+
+    class Client:
+        def describe_execution(self, executionArn: str) -> dict[str, str]:  # noqa: N803
+            assert executionArn == "arn:aws:states:eu-west-1:123456789012:execution:refund:REF-pi_1"
+            return {"status": "SUCCEEDED", "output": '{"refused": "NotRefundable"}'}
+
+    monkeypatch.setattr(step_functions, "_client", Client)
+    for machine in (arn, f"{arn}:live"):
+        execution = step_functions._describe(machine, "REF-pi_1")
+        assert execution == step_functions.Execution("SUCCEEDED", {"refused": "NotRefundable"})
+        assert not execution.runs
+
+
+def test_an_execution_that_does_not_exist_is_missing(workflows: FakeStepFunctions) -> None:
+    assert step_functions.refund_execution("REF-pi_1") == step_functions.MISSING
+    step_functions.start_refund("REF-pi_1", REFUND)
+    assert step_functions.refund_execution("REF-pi_1").runs
+
+
+def test_a_token_is_used_once_and_never_logged(workflows: FakeStepFunctions, log: io.StringIO) -> None:
+    assert step_functions.signal("token", "refresh")
+    assert not step_functions.signal("token", "refresh")
+    assert workflows.signalled == [("token", "refresh")]
+    assert [json.loads(line)["signal"] for line in log.getvalue().splitlines()] == ["refresh"]
+    assert '"token"' not in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("ThrottlingException", WorkflowUnavailable), ("InvalidToken", ClientError), ("AccessDenied", ClientError)],
+)
+def test_only_a_busy_service_is_worth_a_retry(
+    workflows: FakeStepFunctions, code: str, expected: type[Exception]
+) -> None:
+    for call in (
+        lambda: step_functions.signal("token", "refresh"),
+        lambda: step_functions.start_refund("REF-pi_1", REFUND),
+        lambda: step_functions.refund_execution("REF-pi_1"),
+    ):
+        workflows.failures = [client_error(code)]
+        with pytest.raises(expected):
+            call()

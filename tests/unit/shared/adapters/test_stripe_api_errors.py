@@ -1,0 +1,132 @@
+"""shared.adapters.stripe_api: which of Stripe's errors a retry may solve, and which are refusals."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import stripe
+from stripe import _error
+
+from shared.adapters import stripe_api
+from shared.domain.errors import StripeRefused, StripeUnavailable
+from tests.harness.lambda_environment import API_KEY
+
+
+def subclasses(of: type[stripe.StripeError]) -> Iterator[type[stripe.StripeError]]:
+    for sub in of.__subclasses__():
+        yield sub
+        yield from subclasses(sub)
+
+
+# Every error class of the SDK: an update that adds one fails here until somebody decides about it.
+UNAVAILABLE = {"APIConnectionError", "RateLimitError", "AuthenticationError", "PermissionError"}
+BY_STATUS = {"APIError"}
+REFUSED = {
+    "AlreadyCanceledError",
+    "BlockedByStripeError",
+    "CannotProceedError",
+    "CapabilityNotEnabledError",
+    "CardError",
+    "ControlledByAlternateResourceError",
+    "FeatureNotEnabledError",
+    "FinancialAccountNotOpenError",
+    "FxQuoteNeedsRefreshError",
+    "IdempotencyError",
+    "InsufficientFundsError",
+    "InvalidPaymentMethodError",
+    "InvalidPayoutMethodError",
+    "InvalidRequestError",
+    "InvalidVaultedCredentialError",
+    "NotCancelableError",
+    "QuotaExceededError",
+    "RecipientNotNotifiableError",
+    "StripeErrorWithParamCode",
+    "TemporarySessionExpiredError",
+    "VerificationAttemptFailedError",
+    "VerificationExpiredError",
+    "VerificationNotInitiatedError",
+}
+# Never raised here, because webhooks are verified without the SDK.
+NEVER_RAISED = {"SignatureVerificationError"}
+
+CLASSES = {of.__name__: of for of in subclasses(stripe.StripeError) if of.__module__ == _error.__name__}
+
+
+def test_every_error_class_of_the_sdk_is_classified() -> None:
+    assert set(CLASSES) == UNAVAILABLE | BY_STATUS | REFUSED | NEVER_RAISED
+    assert {of.__name__ for of in stripe_api.TRANSIENT} == UNAVAILABLE
+
+
+def build_error(of: type[stripe.StripeError], status: int | None, headers: Mapping[str, str] | None = None) -> Any:
+    body = {"error": {"type": "invalid_request_error", "code": "some_code", "param": "expires_at", "message": "text"}}
+    error = of.__new__(of)
+    stripe.StripeError.__init__(error, "text", json.dumps(body), status, body, dict(headers or {}), None)
+    return error
+
+
+@pytest.mark.defect("D-24")
+@pytest.mark.parametrize("name", sorted(UNAVAILABLE))
+def test_which_errors_are_worth_a_retry(name: str) -> None:
+    assert isinstance(stripe_api._translate("op", build_error(CLASSES[name], 400)), StripeUnavailable)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_which_errors_are_refusals(name: str) -> None:
+    refusal = stripe_api._translate("op", build_error(CLASSES[name], 400))
+    assert isinstance(refusal, StripeRefused)
+    assert (refusal.code, refusal.param) == ("some_code", "expires_at")
+
+
+@pytest.mark.parametrize(
+    ("status", "unavailable"),
+    [
+        (None, True),
+        (200, True),
+        (400, False),
+        (404, False),
+        (409, True),
+        (424, True),
+        (429, True),
+        (500, True),
+        (502, True),
+        (503, True),
+        (504, True),
+    ],
+)
+def test_an_api_error_is_classified_by_its_status(status: int | None, *, unavailable: bool) -> None:
+    """An APIError with status 200 is an answer that the SDK cannot read."""
+    error = stripe_api._translate("op", build_error(stripe.APIError, status))
+    assert isinstance(error, StripeUnavailable) is unavailable
+
+
+def test_a_replayed_500_is_a_refusal() -> None:
+    """The idempotency key will never give another answer."""
+    assert isinstance(
+        stripe_api._translate("op", build_error(stripe.APIError, 500, {"Idempotent-Replayed": "true"})), StripeRefused
+    )
+
+
+def test_an_unknown_error_class_is_a_refusal() -> None:
+    """What is unknown is permanent and logged as an error."""
+    assert isinstance(
+        stripe_api._translate("op", build_error(type("NewError", (stripe.StripeError,), {}), 500)), StripeRefused
+    )
+
+
+def test_neither_message_nor_log_contains_a_key_or_an_email_address(log: io.StringIO) -> None:
+    quoted = f"Invalid email ada@guests.example with key {API_KEY}"
+    body = {"error": {"type": "invalid_request_error", "code": "email_invalid", "message": quoted}}
+    error = stripe.InvalidRequestError(  # type: ignore[no-untyped-call]
+        quoted, "customer_email", "email_invalid", json.dumps(body), 400, body, {"request-id": "req_1"}
+    )
+    translated = stripe_api._translate("checkout.sessions.create", error)
+    assert (
+        str(translated)
+        == "checkout.sessions.create: InvalidRequestError, status 400, code email_invalid, request req_1"
+    )
+    assert "ada@guests.example" not in log.getvalue()
+    assert API_KEY not in log.getvalue()
+    line = json.loads(log.getvalue())
+    assert (line["level"], line["stripe_request_id"], line["stripe_code"]) == ("ERROR", "req_1", "email_invalid")

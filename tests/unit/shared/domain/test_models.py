@@ -1,0 +1,89 @@
+"""shared.domain.models: how values are read and written, and what follows from them."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from shared.domain.models import Dispute, Reservation, iso, payment_of
+from tests.harness.builders import NOW, TOTAL, booking, payment, refund, reservation
+
+
+def test_times_are_written_in_one_form_that_sorts_by_time() -> None:
+    madrid = datetime(2026, 11, 24, 16, 0, 0, 250_900, tzinfo=ZoneInfo("Europe/Madrid"))
+    assert iso(madrid) == "2026-11-24T15:00:00.250Z"
+
+
+@pytest.mark.parametrize("text", ["2026-11-24T15:00:00Z", "2026-11-24T16:00:00+01:00", "2026-11-24T15:00:00"])
+def test_times_are_read_as_utc(text: str) -> None:
+    read = Reservation.model_validate({**reservation().model_dump(), "created_at": text})
+    assert read.created_at == NOW
+    assert read.created_at.tzinfo is UTC
+
+
+@pytest.mark.defect("D-35")
+def test_money_is_never_a_float() -> None:
+    with pytest.raises(ValueError, match="total_amount"):
+        Reservation.model_validate({**reservation().model_dump(), "total_amount": 112_500.0})
+
+
+def test_the_night_of_departure_is_not_part_of_the_stay() -> None:
+    assert reservation(check_in=date(2026, 12, 30), check_out=date(2027, 1, 2)).nights == [
+        "2026-12-30",
+        "2026-12-31",
+        "2027-01-01",
+    ]
+
+
+@pytest.mark.parametrize("nights", [0, -1, 91])
+def test_a_stay_has_1_to_90_nights(nights: int) -> None:
+    of = reservation(check_in=date(2026, 12, 1), check_out=date(2026, 12, 1) + timedelta(days=nights))
+    with pytest.raises(ValueError, match="must be 1 to 90"):
+        _ = of.nights
+
+
+def test_a_booking_without_a_payment_item_has_no_payment() -> None:
+    assert payment_of(booking(payment())) == payment()
+    with pytest.raises(LookupError, match="no payment item for reservation RES-1"):
+        payment_of(booking(None))
+
+
+@pytest.mark.defect("D-31")
+@pytest.mark.parametrize(
+    ("status", "kind", "unsettled"),
+    [
+        ("pending", "cancellation", True),
+        ("requires_action", "goodwill", True),
+        ("failed", "unapplied", True),
+        ("succeeded", "cancellation", False),
+        ("settled_elsewhere", "cancellation", False),
+        ("pending", "dashboard", True),
+        ("failed", "dashboard", False),
+        ("canceled", "dashboard", False),
+    ],
+)
+def test_which_refunds_still_reserve_money(status: str, kind: str, *, unsettled: bool) -> None:
+    """A refund that failed in the dashboard reserved nothing of ours, and nobody has to act on it."""
+    assert refund(status=status, kind=kind).unsettled is unsettled
+
+
+@pytest.mark.defect("P-14")
+@pytest.mark.parametrize(
+    ("status", "closed", "blocks"),
+    [
+        ("needs_response", False, True),
+        ("under_review", False, True),
+        ("won", False, True),
+        ("won", True, False),
+        ("lost", True, True),
+        ("warning_closed", True, False),
+    ],
+)
+def test_which_disputes_block_refunds(status: str, *, closed: bool, blocks: bool) -> None:
+    """One blocks until it is closed, a lost one for ever, and each only its own capture."""
+    dispute = Dispute(
+        status=status, payment_intent="pi_1", amount=TOTAL, opened_at=NOW, closed_at=NOW if closed else None
+    )
+    of = payment(disputes={"du_1": dispute})
+    assert of.disputed("pi_1") is blocks
+    assert of.disputed("pi_2") is False
