@@ -1,6 +1,7 @@
-"""Values as the tables below start from; every test names only what its situation is about.
+"""Domain values for tests; each test states only the fields that its situation is about.
 
-A booking of two nights for EUR 1,125.00, reserved 2 hours ago with a hold of 24, its one session opened 10 minutes ago.
+The booking is two nights for EUR 1,125.00. It was reserved 2 hours ago with a hold of 24 hours, and its only session
+was opened 10 minutes ago.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -29,7 +30,7 @@ def reservation(**changes: Any) -> Reservation:
 
 
 def attempt(**changes: Any) -> Attempt:
-    """The attempt as AwaitPayment publishes it."""
+    """An attempt that AwaitPayment has published."""
     fields: dict[str, Any] = {
         "status": "open",
         "counted": 1,
@@ -45,7 +46,7 @@ def attempt(**changes: Any) -> Attempt:
 
 
 def opening(**changes: Any) -> Attempt:
-    """An attempt that was stored and whose session nobody knows of yet."""
+    """An attempt that is stored, before Stripe has answered."""
     fields: dict[str, Any] = {
         "status": "opening",
         "amount": TOTAL,
@@ -84,7 +85,7 @@ def capture(**changes: Any) -> Capture:
 
 
 def refund(**changes: Any) -> Refund:
-    """An entry of EUR 5.00 that Stripe has not heard of yet."""
+    """A refund of EUR 5.00 that Stripe has not received yet."""
     fields: dict[str, Any] = {
         "kind": "goodwill",
         "payment_intent": "pi_1",

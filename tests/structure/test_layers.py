@@ -1,23 +1,20 @@
-"""The direction of imports (docs: lambdas → adapters → contracts, domain, errors), read from the source."""
+"""The layout of the code: the direction of imports, read from the source, and where its tests are.
+
+lambdas → services → adapters → contracts → domain
+"""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-
-
-def layer(path: Path) -> str:
-    """`domain` for `shared/domain/ids.py`; the module itself where it stands directly in shared/."""
-    return path.relative_to(ROOT / "shared").with_suffix("").parts[0]
-
-
 SHARED = sorted((ROOT / "shared").rglob("*.py"))
 LAMBDAS = sorted((ROOT / "lambdas").rglob("*.py"))
 SHIPPED = SHARED + LAMBDAS
 
-# Each layer with the layers and modules of shared/ that it may import: never upwards.
+# Each layer with the layers and modules of shared/ that it may import.
 ALLOWED = {
     "domain": {"domain"},
     "contracts": {"contracts", "domain"},
@@ -26,13 +23,28 @@ ALLOWED = {
     "settings": set(),
     "observability": set(),
 }
-PURE = [path for path in SHARED if layer(path) in {"domain", "contracts"} or path.stem == "signature"]
 OUTSIDE = {"boto3", "botocore", "stripe", "os", "requests", "aws_lambda_powertools", "socket", "urllib"}
+DEVELOPMENT = {"local", "infra", "scripts", "statemachines", "tests", "pulumi", "pulumi_aws", "moto"}
+
+# Names that every folder or package may use.
+COMMON_NAMES = {"__main__.py", "conftest.py", "handler.py", "__init__.py"}
+
+
+def layer(path: Path) -> str:
+    """`domain` for `shared/domain/ids.py`, and the module's own name for those directly in shared/."""
+    return path.relative_to(ROOT / "shared").with_suffix("").parts[0]
+
+
+PURE = [path for path in SHARED if layer(path) in {"domain", "contracts"} or path.stem == "signature"]
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imports(path: Path) -> set[str]:
-    """Every module that is imported anywhere in the file, type checking excepted; `from a import b` as a and a.b."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """Every module that the file imports, except for type checking; `from a import b` counts as a and a.b."""
+    tree = parse(path)
     typing_only = {
         inner
         for node in ast.walk(tree)
@@ -54,42 +66,45 @@ def packages(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in imports(path)}
 
 
-def of_shared(path: Path) -> set[str]:
-    return {name.split(".")[1] for name in imports(path) if name.startswith("shared.")}
+def module_id(path: Path) -> str:
+    return str(path.relative_to(ROOT).with_suffix(""))
+
+
+each_module = pytest.mark.parametrize("path", SHIPPED, ids=module_id)
 
 
 def test_every_module_of_shared_belongs_to_a_layer() -> None:
     assert {layer(path) for path in SHARED} == set(ALLOWED)
 
 
-@pytest.mark.parametrize("path", SHARED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHARED, ids=module_id)
 def test_shared_imports_downwards_only(path: Path) -> None:
-    assert of_shared(path) <= ALLOWED[layer(path)]
+    assert {name.split(".")[1] for name in imports(path) if name.startswith("shared.")} <= ALLOWED[layer(path)]
     assert "lambdas" not in packages(path)
 
 
-@pytest.mark.parametrize("path", LAMBDAS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LAMBDAS, ids=module_id)
 def test_no_function_imports_another(path: Path) -> None:
-    own = path.relative_to(ROOT / "lambdas").with_suffix("").parts[0]
-    assert "lambdas" not in imports(path)
-    assert {name.split(".")[1] for name in imports(path) if name.startswith("lambdas.")} <= {own}
+    """Modules of a package may import each other."""
+    own = ".".join(path.relative_to(ROOT).parts[:2])
+    assert {name for name in imports(path) if name.startswith("lambdas") and not name.startswith(own)} <= {"lambdas"}
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_nothing_of_the_machinery_is_needed_at_run_time(path: Path) -> None:
-    assert packages(path) & {"local", "infra", "statemachines", "tests", "pulumi", "pulumi_aws", "moto"} == set()
+@each_module
+def test_shipped_code_needs_nothing_of_the_development_tools(path: Path) -> None:
+    assert packages(path) & DEVELOPMENT == set()
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_only_payments_speaks_to_stripe(path: Path) -> None:
+@each_module
+def test_only_stripe_api_imports_stripe(path: Path) -> None:
     assert ("stripe" in packages(path)) is (path.stem == "stripe_api")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@each_module
 def test_each_aws_service_has_one_module(path: Path) -> None:
     services = {
         str(node.args[0].value)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parse(path))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) in {"boto3.client", "boto3.resource"}
         and isinstance(node.args[0], ast.Constant)
@@ -99,29 +114,45 @@ def test_each_aws_service_has_one_module(path: Path) -> None:
     assert ("boto3" in packages(path)) is (path.stem in owned)
 
 
-@pytest.mark.parametrize("path", PURE, ids=lambda path: path.stem)
+@each_module
+def test_settings_of_aws_clients_are_in_one_place(path: Path) -> None:
+    assert ("botocore.config" in imports(path)) is (path.stem == "aws")
+
+
+@pytest.mark.parametrize("path", PURE, ids=module_id)
 def test_decisions_know_nothing_of_the_outside(path: Path) -> None:
     assert packages(path) & OUTSIDE == set()
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@each_module
 def test_only_settings_reads_the_environment(path: Path) -> None:
     assert ("os" in packages(path)) is (path.stem == "settings")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@each_module
 def test_nothing_is_done_at_import(path: Path) -> None:
-    """No client, no secret, no setting before the first event: a module level call only makes a value."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """No client, secret or setting is read before the first event."""
     called = {
         ast.unparse(node.func)
-        for statement in tree.body
+        for statement in parse(path).body
         if not isinstance(statement, ast.FunctionDef | ast.ClassDef)
         for node in ast.walk(statement)
         if isinstance(node, ast.Call)
     }
-    assert not {name for name in called if name.startswith(("boto3.", "settings", "secret", "store.", "starter"))}
+    assert not {name for name in called if name.startswith(("boto3.", "client", "settings", "secret", "starter"))}
 
 
-def test_no_code_hides_in_packages() -> None:
+def test_packages_contain_no_code_of_their_own() -> None:
     assert [*ROOT.glob("shared/**/__init__.py"), *ROOT.glob("lambdas/**/__init__.py")] == []
+
+
+@each_module
+def test_every_module_has_its_test_file(path: Path) -> None:
+    mirrored = ROOT / "tests" / "unit" / path.relative_to(ROOT)
+    assert mirrored.with_name(f"test_{path.name}").is_file()
+
+
+def test_no_two_files_of_code_have_the_same_name() -> None:
+    folders = ("infra", "lambdas", "local", "scripts", "shared", "statemachines", "tests")
+    names = [path.name for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert {name for name, number in Counter(names).items() if number > 1} <= COMMON_NAMES

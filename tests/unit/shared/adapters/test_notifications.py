@@ -8,7 +8,7 @@ import pytest
 
 from shared.adapters import notifications
 from shared.domain.errors import NotificationFailed
-from tests.harness.fake_aws_clients import FakeNotifications, client_error
+from tests.harness.fake_aws_clients import FakeAws, client_error
 
 
 class Bus:
@@ -51,13 +51,13 @@ def test_an_event_that_is_not_published_is_logged_and_nothing_else(
     assert [json.loads(line)["message"] for line in log.getvalue().splitlines()] == logged
 
 
-def test_operators_are_notified(operators: FakeNotifications) -> None:
+def test_operators_are_notified(fake_aws: FakeAws) -> None:
     notifications.notify_operators("Late payment", "LatePayment: RES-1")
-    assert operators.messages == ["LatePayment: RES-1"]
+    assert fake_aws.messages == ["LatePayment: RES-1"]
 
 
-def test_a_notification_that_is_not_sent_raises(operators: FakeNotifications, log: io.StringIO) -> None:
-    operators.refusals = 1
+def test_a_notification_that_is_not_sent_raises(fake_aws: FakeAws, log: io.StringIO) -> None:
+    fake_aws.refusals = 1
     with pytest.raises(NotificationFailed, match="Late payment"):
         notifications.notify_operators("Late payment", "LatePayment: RES-1")
     assert json.loads(log.getvalue())["events"] == "operator notification"

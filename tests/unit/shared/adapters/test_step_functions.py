@@ -10,24 +10,22 @@ from shared.adapters import step_functions
 from shared.contracts.states import RefundExecutionInput
 from shared.domain.errors import WorkflowUnavailable
 from tests.harness.builders import payment
-from tests.harness.fake_aws_clients import FakeStepFunctions, client_error
+from tests.harness.fake_aws_clients import FakeAws, client_error
 
 REFUND = RefundExecutionInput.unapplied(payment(), "pi_1", "REF-pi_1", requested_by="webhook")
 
 
 @pytest.mark.parametrize(("restarts", "name"), [(0, "RES-1"), (2, "RES-1-r2")])
-def test_a_payment_starts_once_under_the_name_of_its_restart(
-    workflows: FakeStepFunctions, restarts: int, name: str
-) -> None:
+def test_a_payment_starts_once_under_the_name_of_its_restart(fake_aws: FakeAws, restarts: int, name: str) -> None:
     assert step_functions.start_payment(payment(restarts=restarts))
     assert not step_functions.start_payment(payment(restarts=restarts))
-    assert workflows.started_names == [name]
+    assert fake_aws.started_names == [name]
 
 
-def test_a_refund_starts_once(workflows: FakeStepFunctions) -> None:
+def test_a_refund_starts_once(fake_aws: FakeAws) -> None:
     assert step_functions.start_refund("REF-pi_1", REFUND)
     assert not step_functions.start_refund("REF-pi_1", REFUND)
-    assert workflows.started == [("REF-pi_1", json.loads(REFUND.to_json()))]
+    assert fake_aws.started == [("REF-pi_1", json.loads(REFUND.to_json()))]
 
 
 def test_an_execution_is_described_by_the_machine_and_not_by_its_alias(
@@ -47,16 +45,16 @@ def test_an_execution_is_described_by_the_machine_and_not_by_its_alias(
         assert not execution.runs
 
 
-def test_an_execution_that_does_not_exist_is_missing(workflows: FakeStepFunctions) -> None:
+def test_an_execution_that_does_not_exist_is_missing(fake_aws: FakeAws) -> None:
     assert step_functions.refund_execution("REF-pi_1") == step_functions.MISSING
     step_functions.start_refund("REF-pi_1", REFUND)
     assert step_functions.refund_execution("REF-pi_1").runs
 
 
-def test_a_token_is_used_once_and_never_logged(workflows: FakeStepFunctions, log: io.StringIO) -> None:
+def test_a_token_is_used_once_and_never_logged(fake_aws: FakeAws, log: io.StringIO) -> None:
     assert step_functions.signal("token", "refresh")
     assert not step_functions.signal("token", "refresh")
-    assert workflows.signalled == [("token", "refresh")]
+    assert fake_aws.signalled == [("token", "refresh")]
     assert [json.loads(line)["signal"] for line in log.getvalue().splitlines()] == ["refresh"]
     assert '"token"' not in log.getvalue()
 
@@ -65,14 +63,12 @@ def test_a_token_is_used_once_and_never_logged(workflows: FakeStepFunctions, log
     ("code", "expected"),
     [("ThrottlingException", WorkflowUnavailable), ("InvalidToken", ClientError), ("AccessDenied", ClientError)],
 )
-def test_only_a_busy_service_is_worth_a_retry(
-    workflows: FakeStepFunctions, code: str, expected: type[Exception]
-) -> None:
+def test_only_a_busy_service_is_worth_a_retry(fake_aws: FakeAws, code: str, expected: type[Exception]) -> None:
     for call in (
         lambda: step_functions.signal("token", "refresh"),
         lambda: step_functions.start_refund("REF-pi_1", REFUND),
         lambda: step_functions.refund_execution("REF-pi_1"),
     ):
-        workflows.failures = [client_error(code)]
+        fake_aws.failures = [client_error(code)]
         with pytest.raises(expected):
             call()

@@ -1,4 +1,4 @@
-"""What the cancellation policy gives back, day by day (docs/integration.md)."""
+"""shared.domain.refund_policy: how much a guest gets back, day by day (docs/integration.md)."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -16,10 +16,11 @@ CHECK_IN = date(2026, 7, 15)
 
 
 def at(zone: ZoneInfo, day: date, hour: int, minute: int = 0, second: int = 0) -> datetime:
-    """A moment by the clock on the property's wall."""
+    """A time on the property's clock."""
     return datetime.combine(day, time(hour, minute, second), zone)
 
 
+@pytest.mark.defect("D-35")
 @pytest.mark.parametrize(
     ("days", "policy", "amount"),
     [
@@ -39,18 +40,18 @@ def at(zone: ZoneInfo, day: date, hour: int, minute: int = 0, second: int = 0) -
 def test_every_boundary_from_the_first_to_the_last_second_of_its_day(
     days: int, policy: str | None, amount: int
 ) -> None:
-    """D-35: half of an odd price is rounded down to the cent."""
+    """Half of an odd price is rounded down to the cent."""
     today = CHECK_IN - timedelta(days=days)
     for moment in (at(MADRID, today, 0), at(MADRID, today, 12), at(MADRID, today, 23, 59, 59)):
-        given_back = refund_by_policy(CHECK_IN, 45_001, time_zone=MADRID, now=moment.astimezone(UTC))
-        assert given_back == PolicyRefund(policy, amount, days)  # type: ignore[arg-type]
+        refund = refund_by_policy(CHECK_IN, 45_001, time_zone=MADRID, now=moment.astimezone(UTC))
+        assert refund == PolicyRefund(policy, amount, days)  # type: ignore[arg-type]
 
 
+@pytest.mark.defect("D-35")
 @pytest.mark.parametrize(
     ("amount", "half"), [(50, 25), (51, 25), (99, 49), (100, 50), (112_501, 56_250), (99_999_999, 49_999_999)]
 )
-def test_half_is_whole_cents(amount: int, half: int) -> None:
-    """D-35."""
+def test_half_is_a_whole_number_of_cents(amount: int, half: int) -> None:
     noon = at(MADRID, CHECK_IN - timedelta(days=10), 12)
     assert refund_by_policy(CHECK_IN, amount, time_zone=MADRID, now=noon).amount == half
 
@@ -60,7 +61,7 @@ def test_half_is_whole_cents(amount: int, half: int) -> None:
     [(AUCKLAND, 13), (MADRID, 13), (CANARIES, 14), (HONOLULU, 14)],
     ids=["already tomorrow", "just tomorrow", "an hour behind Madrid", "still today"],
 )
-def test_the_day_is_the_propertys_wherever_the_guest_is(zone: ZoneInfo, days: int) -> None:
+def test_the_days_are_counted_at_the_property_wherever_the_guest_is(zone: ZoneInfo, days: int) -> None:
     moment = datetime(2026, 6, 30, 22, 30, tzinfo=UTC)
     assert refund_by_policy(date(2026, 7, 14), 100, time_zone=zone, now=moment).days_until_checkin == days
 
@@ -75,7 +76,7 @@ def test_the_day_is_the_propertys_wherever_the_guest_is(zone: ZoneInfo, days: in
     ],
 )
 def test_a_night_of_23_or_25_hours_moves_no_boundary(check_in: date, days_before: int) -> None:
-    """Days are calendar days: hours divided by 24 would be off by one on one side of midnight."""
+    """Days are calendar days: dividing hours by 24 would be off by one on one side of midnight."""
     today = check_in - timedelta(days=days_before)
     yesterday = today - timedelta(days=1)
     moments = [(at(MADRID, yesterday, 23, 59, 59), days_before + 1), (at(MADRID, today, 0), days_before)]
@@ -86,7 +87,7 @@ def test_a_night_of_23_or_25_hours_moves_no_boundary(check_in: date, days_before
         assert found.days_until_checkin == days
 
 
-def test_both_two_oclocks_of_the_long_night_are_one_day() -> None:
+def test_both_hours_from_two_to_three_in_the_long_night_are_one_day() -> None:
     first = datetime(2026, 10, 25, 2, 30, fold=0, tzinfo=MADRID)
     second = datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=MADRID)
     assert second.astimezone(UTC) - first.astimezone(UTC) == timedelta(hours=1)
@@ -100,7 +101,7 @@ def test_both_two_oclocks_of_the_long_night_are_one_day() -> None:
     st.dates(date(2026, 1, 1), date(2030, 1, 1)),
     st.integers(50, 99_999_999),
 )
-def test_waiting_never_brings_more_and_nothing_brings_more_than_was_paid(
+def test_waiting_never_increases_the_refund_and_it_never_exceeds_the_payment(
     minutes: int, check_in: date, amount: int
 ) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)

@@ -5,8 +5,8 @@ import io
 import pytest
 
 from shared.contracts.stripe_objects import StripeEvent, StripeRefundObject
-from shared.domain.errors import ApiError
-from shared.services.stripe_event_registry import HANDLERS, handles, read_object
+from shared.domain.api_errors import ApiError
+from shared.services.stripe_event_registry import HANDLERS, EventHandler, Outcome, handles, read_object
 from shared.services.stripe_events import HANDLED
 
 
@@ -33,10 +33,11 @@ def test_every_handled_type_has_its_function() -> None:
 
 
 def test_a_function_is_registered_for_each_of_its_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.services.stripe_event_registry.HANDLERS", registered := {})
+    registered: dict[str, EventHandler] = {}
+    monkeypatch.setattr("shared.services.stripe_event_registry.HANDLERS", registered)
 
     @handles("a", "b")
-    def handler(*_: object) -> tuple[str, str]:
+    def handler(*_: object) -> Outcome:
         return "skipped", "known"
 
     assert registered == {"a": handler, "b": handler}
@@ -47,6 +48,6 @@ def test_an_object_of_another_kind_is_refused_and_stays_out_of_the_log(log: io.S
     event = StripeEvent.model_validate({"id": "evt_1", "type": "refund.created", "data": {"object": of}})
     with pytest.raises(ApiError) as raised:
         read_object(StripeRefundObject, event)
-    assert (raised.value.status, raised.value.error_code) == (400, "INVALID_PAYLOAD")
+    assert (raised.value.answer.status, raised.value.answer.code) == (400, "INVALID_PAYLOAD")
     assert '"fields":["status"]' in log.getvalue()
     assert "ada@guests.example" not in log.getvalue()
