@@ -21,8 +21,8 @@ from local.fake_stripe.idempotency import Answer
 from local.fake_stripe.objects import API_VERSION, check_expansions, expand, new_id
 from local.fake_stripe.params import check, decode
 from local.fake_stripe.request_log import Request
-from local.fake_stripe.routes import ROUTES, Route
 from local.fake_stripe.stripe_errors import InvalidRequestError, StripeError
+from local.fake_stripe.stripe_operations import ROUTES, Route
 
 type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

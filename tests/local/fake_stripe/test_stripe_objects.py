@@ -11,7 +11,7 @@ from typing_extensions import is_typeddict
 from local.fake_stripe.fake_stripe import FakeStripe
 from local.fake_stripe.objects import OBJECT_TYPES, build
 from local.fake_stripe.params import _hints, check
-from local.fake_stripe.routes import ROUTES
+from local.fake_stripe.stripe_operations import ROUTES
 from tests.local.fake_stripe.conftest import pay, session_params
 
 
