@@ -27,6 +27,7 @@ class FakeAws:
         self.failures: list[Exception] = []  # raised by the next signals and starts
         self.throttled: set[str] = set()  # names of executions
         self.on_signal: Callable[[], None] = lambda: None
+        self.on_start: Callable[[], None] = lambda: None
         self.messages: list[str] = []
         self.refusals = 0  # so many of the next messages does the topic refuse
         self._lock = threading.Lock()
@@ -48,6 +49,7 @@ class FakeAws:
             raise client_error("ExecutionAlreadyExists")
         self.executions[name] = "RUNNING"
         self.started.append((name, execution_input))
+        self.on_start()
 
     def describe_execution(self, executionArn: str) -> Json:  # noqa: N803
         name = executionArn.rpartition(":")[2]
@@ -72,6 +74,11 @@ class FakeAws:
     def notified(self) -> list[str]:
         """What the operators were notified of: each message begins with the name of its section in the runbook."""
         return [message.partition(":")[0] for message in self.messages]
+
+    @property
+    def idle(self) -> bool:
+        """Whether no execution was started or resumed."""
+        return not self.started and not self.signalled
 
     @property
     def started_names(self) -> list[str]:

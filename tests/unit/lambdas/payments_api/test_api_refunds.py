@@ -1,0 +1,107 @@
+"""lambdas.payments_api.refunds: what is refused before a workflow starts, and how a new execution is awaited."""
+
+from typing import Any
+
+import pytest
+
+from shared.adapters import step_functions
+from shared.domain.models import Payment, Refund
+from tests.harness.builders import capture, payment, refund
+from tests.harness.fake_aws_clients import FakeAws
+from tests.harness.payments_api_calls import OPERATOR, OWN_CAPTURE, awaited, call
+from tests.harness.stored_tables import Stored
+
+REFUND = "/payments/RES-1/refund"
+
+
+@pytest.fixture
+def paid(stored: Stored, workflow: FakeAws) -> Stored:
+    stored.payment(payment(status="completed", captures=OWN_CAPTURE))
+    return stored
+
+
+@pytest.mark.parametrize("of", [None, awaited(), awaited(status="expired")], ids=["none", "unpaid", "released"])
+@pytest.mark.defect("D-14")
+def test_a_booking_that_was_never_paid_is_not_refunded(stored: Stored, workflow: FakeAws, of: Payment | None) -> None:
+    if of is not None:
+        stored.payment(of)
+    answer = call("POST", REFUND)
+    assert answer.error == (400, "REFUND_NOT_ALLOWED")
+    assert answer.body["message"] == "This booking has no completed payment to refund."
+
+
+@pytest.mark.parametrize("body", [{"amount": 500}, {"kind": "goodwill"}, {"amount": 500, "kind": "cancellation"}])
+def test_a_guest_gets_refunds_by_policy_only(paid: Stored, body: dict[str, Any]) -> None:
+    assert call("POST", REFUND, body).error == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize(
+    ("body", "details"),
+    [
+        ({"amount": 0}, {"amount": "Must be at least 1."}),
+        ({"amount": -1}, {"amount": "Must be at least 1."}),
+        ({"amount": 1.5}, {"amount": "Must be a whole number."}),
+        ({"amount": "500"}, {"amount": "Must be a whole number."}),
+        ({"reason": "x" * 501}, {"reason": "Must be at most 500 characters long."}),
+        ({"kind": "gift"}, {"kind": "Must be 'cancellation' or 'goodwill'."}),
+    ],
+)
+@pytest.mark.defect("D-35")
+def test_a_refund_is_whole_cents_of_at_least_one(paid: Stored, body: dict[str, Any], details: dict[str, str]) -> None:
+    answer = call("POST", REFUND, body, claims=OPERATOR)
+    assert answer.error == (400, "INVALID_REQUEST")
+    assert answer.body["details"] == details
+
+
+def test_a_goodwill_refund_needs_a_key_against_double_clicks(paid: Stored) -> None:
+    answer = call("POST", REFUND, {"kind": "goodwill", "amount": 1}, claims=OPERATOR)
+    assert answer.error == (400, "INVALID_REQUEST")
+    assert answer.body["details"] == {"Idempotency-Key": "This header is required for a goodwill refund."}
+
+
+def test_it_is_too_late_for_a_refund_by_policy(paid: Stored) -> None:
+    paid.reservation(status="confirmed", check_in="2026-11-30", check_out="2026-12-02")
+    answer = call("POST", REFUND)
+    assert answer.error == (400, "REFUND_NOT_ALLOWED")
+    assert answer.body["details"] == {"check_in_date": "2026-11-30", "days_until_checkin": 6, "policy": "no_refund"}
+
+
+@pytest.mark.defect("D-13")
+def test_no_more_is_refunded_than_is_left(stored: Stored, workflow: FakeAws) -> None:
+    stored.payment(payment(status="completed", captures={"pi_1": capture(role="booking", refundable=499)}))
+    answer = call("POST", REFUND, {"amount": 500}, claims=OPERATOR)
+    assert answer.error == (400, "REFUND_NOT_ALLOWED")
+    assert answer.body["details"] == {"refundable_amount": 499}
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("entries", "answered"),
+    [({}, (409, "REFUND_IN_PROGRESS")), ({"PAY-RES-1-cancellation": refund(status="succeeded")}, (200, None))],
+    ids=["never", "in time"],
+)
+@pytest.mark.defect("D-13")
+def test_an_execution_that_is_not_visible_yet_is_awaited_and_not_started_again(
+    paid: Stored,
+    monkeypatch: pytest.MonkeyPatch,
+    entries: dict[str, Refund],
+    answered: tuple[int, str | None],
+    *,
+    first: bool,
+) -> None:
+    """It may be read right after it was started, by this call or by another."""
+    started: list[str] = []
+
+    def start(name: str, _: object) -> bool:
+        started.append(name)
+        return first
+
+    def describe(_: str) -> step_functions.Execution:
+        paid.payment(payment(status="completed", captures=OWN_CAPTURE, refunds=entries))
+        return step_functions.MISSING
+
+    monkeypatch.setattr(step_functions, "start_refund", start)
+    monkeypatch.setattr(step_functions, "refund_execution", describe)
+    answer = call("POST", REFUND)
+    assert (answer.status, answer.body.get("error_code")) == answered
+    assert started == ["PAY-RES-1-cancellation"]

@@ -1,0 +1,159 @@
+"""lambdas.payments_api.status: what the status of a payment says, and when reading it refreshes the payment."""
+
+import json
+
+import pytest
+
+from shared.adapters import payment_items
+from shared.domain.models import Payment
+from tests.harness.builders import NOW, SECOND, WINDOW, attempt, closed, refund
+from tests.harness.fake_aws_clients import FakeAws
+from tests.harness.payments_api_calls import OWN_CAPTURE, awaited, call, failed
+from tests.harness.stored_tables import Stored
+
+STATUS = "/payments/RES-1/status"
+
+
+def test_status_of_a_booking_whose_payment_was_never_started(workflow: FakeAws) -> None:
+    answer = call("GET", STATUS)
+    assert (answer.status, answer.body) == (
+        200,
+        {
+            "reservation_id": "RES-1",
+            "payment_id": "PAY-RES-1",
+            "status": "pending",
+            "amount": 112_500,
+            "currency": "EUR",
+            "has_completed_payment": False,
+            "is_refunded": False,
+            "refund_amount": 0,
+            "refund_pending_amount": 0,
+            "payment_attempts": 0,
+            "attempts_left": 3,
+            "hold_expires_at": "2026-11-25T13:00:00.000Z",
+            "can_retry": True,
+            "attempts": [],
+            "refunds": [],
+        },
+    )
+    assert workflow.idle
+
+
+def test_status_with_attempts_and_declines(stored: Stored, workflow: FakeAws) -> None:
+    one = closed(declines={"ch_1": "lost_card", "ch_2": "lost_card"}, failure_code="lost_card", failure_message="Lost.")
+    stored.payment(awaited(attempts={"1": one, "10": attempt(), "2": closed()}, current_attempt="10"))
+    body = call("GET", STATUS).body
+    assert [entry["number"] for entry in body["attempts"]] == [1, 2, 10]
+    assert body["attempts"][0] == {
+        "number": 1,
+        "status": "closed",
+        "opened_at": "2026-11-24T14:50:00.000Z",
+        "closed_at": "2026-11-24T14:59:00.000Z",
+        "declines": 2,
+        "failure_code": "lost_card",
+        "failure_message": "Lost.",
+    }
+    assert body["checkout_url"] == "https://checkout.stripe.com/c/pay/cs_1"
+    assert (body["payment_attempts"], body["attempts_left"], body["can_retry"]) == (3, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "completed", "refunded"),
+    [
+        ("pending", False, False),
+        ("expired", False, False),
+        ("completed", True, False),
+        ("partially_refunded", True, False),
+        ("refunded", True, True),
+    ],
+)
+@pytest.mark.defect("D-14")
+def test_a_refunded_payment_was_completed(
+    stored: Stored, workflow: FakeAws, status: str, *, completed: bool, refunded: bool
+) -> None:
+    stored.payment(awaited(status=status))
+    body = call("GET", STATUS).body
+    assert (body["status"], body["has_completed_payment"], body["is_refunded"]) == (status, completed, refunded)
+
+
+@pytest.mark.defect("D-13")
+def test_a_pending_refund_is_not_counted_as_refunded(stored: Stored, workflow: FakeAws) -> None:
+    pending = refund(reason="noise", created_at=NOW)
+    stored.payment(
+        awaited(status="completed", captures=OWN_CAPTURE, refunds={"G1": pending}).model_copy(
+            update={"refund_pending_amount": 500}
+        )
+    )
+    body = call("GET", STATUS).body
+    assert (body["refund_amount"], body["refund_pending_amount"], body["is_refunded"]) == (0, 500, False)
+    assert body["refunds"] == [
+        {
+            "refund_id": "G1",
+            "kind": "goodwill",
+            "status": "pending",
+            "amount": 500,
+            "reason": "noise",
+            "created_at": "2026-11-24T15:00:00.000Z",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of", "can_retry"),
+    [
+        pytest.param(failed(), True, id="failed once"),
+        pytest.param(awaited(), False, id="a session is open"),
+        pytest.param(failed(3), False, id="no attempt left"),
+        pytest.param(failed(hold_expires_at=NOW + WINDOW - SECOND), False, id="hold ending"),
+        pytest.param(failed(cancel_requested_at=NOW), False, id="being cancelled"),
+        pytest.param(failed(status="expired"), False, id="released"),
+    ],
+)
+def test_can_retry_says_whether_another_attempt_is_possible(
+    stored: Stored, workflow: FakeAws, of: Payment, *, can_retry: bool
+) -> None:
+    stored.payment(of)
+    assert call("GET", STATUS).body["can_retry"] is can_retry
+
+
+def test_status_reveals_no_secret(stored: Stored, workflow: FakeAws) -> None:
+    stored.payment(awaited())
+    text = json.dumps(call("GET", STATUS).body)
+    assert "token" not in text
+    assert "ada@guests.example" not in text
+
+
+def overdue(**changes: object) -> dict[str, object]:
+    return {"attempts": {"1": attempt(deadline=NOW, **changes)}}
+
+
+@pytest.mark.parametrize(
+    ("of", "query", "refreshes"),
+    [
+        pytest.param(awaited(), {}, False, id="in time"),
+        pytest.param(awaited(**overdue()), {}, True, id="past the session's deadline"),
+        pytest.param(failed(hold_expires_at=NOW), {}, True, id="past the hold"),
+        pytest.param(awaited(), {"session_id": "cs_1"}, True, id="the guest comes back from Stripe"),
+        pytest.param(awaited(), {"session_id": "cs_2"}, False, id="another payment's session"),
+        pytest.param(awaited(status="completed", **overdue()), {"session_id": "cs_1"}, False, id="paid"),
+        pytest.param(awaited(**overdue(refreshed_at=NOW - 4 * SECOND)), {}, False, id="refreshed 4 s ago"),
+        pytest.param(awaited(**overdue(refreshed_at=NOW - 5 * SECOND)), {}, True, id="refreshed 5 s ago"),
+        pytest.param(awaited(**overdue(refreshes=20)), {}, False, id="refreshed 20 times"),
+        pytest.param(awaited(task_token=None, awaiting=None, **overdue()), {}, False, id="no state waits"),
+    ],
+)
+@pytest.mark.defect("D-32")
+def test_reading_the_status_refreshes_a_payment_that_is_due(
+    stored: Stored, workflow: FakeAws, of: Payment, query: dict[str, str], *, refreshes: bool
+) -> None:
+    """At most every 5 s, and 20 times per attempt."""
+    stored.payment(of)
+    assert call("GET", STATUS, query=query).status == 200
+    assert [signal for _, signal in workflow.signalled] == (["refresh"] if refreshes else [])
+
+
+def test_two_readers_at_once_refresh_a_payment_once(stored: Stored, workflow: FakeAws) -> None:
+    of = awaited(**overdue())
+    stored.payment(of)
+    assert payment_items.claim_refresh(of, now=NOW)
+    assert not payment_items.claim_refresh(of, now=NOW)
