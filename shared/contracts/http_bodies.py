@@ -20,7 +20,7 @@ class CheckoutSessionRequest(Contract):
 
 
 class EmptyRequest(Contract):
-    """A body that is optional and has no fields."""
+    """A body without fields, which may be left out."""
 
 
 class RefundRequest(Contract):
@@ -109,7 +109,7 @@ class RefundResponse(Contract):
 
 
 class ErrorResponse(Contract):
-    """The shape of every error; `details` is there where something is specific to the request."""
+    """Every error has this shape; `details` is present if there is more to say about the request."""
 
     success: Literal[False] = False
     error_code: str

@@ -1,3 +1,5 @@
+"""The REST API that is deployed: routes, authorization, answers of API Gateway itself, throttling and access log."""
+
 import json
 import re
 from typing import Any
@@ -8,6 +10,7 @@ from infra.openapi import document
 from infra.routes import PAYMENTS_ROUTES
 from lambdas.payments_api.handler import MODULES
 from lambdas.payments_api.http import router
+from shared.domain.api_errors import ERROR_ANSWERS
 from tests.infra.conftest import Deploy
 from tests.infra.test_program import inputs
 from tests.infra.worker import Seen
@@ -44,8 +47,8 @@ def test_the_function_knows_the_same_routes() -> None:
     assert known == PAYMENTS_ROUTES.keys()
 
 
-def test_all_but_the_webhook_and_preflights_need_a_guests_token(stack: Seen) -> None:
-    """D-19."""
+@pytest.mark.defect("D-19")
+def test_every_route_but_the_webhook_and_preflights_needs_a_users_token(stack: Seen) -> None:
     openapi = stack.deployment.openapi
     open_ = {key for key, operation in operations(openapi).items() if operation.get("security") != [{"cognito": []}]}
     assert {key for key in open_ if key[0] != "options"} == {("post", "/webhooks/stripe")}
@@ -57,7 +60,7 @@ def test_all_but_the_webhook_and_preflights_need_a_guests_token(stack: Seen) -> 
     ]
 
 
-def test_each_route_leads_to_its_function_which_lets_api_gateway_in(stack: Seen) -> None:
+def test_each_route_invokes_its_function_which_api_gateway_may_do(stack: Seen) -> None:
     for (_, path), operation in operations(stack.deployment.openapi).items():
         function = "stripe-webhook" if path == "/webhooks/stripe" else "payments-api"
         integration = operation["x-amazon-apigateway-integration"]
@@ -87,21 +90,24 @@ def test_each_route_leads_to_its_function_which_lets_api_gateway_in(stack: Seen)
         ("DEFAULT_5XX", None, "INTERNAL_ERROR"),
     ],
 )
-def test_what_api_gateway_answers_has_the_one_error_shape(
+@pytest.mark.defect("D-24")
+def test_answers_of_api_gateway_itself_have_the_one_error_shape(
     stack: Seen, kind: str, status: str | None, code: str
 ) -> None:
-    """D-24."""
     response = stack.deployment.openapi["x-amazon-apigateway-gateway-responses"][kind]
     assert response.get("statusCode") == status
     body = json.loads(response["responseTemplates"]["application/json"])
     assert body.keys() == {"success", "error_code", "message", "recovery"}
     assert (body["success"], body["error_code"]) == (False, code)
+    assert (code, body["message"], body["recovery"]) in {
+        (error.code, error.message, error.recovery) for error in ERROR_ANSWERS
+    }
     headers = response["responseParameters"]
     assert headers["gatewayresponse.header.x-correlation-id"] == "context.requestId"
     assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == "'http://localhost:8400'"
 
 
-def test_with_several_front_ends_the_gateways_own_answers_repeat_the_callers_origin() -> None:
+def test_with_several_front_ends_the_answers_of_api_gateway_repeat_the_origin_of_the_request() -> None:
     openapi = document(
         title="t",
         payments_uri="p",
@@ -114,8 +120,8 @@ def test_with_several_front_ends_the_gateways_own_answers_repeat_the_callers_ori
         assert origin == "method.request.header.Origin"
 
 
+@pytest.mark.defect("D-19")
 def test_requests_are_throttled(deploy: Deploy, stack: Seen) -> None:
-    """D-19."""
     assert stack.deployment.stage == {"name": "api", "throttling": {"rate": 1000, "burst": 2000}}
     assert deploy(throttleRate=5, throttleBurst=7).deployment.stage["throttling"] == {"rate": 5, "burst": 7}
 
@@ -128,7 +134,7 @@ def test_a_changed_document_is_deployed(deploy: Deploy, stack: Seen) -> None:
     assert trigger(stack) != trigger(deploy(frontendUrl="https://booking.example.com"))
 
 
-def test_the_access_log_holds_neither_query_nor_claims_but_the_guests_id(stack: Seen) -> None:
+def test_the_access_log_has_neither_the_query_nor_claims_except_the_users_id(stack: Seen) -> None:
     (stage,) = inputs(stack, "aws:apigateway/stage:Stage").values()
     log = json.loads(stage["accessLogSettings"]["format"])
     assert log["correlation_id"] == "$context.requestId"

@@ -146,7 +146,7 @@ def test_packages_contain_no_code_of_their_own() -> None:
     assert [*ROOT.glob("shared/**/__init__.py"), *ROOT.glob("lambdas/**/__init__.py")] == []
 
 
-@pytest.mark.parametrize("path", [path for path in SHIPPED if path.parent.name != "payments_api"], ids=module_id)
+@each_module
 def test_every_module_has_its_test_file(path: Path) -> None:
     """Its name may have a prefix: `lambdas/payments_api/refunds.py` is tested in `test_api_refunds.py`."""
     folder = (ROOT / "tests" / "unit" / path.relative_to(ROOT)).parent
