@@ -69,12 +69,8 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
     Raises StoreBusy if there was a conflict, throttling or no answer: then it may have happened.
     """
     reservation, payment = booking.reservation, payment_of(booking)
-    confirm = UpdateBuilder()
-    confirm.set("status", "confirmed")
-    confirm.set("payment_status", "completed")
-    confirm.set("payment_id", payment.payment_id)
-    confirm.require("{} = {}", "status", value="pending")
-    confirm.require("{} = {}", "total_amount", value=capture.amount)
+    confirm = UpdateBuilder().set_all(status="confirmed", payment_status="completed", payment_id=payment.payment_id)
+    confirm.require("status", "pending").require("total_amount", capture.amount)
 
     # From now on only refunds of the booking's own capture count.
     own = capture.model_copy(update={"role": "booking"})
@@ -82,21 +78,16 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
     complete = UpdateBuilder()
     write_totals(complete, payment, after)
     complete.set(f"captures.{pi}.role", "booking")
-    complete.set("amount", capture.amount)
-    complete.set("currency", capture.currency)
-    complete.set("stripe_payment_intent_id", pi)
-    complete.set("provider", "stripe")
-    complete.set("provider_transaction_id", pi)
-    complete.set("payment_method", "card")
+    complete.set_all(amount=capture.amount, currency=capture.currency, stripe_payment_intent_id=pi)
+    complete.set_all(provider="stripe", provider_transaction_id=pi, payment_method="card")
     if capture.charge is not None:
         complete.set("stripe_charge_id", capture.charge)
-    complete.set("completed_at", iso(now))
-    complete.set("updated_at", iso(now))
+    complete.set_all(completed_at=iso(now), updated_at=iso(now))
     complete.remove("task_token", "awaiting", "error_message")
-    complete.require("attribute_not_exists({})", "cancel_requested_at")
-    complete.require("attribute_exists({})", f"captures.{pi}")
-    complete.require("attribute_not_exists({})", f"captures.{pi}.role")
-    complete.require("{} = {}", f"captures.{pi}.amount", value=capture.amount)
+    complete.require_missing("cancel_requested_at")
+    complete.require_exists(f"captures.{pi}")
+    complete.require_missing(f"captures.{pi}.role")
+    complete.require(f"captures.{pi}.amount", capture.amount)
 
     return transact(
         [
@@ -114,13 +105,9 @@ def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:
     payment becomes `expired`.
     """
     reservation, payment = booking.reservation, payment_of(booking)
-    expire = UpdateBuilder()
-    expire.set("status", "expired")
-    expire.set("updated_at", iso(now))
-    expire.remove("task_token", "awaiting")
-    expire.require("{} = {}", "status", value="pending")
-    end = UpdateBuilder()
-    end.require("{} = {}", "status", value=reservation.status)
+    expire = UpdateBuilder().set_all(status="expired", updated_at=iso(now)).remove("task_token", "awaiting")
+    expire.require("status", "pending")
+    end = UpdateBuilder().require("status", reservation.status)
     if reservation.status == "pending":
         end.set("status", status)
         reservation_operation = _reservation_update(reservation, end)
@@ -142,22 +129,20 @@ def reserve_refund(
     if capture is None or pi in payment.captures:
         known = payment.captures[pi]
         update.set(f"captures.{pi}.refundable", known.refundable - refund.amount)
-        update.require("{} = {}", f"captures.{pi}.refundable", value=known.refundable)
+        update.require(f"captures.{pi}.refundable", known.refundable)
         if capture is not None and known.role is None:
             update.set(f"captures.{pi}.role", "unapplied")
-            update.require("attribute_not_exists({})", f"captures.{pi}.role")
+            update.require_missing(f"captures.{pi}.role")
     else:
         unapplied = capture.model_copy(update={"role": "unapplied", "refundable": capture.refundable - refund.amount})
         update.set(f"captures.{pi}", to_item(unapplied))
         update.set_default("stripe_payment_intent_id", pi)
-        update.require("attribute_not_exists({})", f"captures.{pi}")
-    update.require("attribute_not_exists({})", f"refunds.{refund_id}")
+        update.require_missing(f"captures.{pi}")
+    update.require_missing(f"refunds.{refund_id}")
     enter_refund(update, payment, refund_id, refund, now)
     operations = [_payment_update(payment, update)]
     if cancel_stay:
-        cancel = UpdateBuilder()
-        cancel.set("status", "cancelled")
-        cancel.require("{} = {}", "status", value="confirmed")
+        cancel = UpdateBuilder().set("status", "cancelled").require("status", "confirmed")
         operations += [_reservation_update(booking.reservation, cancel), *_night_releases(booking)]
     return transact(operations)
 
@@ -175,16 +160,12 @@ def _payment_update(payment: Payment, update: UpdateBuilder) -> dict[str, Any]:
 
 
 def _night_check(night: str, reservation: Reservation) -> dict[str, Any]:
-    held = UpdateBuilder()
-    held.require("{} = {}", "reservation_id", value=reservation.reservation_id)
-    held.require("{} = {}", "status", value="booked")
+    held = UpdateBuilder().require("reservation_id", reservation.reservation_id).require("status", "booked")
     return check_operation(settings().availability_table, {"date": night}, held)
 
 
 def _night_releases(booking: Booking) -> list[dict[str, Any]]:
     """One operation per night that the booking holds."""
-    free = UpdateBuilder()
-    free.set("status", "available")
-    free.remove("reservation_id")
-    free.require("{} = {}", "reservation_id", value=booking.reservation.reservation_id)
+    free = UpdateBuilder().set("status", "available").remove("reservation_id")
+    free.require("reservation_id", booking.reservation.reservation_id)
     return [update_operation(settings().availability_table, {"date": night}, free) for night in sorted(booking.held)]

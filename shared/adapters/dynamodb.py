@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -36,7 +36,10 @@ def client() -> "DynamoDBClient":
 
 
 class UpdateBuilder:
-    """Collects an update expression and its conditions; every name is aliased, so that reserved words are safe."""
+    """Collects the parts of an update and its conditions; a `path` uses dots for what is inside a map.
+
+    Every name is aliased, so that reserved words are safe.
+    """
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -51,44 +54,67 @@ class UpdateBuilder:
         """Whether the update would change nothing."""
         return not (self._set or self._remove or self._add)
 
-    def set(self, path: str, value: Any) -> None:
-        """Set an attribute; `path` uses dots for what is inside a map."""
+    def set(self, path: str, value: Any) -> Self:
         self._set.append(f"{self._path(path)} = {self._value(value)}")
+        return self
 
-    def set_default(self, path: str, value: Any) -> None:
+    def set_all(self, **attributes: Any) -> Self:
+        """Set several attributes of the item itself."""
+        for name, value in attributes.items():
+            self.set(name, value)
+        return self
+
+    def set_default(self, path: str, value: Any) -> Self:
         """Set an attribute only if it does not exist."""
         alias = self._path(path)
         if not any(known.startswith(f"{alias} = ") for known in self._set):
             self._set.append(f"{alias} = if_not_exists({alias}, {self._value(value)})")
+        return self
 
-    def set_changed(self, path: str, before: BaseModel, after: BaseModel) -> None:
+    def set_changed(self, path: str, before: BaseModel, after: BaseModel) -> Self:
         """Write only the fields that differ, since others write their own fields of the same entry."""
         old, new = to_item(before), to_item(after)
         for name, value in new.items():
             if value != old.get(name):
                 self.set(f"{path}.{name}", value)
-        for name in old.keys() - new.keys():
-            self.remove(f"{path}.{name}")
+        return self.remove(*[f"{path}.{name}" for name in old.keys() - new.keys()])
 
-    def increase(self, path: str, by: int) -> None:
+    def increase(self, path: str, by: int) -> Self:
         """Add to a number; a missing one counts as 0."""
         alias = self._path(path)
         self._set.append(f"{alias} = if_not_exists({alias}, {self._value(0)}) + {self._value(by)}")
+        return self
 
-    def add(self, path: str, member: str) -> None:
+    def add(self, path: str, member: str) -> Self:
         """Add a member to a set of strings."""
         self._add.append(f"{self._path(path)} {self._value({member})}")
+        return self
 
-    def remove(self, *paths: str) -> None:
-        """Remove attributes."""
+    def remove(self, *paths: str) -> Self:
         self._remove += [self._path(path) for path in paths]
+        return self
 
-    def require(self, template: str, *paths: str, value: Any = None) -> None:
+    def require(self, path: str, value: Any) -> Self:
+        """Require that an attribute has this value."""
+        return self.require_that("{} = {}", path, value=value)
+
+    def require_exists(self, path: str) -> Self:
+        return self.require_that("attribute_exists({})", path)
+
+    def require_missing(self, path: str) -> Self:
+        return self.require_that("attribute_not_exists({})", path)
+
+    def require_missing_or(self, path: str, value: Any) -> Self:
+        """Require that an attribute does not exist or has this value."""
+        return self.require_that("attribute_not_exists({}) OR {} = {}", path, path, value=value)
+
+    def require_that(self, template: str, *paths: str, value: Any = None) -> Self:
         """Add a condition: each `{}` stands for the next path, the last one for `value` if there is one."""
         operands = [self._path(path) for path in paths]
         if value is not None:
             operands.append(self._value(value))
         self._conditions.append(f"({template.format(*operands)})")
+        return self
 
     def condition(self) -> dict[str, Any]:
         """The request fields of the conditions alone."""

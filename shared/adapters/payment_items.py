@@ -26,12 +26,9 @@ def update_payment(payment_id: str, update: UpdateBuilder) -> bool:
 
 def create_payment(payment: Payment) -> bool:
     """Write the item for an execution that failed before it could; False if the item exists."""
-    update = UpdateBuilder()
-    for name, value in to_item(payment).items():
-        if name != "payment_id":
-            update.set(name, value)
-    update.require("attribute_not_exists({})", "payment_id")
-    return update_payment(payment.payment_id, update)
+    item = to_item(payment)
+    payment_id = item.pop("payment_id")
+    return update_payment(payment_id, UpdateBuilder().set_all(**item).require_missing("payment_id"))
 
 
 def request_cancel(payment: Payment, *, by: str, now: datetime) -> bool:
@@ -41,13 +38,12 @@ def request_cancel(payment: Payment, *, by: str, now: datetime) -> bool:
     """
     item = {**to_item(payment), "cancel_requested_at": iso(now), "cancel_requested_by": by}
     payment_id = item.pop("payment_id")
-    update = UpdateBuilder()
-    update.set("updated_at", iso(now))
+    update = UpdateBuilder().set("updated_at", iso(now))
     for name, value in item.items():
         # The wait may have ended since the item was read: do not bring its token back.
         if name not in {"task_token", "awaiting"}:
             update.set_default(name, value)
-    update.require("attribute_not_exists({}) OR {} = {}", "payment_id", "status", value="pending")
+    update.require_that("attribute_not_exists({}) OR {} = {}", "payment_id", "status", value="pending")
     return update_payment(payment_id, update)
 
 
@@ -64,21 +60,16 @@ def open_attempt(
 
     With `leave_unresolved` the former current attempt keeps a session that may exist and must still be expired.
     """
-    update = UpdateBuilder()
-    update.set(f"attempts.{key}", to_item(attempt))
-    update.set("current_attempt", key)
-    update.set("amount", attempt.amount)
-    update.set("customer_id", reservation.customer_id)
-    update.set("updated_at", iso(now))
+    update = UpdateBuilder().set(f"attempts.{key}", to_item(attempt))
+    update.set_all(current_attempt=key, amount=attempt.amount, customer_id=reservation.customer_id, updated_at=iso(now))
     if payment.current_attempt is None:
-        update.require("attribute_not_exists({})", "current_attempt")
+        update.require_missing("current_attempt")
     else:
-        update.require("{} = {}", "current_attempt", value=payment.current_attempt)
+        update.require("current_attempt", payment.current_attempt)
         if leave_unresolved:
             update.set(f"attempts.{payment.current_attempt}.status", "unresolved")
-            update.require("{} = {}", f"attempts.{payment.current_attempt}.status", value="opening")
-    update.require("{} = {}", "status", value="pending")
-    update.require("attribute_not_exists({})", "cancel_requested_at")
+            update.require(f"attempts.{payment.current_attempt}.status", "opening")
+    update.require("status", "pending").require_missing("cancel_requested_at")
     return update_payment(payment.payment_id, update)
 
 
@@ -93,18 +84,13 @@ def record_session_outcomes(payment: Payment, outcomes: Mapping[AttemptKey, Sess
                 update.set_default(f"captures.{pi}", to_item(capture))
                 update.set_default("stripe_payment_intent_id", pi)
     if not update.empty:
-        update.set("updated_at", iso(now))
-        update.require("attribute_exists({})", "payment_id")
-        update_payment(payment.payment_id, update)
+        update_payment(payment.payment_id, update.set("updated_at", iso(now)).require_exists("payment_id"))
 
 
 def grant_attempt(payment_id: str, *, now: datetime) -> bool:
     """Allow one more attempt; False if the payment is no longer pending."""
-    update = UpdateBuilder()
-    update.increase("attempts_granted", 1)
-    update.set("updated_at", iso(now))
-    update.require("{} = {}", "status", value="pending")
-    return update_payment(payment_id, update)
+    update = UpdateBuilder().increase("attempts_granted", 1).set("updated_at", iso(now))
+    return update_payment(payment_id, update.require("status", "pending"))
 
 
 def claim_refresh(payment: Payment, *, now: datetime) -> bool:
@@ -114,59 +100,49 @@ def claim_refresh(payment: Payment, *, now: datetime) -> bool:
         return False
     if attempt.refreshed_at is not None and now < attempt.refreshed_at + REFRESH_INTERVAL:
         return False
-    update = UpdateBuilder()
-    update.set(f"attempts.{key}.refreshes", attempt.refreshes + 1)
+    update = UpdateBuilder().set(f"attempts.{key}.refreshes", attempt.refreshes + 1)
     update.set(f"attempts.{key}.refreshed_at", iso(now))
-    update.require("{} = {}", f"attempts.{key}.refreshes", value=attempt.refreshes)
+    update.require(f"attempts.{key}.refreshes", attempt.refreshes)
     return update_payment(payment.payment_id, update)
 
 
 def claim_restart(payment: Payment, *, now: datetime) -> bool:
     """Claim the next restart of the execution; only one of several callers gets it."""
-    update = UpdateBuilder()
-    update.set("restarts", payment.restarts + 1)
-    update.set("updated_at", iso(now))
+    update = UpdateBuilder().set_all(restarts=payment.restarts + 1, updated_at=iso(now))
     if payment.restarts:
-        update.require("{} = {}", "restarts", value=payment.restarts)
+        update.require("restarts", payment.restarts)
     else:
-        update.require("attribute_not_exists({}) OR {} = {}", "restarts", "restarts", value=0)
+        update.require_missing_or("restarts", 0)
     return update_payment(payment.payment_id, update)
 
 
 def record_decline(payment_id: str, key: AttemptKey, charge: str, code: str, message: str) -> bool:
     """Record a declined card; the same charge twice is one decline."""
-    update = UpdateBuilder()
-    update.set(f"attempts.{key}.declines.{charge}", code)
+    update = UpdateBuilder().set(f"attempts.{key}.declines.{charge}", code)
     update.set(f"attempts.{key}.failure_code", code)
     update.set(f"attempts.{key}.failure_message", message)
-    update.require("attribute_exists({})", f"attempts.{key}.declines")
+    update.require_exists(f"attempts.{key}.declines")
     return update_payment(payment_id, update)
 
 
 def mark_unresolved(payment_id: str, key: AttemptKey, session_id: str | None) -> bool:
     """Reopen the question of a closed attempt that may have been paid, so that Stripe is asked again."""
-    update = UpdateBuilder()
-    update.set(f"attempts.{key}.status", "unresolved")
+    update = UpdateBuilder().set(f"attempts.{key}.status", "unresolved")
     if session_id is not None:
         update.set_default(f"attempts.{key}.stripe_checkout_session_id", session_id)
-    update.require("{} = {}", f"attempts.{key}.status", value="closed")
-    return update_payment(payment_id, update)
+    return update_payment(payment_id, update.require(f"attempts.{key}.status", "closed"))
 
 
 def record_check_after_release(payment: Payment, checks: int) -> bool:
     """Record how often a released booking was checked for late money; `updated_at` stays the moment of release."""
-    update = UpdateBuilder()
-    update.set("checks_after_release", checks)
-    update.require("{} = {}", "status", value="expired")
+    update = UpdateBuilder().set("checks_after_release", checks).require("status", "expired")
     return update_payment(payment.payment_id, update)
 
 
 def record_notified(payment: Payment, subject: str) -> bool:
     """Record that operators were notified of `subject`; False if that was recorded before."""
-    update = UpdateBuilder()
-    update.add("notified", subject)
-    update.require("NOT contains({}, {})", "notified", value=subject)
-    update.require("attribute_exists({})", "payment_id")
+    update = UpdateBuilder().add("notified", subject).require_exists("payment_id")
+    update.require_that("NOT contains({}, {})", "notified", value=subject)
     return update_payment(payment.payment_id, update)
 
 

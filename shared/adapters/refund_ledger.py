@@ -4,6 +4,7 @@ The totals are written with every change, under the condition that the ledger is
 """
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 
 from shared.adapters.dynamodb import UpdateBuilder, query_index, to_item
@@ -17,18 +18,15 @@ REFUNDING = "yes"  # the value of the attribute `refunding`, which exists only w
 
 def record_refund_reason(payment: Payment, refund_id: str, reason: str) -> bool:
     """Store the text that a person wrote about a refund, since an execution's input must not hold it."""
-    update = UpdateBuilder()
-    update.set(f"refund_reasons.{refund_id}", reason)
-    update.require("attribute_not_exists({})", f"refund_reasons.{refund_id}")
-    return update_payment(payment.payment_id, update)
+    path = f"refund_reasons.{refund_id}"
+    return update_payment(payment.payment_id, UpdateBuilder().set(path, reason).require_missing(path))
 
 
 def mark_unapplied(payment: Payment, pi: str, capture: Capture) -> bool:
     """Mark a recorded capture of which nothing is left to refund as unapplied; False if it changed meanwhile."""
-    update = UpdateBuilder()
-    update.set(f"captures.{pi}.role", "unapplied")
-    update.require("{} = {}", f"captures.{pi}.refundable", value=capture.refundable)
-    update.require("attribute_not_exists({}) OR {} = {}", *[f"captures.{pi}.role"] * 2, value="unapplied")
+    update = UpdateBuilder().set(f"captures.{pi}.role", "unapplied")
+    update.require(f"captures.{pi}.refundable", capture.refundable)
+    update.require_missing_or(f"captures.{pi}.role", "unapplied")
     return update_payment(payment.payment_id, update)
 
 
@@ -50,11 +48,11 @@ def record_dashboard_refund(payment: Payment, refund_id: str, refund: Refund, *,
     known = payment.captures[pi]
     update = UpdateBuilder()
     if before is None:
-        update.require("attribute_not_exists({})", f"refunds.{refund_id}")
+        update.require_missing(f"refunds.{refund_id}")
     else:
         _require_entry(update, before, refund_id)
     update.set(f"captures.{pi}.refundable", known.refundable + _amount_taken(before) - _amount_taken(refund))
-    update.require("{} = {}", f"captures.{pi}.refundable", value=known.refundable)
+    update.require(f"captures.{pi}.refundable", known.refundable)
     enter_refund(update, payment, refund_id, refund, now)
     return update_payment(payment.payment_id, update)
 
@@ -64,8 +62,8 @@ def _amount_taken(refund: Refund | None) -> int:
 
 
 def _require_entry(update: UpdateBuilder, refund: Refund, refund_id: str) -> None:
-    update.require("{} = {}", f"refunds.{refund_id}.status", value=refund.status)
-    update.require("{} = {}", f"refunds.{refund_id}.try", value=refund.attempt)
+    update.require(f"refunds.{refund_id}.status", refund.status)
+    update.require(f"refunds.{refund_id}.try", refund.attempt)
 
 
 def enter_refund(update: UpdateBuilder, payment: Payment, refund_id: str, refund: Refund, now: datetime) -> None:
@@ -83,7 +81,7 @@ def enter_refund(update: UpdateBuilder, payment: Payment, refund_id: str, refund
         update.set("refunding", REFUNDING)
     else:
         # The totals leave out refunds of unapplied payments: make sure that none was entered since the read.
-        update.require("size({}) = {}", "refunds", value=len(payment.refunds))
+        update.require_that("size({}) = {}", "refunds", value=len(payment.refunds))
         update.remove("refunding")
     if status == "refunded" and payment.status != "refunded":
         update.set("refunded_at", iso(now))
@@ -95,56 +93,47 @@ def enter_refund(update: UpdateBuilder, payment: Payment, refund_id: str, refund
 def write_totals(update: UpdateBuilder, before: Payment, after: Payment) -> PaymentStatus:
     """Add the totals after a change to an update, under the condition that they are as read; return the new status."""
     totals = ledger(after)
-    for name, value in (
-        ("refund_amount", before.refund_amount),
-        ("refund_pending_amount", before.refund_pending_amount),
-    ):
-        if value:
-            update.require("{} = {}", name, value=value)
+    for name in ("refund_amount", "refund_pending_amount"):
+        amount = getattr(before, name)
+        if amount:
+            update.require(name, amount)
         else:
-            update.require("attribute_not_exists({}) OR {} = {}", name, name, value=0)
-    update.require("{} = {}", "status", value=before.status)
-    update.set("refund_amount", totals.refund_amount)
-    update.set("refund_pending_amount", totals.refund_pending_amount)
-    update.set("status", totals.status)
+            update.require_missing_or(name, 0)
+    update.require("status", before.status)
+    update.set_all(**asdict(totals))
     return totals.status
 
 
 def request_refund_check(payment_id: str, refund_id: str, *, now: datetime) -> bool:
     """Record that Stripe has news of a pending refund, so that a wait that is about to start is skipped."""
-    update = UpdateBuilder()
-    update.set(f"refunds.{refund_id}.check_requested_at", iso(now))
-    update.require("attribute_exists({})", f"refunds.{refund_id}")
+    update = UpdateBuilder().set(f"refunds.{refund_id}.check_requested_at", iso(now))
+    update.require_exists(f"refunds.{refund_id}")
     return update_payment(payment_id, update)
 
 
 def clear_refund_check(payment_id: str, refund_id: str) -> bool:
     """Clear that record before Stripe is asked; later news sets it again."""
-    update = UpdateBuilder()
-    update.remove(f"refunds.{refund_id}.check_requested_at")
-    update.require("attribute_exists({})", f"refunds.{refund_id}")
+    update = UpdateBuilder().remove(f"refunds.{refund_id}.check_requested_at")
+    update.require_exists(f"refunds.{refund_id}")
     return update_payment(payment_id, update)
 
 
 def record_operator_note(payment_id: str, refund_id: str, *, token: str, note: str) -> bool:
     """Store an operator's note on a failed refund; False if it no longer waits with this token."""
-    update = UpdateBuilder()
-    update.set(f"refunds.{refund_id}.note", note)
-    update.require("{} = {}", f"refunds.{refund_id}.task_token", value=token)
+    update = UpdateBuilder().set(f"refunds.{refund_id}.note", note)
+    update.require(f"refunds.{refund_id}.task_token", token)
     return update_payment(payment_id, update)
 
 
 def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: datetime) -> bool:
     """Enter or update a dispute; False if it changed since it was read, or is closed."""
     before = payment.disputes.get(dispute_id)
-    update = UpdateBuilder()
-    update.set(f"disputes.{dispute_id}", to_item(dispute))
-    update.set("updated_at", iso(now))
+    update = UpdateBuilder().set(f"disputes.{dispute_id}", to_item(dispute)).set("updated_at", iso(now))
     if before is None:
-        update.require("attribute_not_exists({})", f"disputes.{dispute_id}")
+        update.require_missing(f"disputes.{dispute_id}")
     else:
-        update.require("{} = {}", f"disputes.{dispute_id}.status", value=before.status)
-        update.require("attribute_not_exists({})", f"disputes.{dispute_id}.closed_at")
+        update.require(f"disputes.{dispute_id}.status", before.status)
+        update.require_missing(f"disputes.{dispute_id}.closed_at")
     return update_payment(payment.payment_id, update)
 
 

@@ -64,6 +64,11 @@ class RefundInput(ExecutionInput):
     reservation_id: ReservationId
     payment_id: str
 
+    @classmethod
+    def for_payment(cls, payment: Payment, refund_id: str, **fields: object) -> Self:
+        booking = {"reservation_id": payment.reservation_id, "payment_id": payment.payment_id}
+        return cls.model_validate({"refund_id": refund_id, **booking, **fields})
+
     @staticmethod
     def parse(execution_input: Mapping[str, object]) -> "RefundExecutionInput | RefundFailureInput":
         """The input of a refund's execution that was started before."""
@@ -85,31 +90,14 @@ class RefundExecutionInput(RefundInput):
         cls, payment: Payment, pi: str, refund_id: str, *, requested_by: Literal["workflow", "webhook"]
     ) -> Self:
         """All that is left of an unapplied payment."""
-        return cls(
-            refund_id=refund_id,
-            reservation_id=payment.reservation_id,
-            payment_id=payment.payment_id,
-            kind="unapplied",
-            payment_intent=pi,
-            requested_by=requested_by,
-        )
+        return cls.for_payment(payment, refund_id, kind="unapplied", payment_intent=pi, requested_by=requested_by)
 
     @classmethod
     def of(cls, payment: Payment, refund_id: str) -> Self:
         """The refund as the ledger has it, for a replacement execution."""
         entry = payment.refunds[refund_id]
-        return cls.model_validate(
-            {
-                "refund_id": refund_id,
-                "reservation_id": payment.reservation_id,
-                "payment_id": payment.payment_id,
-                "kind": entry.kind,
-                "payment_intent": entry.payment_intent,
-                "amount": entry.amount,
-                "policy": entry.policy,
-                "requested_by": entry.requested_by or "workflow",
-            }
-        )
+        fields = entry.model_dump(include={"kind", "payment_intent", "amount", "policy"})
+        return cls.for_payment(payment, refund_id, **fields, requested_by=entry.requested_by or "workflow")
 
 
 class RefundFailureInput(RefundInput):
@@ -120,13 +108,8 @@ class RefundFailureInput(RefundInput):
 
     @classmethod
     def of(cls, payment: Payment, refund_id: str, *, stripe_refund_id: str | None, reason: str | None) -> Self:
-        return cls(
-            refund_id=refund_id,
-            reservation_id=payment.reservation_id,
-            payment_id=payment.payment_id,
-            failed_stripe_refund_id=stripe_refund_id or "",
-            failure_reason=reason or "unknown",
-        )
+        fields = {"failed_stripe_refund_id": stripe_refund_id or "", "failure_reason": reason or "unknown"}
+        return cls.for_payment(payment, refund_id, **fields)
 
 
 # States.

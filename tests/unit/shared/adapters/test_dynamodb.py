@@ -97,7 +97,7 @@ def test_an_update_names_each_attribute_once_and_never_literally() -> None:
     update.increase("counted", 1)
     update.remove("task_token", "awaiting")
     update.add("notified", "late")
-    update.require("{} = {}", "status", value="pending")
+    update.require("status", "pending")
     expression = update.expression()
     assert expression["UpdateExpression"] == (
         "SET #n0.#n1.#n2 = :v0, #n3 = if_not_exists(#n3, :v1), #n4 = if_not_exists(#n4, :v2) + :v3 "
