@@ -48,7 +48,7 @@ class AdminOverHttp:
 
     def execution(self, name: str, workflow: Workflow = "payment") -> Execution:
         found = self.call("GET", f"executions/{name}?workflow={workflow}")
-        found.pop("replacement_started", None)
+        found.pop("replacement", None)
         return Execution(**found)
 
     def stop_execution(self, name: str, workflow: Workflow = "payment") -> None:

@@ -20,11 +20,11 @@ REFUND_FAILS_LATER, REFUND_PENDING = "4000000000005126", "4000000000007726"
 
 
 class BookingDriver(BookingReader):
-    """`session`: the id of the Checkout Session that the guest was offered last."""
+    """`session` and `checkout_url`: the Checkout Session that the guest was offered last."""
 
     def __init__(self, stack: "RunningStack", reservation: Json) -> None:
         super().__init__(stack, reservation)
-        self.session = ""
+        self.session, self.checkout_url = "", ""
 
     @property
     def faults(self) -> "BookingFaults":
@@ -62,6 +62,7 @@ class BookingDriver(BookingReader):
 
     def _offered(self, answer: "Answer") -> "Answer":
         self.session = answer.body.get("checkout_session_id", self.session)
+        self.checkout_url = answer.body.get("checkout_url", self.checkout_url)
         return answer
 
     def cancel(self) -> "Answer":
@@ -89,7 +90,8 @@ class BookingDriver(BookingReader):
 
     def refund_by_operator(self, amount: int) -> "Answer":
         """Cancel a stay that is paid, with any amount."""
-        return self.call("POST", f"{self.id}/refund", {"amount": amount}, token=self.stack.operator)
+        body = {"kind": "cancellation", "amount": amount}
+        return self.call("POST", f"{self.id}/refund", body, token=self.stack.operator)
 
     def refund_goodwill(self, amount: int, *, key: str = "one") -> "Answer":
         body = {"kind": "goodwill", "amount": amount}
@@ -110,6 +112,11 @@ class BookingDriver(BookingReader):
         """Pay in the session offered last: `paid`, `declined`, `challenge` or `refused`."""
         return self.stack.stripe.pay(self.session, card).kind
 
+    def pay_to_the_end(self) -> None:
+        """Pay, and wait until the workflow has succeeded."""
+        assert self.pay() == "paid"
+        assert self.wait_for_end().status == "SUCCEEDED"
+
     def pay_on_page(self, card: str = VISA) -> int:
         """The same over HTTP, as a browser does; the answer's status is 303 when the card has paid."""
         return self._post_page("", {"card_number": card})
@@ -118,12 +125,17 @@ class BookingDriver(BookingReader):
         return self._post_page("/challenge", {"outcome": "pass"})
 
     def _post_page(self, path: str, form: dict[str, str]) -> int:
-        url = f"{self.stack.url}/stripe/pay/{self.session}{path}"
+        url = f"{self.checkout_url}{path}"
         return requests.post(url, data=form, allow_redirects=False, timeout=PATIENCE).status_code
 
     def force_payment(self, session: str = "", **money: Any) -> str:
         """Pay a session whatever its state; the PaymentIntent's id."""
         return str(self.stack.stripe.force_payment(session or self.session, **money)["id"])
+
+    @property
+    def session_intent(self) -> str:
+        """The PaymentIntent of the session offered last."""
+        return str(self.stack.stripe.get("checkout.session", self.session)["payment_intent"])
 
     def expire_at_stripe(self) -> None:
         self.stack.stripe.expire_session(self.session)

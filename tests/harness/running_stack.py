@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import boto3
+import pytest
 import requests
 
 from local.admin_api.executions import Workflow
@@ -24,6 +25,8 @@ from tests.harness.fault_injection import BookingFaults, FaultInjector
 from tests.harness.waiting import PATIENCE, wait_until
 
 type Json = dict[str, Any]
+
+WORKFLOWS: tuple[Workflow, ...] = ("payment", "refund")
 
 
 class Answer(NamedTuple):
@@ -155,8 +158,7 @@ class RunningStack:
     def running(self) -> dict[str, Workflow]:
         """The names of the executions that run, each with its workflow."""
         found: dict[str, Workflow] = {}
-        workflows: tuple[Workflow, ...] = ("payment", "refund")
-        for workflow in workflows:
+        for workflow in WORKFLOWS:
             pages = self.states.get_paginator("list_executions").paginate(
                 stateMachineArn=self.machine(workflow), statusFilter="RUNNING"
             )
@@ -166,6 +168,19 @@ class RunningStack:
     def notifications(self, containing: str) -> list[str]:
         """The messages to operators that contain a text."""
         return [sent["message"] for sent in self.admin.notifications() if containing in sent["message"]]
+
+    def resend_event(self, event_type: str, object_id: str) -> str:
+        """Deliver Stripe's newest event of this type about an object once more; the event's id."""
+        about = self.stripe.all("event", lambda event: bool(event["data"]["object"].get("id") == object_id))
+        event_id = str([event["id"] for event in about if event["type"] == event_type][-1])
+        self.stripe.resend(event_id)
+        return event_id
+
+    def resend_event_and_wait(self, event_type: str, object_id: str) -> int | None:
+        """The same, up to the webhook's answer: its status."""
+        event_id = self.resend_event(event_type, object_id)
+        self.stripe.webhooks.wait_until_idle()
+        return [sent.status for sent in self.stripe.webhooks.deliveries if sent.event_id == event_id][-1]
 
     def wait_until_idle(self) -> None:
         """Wait until no execution runs and every event that is not held has arrived."""
@@ -194,6 +209,21 @@ def start_stack(config: Mapping[str, str | int] | None = None, *, pulumi: bool =
     with contextlib.ExitStack() as running:
         with quiet_imports():
             stack = running.enter_context(LocalStack(config=config, pulumi=pulumi))
+        yield stack
+
+
+@contextlib.contextmanager
+def run_stack(
+    config: Mapping[str, str | int] | None = None, *, nights: int = 2, total_amount: int = 45_000
+) -> Iterator[RunningStack]:
+    """A stack with faults installed, where refunds and disputes at Stripe change only when a test says so."""
+    with (
+        start_stack(config) as local,
+        contextlib.closing(RunningStack(local, nights=nights, total_amount=total_amount)) as stack,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        stack.stripe.refund_delay_seconds = stack.stripe.dispute_delay_seconds = 7 * 86_400
+        stack.faults.install(patch)
         yield stack
 
 

@@ -1,13 +1,13 @@
 import pytest
 
-from tests.workflows.payment.scenarios import Run, Story, play
+from tests.workflows.payment.scenarios import Results, Scenario, play_all
 
-# Long enough for every story that pays in time on a busy machine; those that let it pass wait beside the others.
+# A window long enough to pay in time on a busy machine; the scenarios that let it pass wait beside the others.
 CONFIG = {"checkoutWindowSeconds": 25, "holdSeconds": 3600, "stripeRetrySeconds": 1}
 
 
 @pytest.fixture(scope="package")
-def run(request: pytest.FixtureRequest) -> Run:
-    """Every story whose test is to run, played on one stack."""
-    asked = [item.callspec.params.get("story") for item in request.session.items if hasattr(item, "callspec")]
-    return play([story for story in asked if isinstance(story, Story)], CONFIG)
+def results(request: pytest.FixtureRequest) -> Results:
+    """Every scenario whose test is selected, played on one stack."""
+    cases = [item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")]
+    return play_all([case for case in cases if isinstance(case, Scenario)], CONFIG)

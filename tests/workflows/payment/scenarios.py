@@ -1,28 +1,26 @@
-"""Stories: what a guest, Stripe and the platform do, and the ending that it must lead to."""
+"""Scenarios: what a guest, Stripe and the platform do with a booking, and how everything must stand afterwards."""
 
-import json
+import contextlib
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from local import credentials
 from local.admin_api.executions import Execution
-from local.fake_stripe.cards import CARDS
-from local.stack import LocalStack
-from tests.workflows.payment.scenario_stage import Guest, Stage
+from tests.harness.booking_driver import BookingDriver
+from tests.harness.leaks import find_leaks
+from tests.harness.running_stack import run_stack
+from tests.harness.waiting import WaitTimeoutError
 
-type Play = Callable[[Guest], None]
+type Play = Callable[[BookingDriver], None]
 
 WORKERS = 6
-_LOOKS = re.compile(r"(?:AwaitStripe VerifyPayment NextStep\? ?)+")
+_STRIPE_ASKED = re.compile(r"(?:AwaitStripe VerifyPayment NextStep\? ?)+")
 
-# Ways through the state machine that many stories share.
+# Paths through the state machine that many scenarios share.
 OPENED = "RecordPayment CreateCheckoutSession AwaitPayment"
 VERIFIED = "VerifyPayment NextStep?"
 CLOSED = "ExpireCheckoutSessions NextStep?"
@@ -30,26 +28,26 @@ STRIPE_ASKED_AGAIN = "AwaitStripe VerifyPayment NextStep?"
 CONFIRMED = "ConfirmReservation AnnouncePayment PaymentConfirmed"
 FAILED = "RecordFailedAttempt AwaitRetry"
 OPENED_AGAIN = "RetrySignal? CreateCheckoutSession AwaitPayment"
-HANDED_OVER = "RefundUnusablePayment ExpireCheckoutSessions NextStep?"
-LOST = f"{OPENED} {VERIFIED} ConfirmReservation {HANDED_OVER}"
+REFUND_STARTED = "RefundUnusablePayment ExpireCheckoutSessions NextStep?"
+BOOKING_LOST = f"{OPENED} {VERIFIED} ConfirmReservation {REFUND_STARTED}"
 RELEASED = "ReleaseHold AnnounceRelease HoldReleased"
-CALLED_A_PERSON = "NotifyOperators NeedsAttention"
+NEEDS_ATTENTION = "NotifyOperators NeedsAttention"
 AFTER_ONE_EXPIRY = f"{OPENED} {VERIFIED} {FAILED} {OPENED_AGAIN}"
 
-OWN = (45_000, "EUR", "booking")
+APPLIED = (45_000, "EUR", "booking")
 UNAPPLIED = (45_000, "EUR", "unapplied")
 REFUNDED = ("unapplied", 45_000, "succeeded")
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How everything stands when nothing moves any more.
+    """How everything stands once nothing is running.
 
-    `states`: as visited, with a space between them; looks at a Stripe that has no answer yet count as one, since their
-    number depends on the clock. `nights`: each different status, those of somebody else's as `another's`. `sessions`:
-    their status at Stripe, oldest first. `captures`: amount, currency, role. `attempts`: status, and whether counted.
-    `refunds`: kind, amount, status. Where executions died, their replacements follow in `states` after a bar;
-    `failures` are the errors they died of, else their status.
+    `states`: as visited, separated by spaces; the number of times that Stripe is asked again depends on the clock, so
+    any number of them counts as one. `nights`: each different status, `another's` for a night of another booking.
+    `sessions`: their status at Stripe, oldest first. `captures`: amount, currency, role. `attempts`: status, and
+    whether counted. `refunds`: kind, amount, status. Where an execution failed, its replacement follows in `states`
+    after a bar; `failures` are the errors, else the statuses, of those that failed.
     """
 
     states: str
@@ -66,7 +64,7 @@ class Ending:
 def confirmed(states: str, **changes: Any) -> Ending:
     """Paid in the first session, unless `changes` say otherwise."""
     usual: dict[str, Any] = {"reservation": "confirmed", "sessions": ["complete"]}
-    usual |= {"captures": [OWN], "attempts": ["paid"]}
+    usual |= {"captures": [APPLIED], "attempts": ["paid"]}
     return Ending(states=states, payment="completed", nights="booked", **(usual | changes))
 
 
@@ -78,62 +76,97 @@ def released(states: str, **changes: Any) -> Ending:
 
 
 @dataclass(frozen=True)
-class Story:
-    """`timers`: it waits for them most of the time, and keeps no other from its turn."""
+class Scenario:
+    """`hold_left`: see RunningStack.reserve. `slow`: it waits for timers, and must not keep others from running."""
 
     name: str
     play: Play
     ending: Ending
     hold_left: float | None
-    timers: bool
-
-    def tell(self, guest: Guest) -> None:
-        guest.reserve(self.hold_left)
-        try:
-            self.play(guest)
-        finally:
-            guest.meanwhile.shutdown()
+    slow: bool
 
 
-class Stories(list[Story]):
-    """Decorate with the ending what leads to it; `hold_left`: in seconds, where the reservation is not just made."""
+class ScenarioTable:
+    """Decorate what happens with the ending that it must have."""
 
-    def __init__(self, *, timers: bool = False) -> None:
-        super().__init__()
-        self.timers = timers
+    def __init__(self, *, slow: bool = False) -> None:
+        self._cases: list[Any] = []
+        self._slow = slow
 
-    def __call__(self, ending: Ending, *, hold_left: float | None = None) -> Callable[[Play], Play]:
+    def __call__(
+        self, ending: Ending, *, hold_left: float | None = None, defects: tuple[str, ...] = ()
+    ) -> Callable[[Play], Play]:
         def add(play: Play) -> Play:
-            self.append(Story(play.__name__, play, ending, hold_left, self.timers))
+            scenario = Scenario(play.__name__, play, ending, hold_left, self._slow)
+            marks = [pytest.mark.defect(*defects)] if defects else []
+            self._cases.append(pytest.param(scenario, id=scenario.name, marks=marks))
             return play
 
         return add
 
+    def parametrize(self) -> pytest.MarkDecorator:
+        return pytest.mark.parametrize("case", self._cases)
+
 
 @dataclass(frozen=True)
-class Played:
-    """What became of one story; `unused` are faults_injected that were pulled to no effect."""
+class Result:
+    """`ending` is None when the scenario raised. `unused`: faults that nothing met."""
 
-    story: Future[None]
+    played: Future[None]
     ending: Ending | None
     unused: list[str]
 
 
 @dataclass(frozen=True)
-class Run:
-    played: Mapping[str, Played]
+class Results:
+    by_play: Mapping[Play, Result]
     leaks: list[str]
 
+    def check(self, scenario: Scenario) -> None:
+        """The scenario went as it says, met all its faults, and ended as it must."""
+        result = self.by_play[scenario.play]
+        result.played.result()
+        assert result.ending == scenario.ending
+        assert result.unused == []
 
-def _ending(guest: Guest) -> Ending:
-    executions = guest.executions()
-    payment = guest.payment()
+
+def play_all(scenarios: Sequence[Scenario], config: Mapping[str, int]) -> Results:
+    """Play every scenario on one stack, several at a time; read the endings once everything has come to rest."""
+    with run_stack(config) as stack:
+        bookings: dict[Play, BookingDriver] = {}
+
+        def run(scenario: Scenario) -> None:
+            booking = bookings[scenario.play] = stack.reserve(hold_left=scenario.hold_left)
+            scenario.play(booking)
+
+        slow = sum(scenario.slow for scenario in scenarios)
+        with ThreadPoolExecutor(slow or 1) as slow_workers, ThreadPoolExecutor(WORKERS) as workers:
+            played = {
+                scenario.play: (slow_workers if scenario.slow else workers).submit(run, scenario)
+                for scenario in scenarios
+            }
+        with contextlib.suppress(WaitTimeoutError):  # the scenarios that it concerns fail by themselves
+            stack.wait_until_idle()
+        results = {
+            play: Result(
+                future,
+                ending=_ending(bookings[play]) if future.exception() is None else None,
+                unused=bookings[play].faults.unused() if play in bookings else [],
+            )
+            for play, future in played.items()
+        }
+        return Results(results, find_leaks(stack, [booking.token for booking in bookings.values()]))
+
+
+def _ending(booking: BookingDriver) -> Ending:
+    executions = booking.executions()
+    payment = booking.payment
     return Ending(
         states=" | ".join(_path(execution) for execution in executions),
-        reservation=guest.stage.admin.reservation(guest.id)["status"],
+        reservation=booking.reservation_status,
         payment=payment["status"],
-        nights=", ".join(sorted({guest.night(night) for night in guest.nights})),
-        sessions=[session["status"] for session in guest.sessions()],
+        nights=booking.nights_status,
+        sessions=[session["status"] for session in booking.sessions()],
         captures=sorted(
             (capture["amount"], capture["currency"], capture.get("role", "none"))
             for capture in payment["captures"].values()
@@ -148,79 +181,4 @@ def _ending(guest: Guest) -> Ending:
 
 
 def _path(execution: Execution) -> str:
-    return _LOOKS.sub("AwaitStripe VerifyPayment NextStep? ", " ".join(execution.visited)).strip()
-
-
-def play(stories: Sequence[Story], config: Mapping[str, int]) -> Run:
-    """Every story on one stack, several at a time; read how each has ended once everything has come to rest."""
-    with _started(config) as stack, pytest.MonkeyPatch.context() as patch:
-        stage = Stage(stack, patch, config)
-        guests = {story.name: Guest(stage) for story in stories}
-        patient = sum(story.timers for story in stories)
-        with ThreadPoolExecutor(patient or 1) as waiting, ThreadPoolExecutor(WORKERS) as workers:
-            told = {
-                story.name: (waiting if story.timers else workers).submit(story.tell, guests[story.name])
-                for story in stories
-            }
-        stage.settle()
-        played = {
-            name: Played(
-                story=future,
-                ending=_ending(guests[name]) if future.exception() is None else None,
-                unused=guests[name].unused(),
-            )
-            for name, future in told.items()
-        }
-        return Run(played, list(_leaks(stage, [guest.token for guest in guests.values() if guest.token])))
-
-
-@contextmanager
-def _started(config: Mapping[str, int]) -> Iterator[LocalStack]:
-    with ExitStack() as running:
-        with warnings.catch_warnings():
-            # pulumi_aws complains of its own modules when they are first imported.
-            warnings.filterwarnings("ignore", r"aws\.", DeprecationWarning)
-            stack = running.enter_context(LocalStack(config=config))
-        yield stack
-
-
-# What must not be in a log line or in an execution's input and output.
-
-
-def _leaks(stage: Stage, guest_tokens: Sequence[str]) -> Iterator[str]:
-    task_tokens: set[str] = set()
-    passed: list[tuple[str, str]] = [("the log", stage.stack.log.read_text(encoding="utf-8"))]
-    for machine in ("paymentStateMachineArn", "refundStateMachineArn"):
-        pages = stage.states.get_paginator("list_executions").paginate(stateMachineArn=stage.stack.outputs[machine])
-        for execution in (execution for page in pages for execution in page["executions"]):
-            history = stage.states.get_execution_history(executionArn=execution["executionArn"])["events"]
-            task_tokens.update(token for event in history for token in _task_tokens(event))
-            passed.append((execution["name"], "\n".join(text for event in history for text in _passed_on(event))))
-    secrets = {
-        "a secret": [credentials.STRIPE_API_KEY, credentials.WEBHOOK_SECRET],
-        "a guest's token": guest_tokens,
-        "a card number": CARDS,
-        "a task token": task_tokens,
-        "an e-mail address": ["@example.com"],
-    }
-    assert task_tokens
-    for where, text in passed:
-        yield from (f"{what} in {where}" for what, values in secrets.items() if any(one in text for one in values))
-
-
-def _passed_on(event: Mapping[str, Any]) -> Iterator[str]:
-    """Input and output of executions and states, and what functions were given and answered."""
-    for details in event.values():
-        if isinstance(details, dict):
-            for name in ("input", "output", "cause"):
-                if name in details:
-                    yield str(details[name])
-            if details.get("resource") == "invoke" and "parameters" in details:
-                yield str(details["parameters"])
-
-
-def _task_tokens(event: Mapping[str, Any]) -> Iterator[str]:
-    """Where Step Functions itself writes them: in what an integration is asked to do."""
-    parameters = event.get("taskScheduledEventDetails", {}).get("parameters", "{}")
-    token = json.loads(parameters).get("ExpressionAttributeValues", {}).get(":token", {})
-    yield from token.values()
+    return _STRIPE_ASKED.sub("AwaitStripe VerifyPayment NextStep? ", " ".join(execution.visited)).strip()

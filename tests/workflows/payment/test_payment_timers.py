@@ -1,13 +1,12 @@
-"""Timers that go off → the states visited, and how the booking ends.
+"""Timers that go off → the states visited, and how everything stands afterwards.
 
-A checkout window of 25 seconds, a hold of 48: the real timers of the state machine, with nobody to resume it.
+A checkout window of 25 seconds and a hold of 48: the real timers of the state machine, with nobody to answer it.
 """
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from tests.workflows.payment.scenario_stage import NO_FUNDS, Guest, until
+from tests.harness.booking_driver import NO_FUNDS, BookingDriver
+from tests.harness.waiting import wait_until
 from tests.workflows.payment.scenarios import (
     AFTER_ONE_EXPIRY,
     CLOSED,
@@ -18,81 +17,84 @@ from tests.workflows.payment.scenarios import (
     RELEASED,
     STRIPE_ASKED_AGAIN,
     VERIFIED,
-    Run,
-    Stories,
-    Story,
+    Results,
+    Scenario,
+    ScenarioTable,
     confirmed,
     released,
 )
 
 HOLD = 48
 
-path = Stories(timers=True)
+scenario = ScenarioTable(slow=True)
 
 
-def hold_is_over(guest: Guest) -> None:
-    ends = datetime.fromisoformat(guest.payment()["hold_expires_at"])
-    until(lambda: datetime.now(UTC) > ends + timedelta(seconds=1), "the hold to end")
+def wait_for_hold_end(booking: BookingDriver) -> None:
+    ends = datetime.fromisoformat(booking.payment["hold_expires_at"])
+    wait_until(lambda: datetime.now(UTC) > ends + timedelta(seconds=1), "the hold to end")
 
 
-@path(
+@scenario(
     confirmed(
         f"{OPENED} {CLOSED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
         sessions=["expired", "complete"],
         attempts=["closed", "paid"],
-    )
+    ),
+    defects=("D-11", "D-02"),
 )
-def declined_window_over_retried_paid(guest: Guest) -> None:
-    """D-11, D-02: the guest who gave up may try again, in a new session."""
-    assert guest.pay_now() == (201, "1")
-    assert guest.pay(NO_FUNDS) == "declined"
-    guest.waits("retry")
-    (attempt,) = guest.status()["attempts"]
+def declined_then_window_ends_then_retried_and_paid(booking: BookingDriver) -> None:
+    """A guest who gave up may try again, in a new session."""
+    assert booking.pay_now().outcome == (201, 1)
+    assert booking.pay(NO_FUNDS) == "declined"
+    booking.wait_until_awaiting("retry")
+    (attempt,) = booking.status()["attempts"]
     assert (attempt["status"], attempt["declines"], attempt["failure_code"]) == ("closed", 1, "insufficient_funds")
-    assert guest.pay() == "refused"
-    assert guest.retry() == (201, "2")
-    assert guest.pay() == "paid"
-    assert guest.ended() == "SUCCEEDED"
+    assert booking.pay() == "refused"
+    assert booking.retry().outcome == (201, 2)
+    booking.pay_to_the_end()
 
 
-@path(confirmed(f"{OPENED} {CLOSED} {CONFIRMED}"))
-def webhook_never_comes_and_the_timer_finds_the_payment(guest: Guest) -> None:
-    """D-32, P-05: Stripe refuses to expire what is complete; then it is read, and was paid."""
-    guest.webhooks("keep")
-    assert guest.pay_now() == (201, "1")
-    assert guest.pay() == "paid"
-    assert guest.ended() == "SUCCEEDED"
+@scenario(confirmed(f"{OPENED} {CLOSED} {CONFIRMED}"), defects=("D-32", "P-05"))
+def webhook_missing_and_the_timer_finds_the_payment(booking: BookingDriver) -> None:
+    """Stripe refuses to expire a completed session; reading it shows the payment."""
+    booking.faults.webhooks = "hold"
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
 
 
-@path(confirmed(f"{OPENED} {CLOSED} {CONFIRMED}"))
-def paid_in_the_moment_of_the_timer(guest: Guest) -> None:
-    """P-03, P-05: the window is over, the session not closed yet, and the webhook finds nobody waiting."""
-    assert guest.pay_now() == (201, "1")
-    guest.before("expire_checkout_sessions", guest.pay)
-    assert guest.ended() == "SUCCEEDED"
+@scenario(confirmed(f"{OPENED} {CLOSED} {CONFIRMED}"), defects=("P-03", "P-05"))
+def paid_just_after_the_window_ends(booking: BookingDriver) -> None:
+    """The session is not closed yet, and the webhook finds no task token to answer."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.before("expire_checkout_sessions", booking.pay)
+    assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@path(confirmed(f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {CONFIRMED}"))
-def session_complete_but_its_payment_is_processing(guest: Guest) -> None:
-    """D-09: what Stripe refuses to expire is not taken for paid either, until it is."""
-    guest.webhooks("keep")
-    assert guest.pay_now() == (201, "1")
-    pi = guest.stage.fake_stripe.start_processing(guest.session, session_status="complete")
-    guest.waits_for_stripe()
-    guest.stage.fake_stripe.finish_processing(pi, succeeded=True)
-    assert guest.ended() == "SUCCEEDED"
+@scenario(confirmed(f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {CONFIRMED}"), defects=("D-09",))
+def session_complete_but_its_payment_is_processing(booking: BookingDriver) -> None:
+    """A session that Stripe refuses to expire is not treated as paid until it is."""
+    booking.faults.webhooks = "hold"
+    assert booking.pay_now().outcome == (201, 1)
+    pi = booking.start_processing(session_status="complete")
+    booking.wait_in("AwaitStripe")
+    booking.stack.stripe.finish_processing(pi, succeeded=True)
+    assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@path(released(f"{OPENED} {CLOSED} {FAILED} {CLOSED} {RELEASED}", reservation="expired"), hold_left=HOLD)
-def never_paid(guest: Guest) -> None:
-    """D-07, P-11: every wait has an end, and the last one gives the dates back."""
-    assert guest.pay_now() == (201, "1")
-    assert guest.ended() == "SUCCEEDED"
-    assert guest.published() == ["HoldReleased"]
-    assert guest.retry() == (400, "RESERVATION_NOT_PAYABLE")
+@scenario(
+    released(f"{OPENED} {CLOSED} {FAILED} {CLOSED} {RELEASED}", reservation="expired"),
+    hold_left=HOLD,
+    defects=("D-07", "P-11"),
+)
+def never_paid(booking: BookingDriver) -> None:
+    """Every wait ends, and the last one releases the dates."""
+    assert booking.pay_now().outcome == (201, 1)
+    assert booking.wait_for_end().status == "SUCCEEDED"
+    assert booking.published_types() == ["HoldReleased"]
+    assert booking.retry().outcome == (400, "RESERVATION_NOT_PAYABLE")
 
 
-@path(
+@scenario(
     released(
         f"{AFTER_ONE_EXPIRY} {VERIFIED} {FAILED} {OPENED_AGAIN} {CLOSED} {FAILED} {CLOSED} {RELEASED}",
         reservation="expired",
@@ -100,76 +102,87 @@ def never_paid(guest: Guest) -> None:
         attempts=["closed", "closed", "closed"],
     ),
     hold_left=HOLD,
+    defects=("D-07", "D-12"),
 )
-def three_attempts_then_released(guest: Guest) -> None:
-    """D-07, D-12: no attempt is left, the dates are kept until the hold is over, and then nobody can pay any more."""
-    for number in ("1", "2"):
-        before = guest.payment().get("token_sequence", 0)
-        assert guest.pay_now() == (201, number)
-        guest.expire_at_stripe()
-        before = guest.waits("retry", after=before)
-    assert guest.pay_now() == (201, "3")
-    guest.waits("retry", after=before)
-    assert guest.retry() == (409, "ATTEMPTS_EXHAUSTED")
-    assert guest.stage.admin.reservation(guest.id)["status"] == "pending"
-    assert guest.ended() == "SUCCEEDED"
-    assert guest.pay_now() == (400, "RESERVATION_NOT_PAYABLE")
+def three_attempts_then_released(booking: BookingDriver) -> None:
+    """No attempt is left, the dates are kept until the hold ends, and then nobody can pay."""
+    last = 0
+    for number in (1, 2):
+        assert booking.pay_now().outcome == (201, number)
+        booking.expire_at_stripe()
+        last = booking.wait_until_awaiting("retry", after=last)
+    assert booking.pay_now().outcome == (201, 3)
+    booking.wait_until_awaiting("retry", after=last)
+    assert booking.retry().outcome == (409, "ATTEMPTS_EXHAUSTED")
+    assert booking.reservation_status == "pending"
+    assert booking.wait_for_end().status == "SUCCEEDED"
+    assert booking.pay_now().outcome == (400, "RESERVATION_NOT_PAYABLE")
 
 
-@path(released(f"{OPENED} {VERIFIED} {FAILED} {CLOSED} {RELEASED}", reservation="expired"), hold_left=HOLD)
-def no_window_of_hold_is_left_for_another_attempt(guest: Guest) -> None:
-    """D-07: attempts are left, time is not."""
-    assert guest.pay_now() == (201, "1")
-    guest.expire_at_stripe()
-    guest.waits("retry")
-    until(lambda: not guest.status()["can_retry"], "less than a window of hold to be left")
-    assert guest.retry() == (409, "HOLD_ENDING")
-    assert guest.pay_now() == (409, "HOLD_ENDING")
-    assert guest.ended() == "SUCCEEDED"
+@scenario(
+    released(f"{OPENED} {VERIFIED} {FAILED} {CLOSED} {RELEASED}", reservation="expired"),
+    hold_left=HOLD,
+    defects=("D-07",),
+)
+def hold_too_short_for_another_attempt(booking: BookingDriver) -> None:
+    """Attempts are left, but not enough time."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.expire_at_stripe()
+    booking.wait_until_awaiting("retry")
+    wait_until(lambda: not booking.status()["can_retry"], "less than a window of hold to be left")
+    assert booking.retry().outcome == (409, "HOLD_ENDING")
+    assert booking.pay_now().outcome == (409, "HOLD_ENDING")
+    assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@path(
+@scenario(
     released(
         f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {CLOSED} {RELEASED}",
         reservation="expired",
     ),
     hold_left=HOLD,
+    defects=("D-09", "D-04"),
 )
-def hold_over_while_stripe_is_down(guest: Guest) -> None:
-    """D-09, D-04: dates whose session cannot be closed are kept beyond the hold."""
-    assert guest.pay_now() == (201, "1")
-    guest.before("expire_checkout_sessions", lambda: guest.stripe_fails("*", times=1_000))
-    hold_is_over(guest)
-    assert guest.stage.admin.reservation(guest.id)["status"] == "pending"
-    assert {guest.night(night) for night in guest.nights} == {"booked"}
-    guest.stripe_recovers()
-    assert guest.ended() == "SUCCEEDED"
+def hold_ends_while_stripe_is_down(booking: BookingDriver) -> None:
+    """Dates whose session cannot be closed are kept beyond the hold."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.before("expire_checkout_sessions", lambda: booking.faults.fail_stripe("*", times=1_000))
+    wait_for_hold_end(booking)
+    assert booking.reservation_status == "pending"
+    assert booking.nights_status == "booked"
+    booking.faults.stripe.clear()
+    assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@path(confirmed(f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {CONFIRMED}", sessions=["expired"]), hold_left=HOLD)
-def hold_over_while_a_payment_is_processing_then_paid(guest: Guest) -> None:
-    """P-05: dates are kept for money that is on its way, and are the guest's when it comes."""
-    assert guest.pay_now() == (201, "1")
-    pi = guest.stage.fake_stripe.start_processing(guest.session)
-    hold_is_over(guest)
-    assert guest.stage.admin.reservation(guest.id)["status"] == "pending"
-    guest.stage.fake_stripe.finish_processing(pi, succeeded=True)
-    assert guest.ended() == "SUCCEEDED"
+@scenario(
+    confirmed(f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {CONFIRMED}", sessions=["expired"]),
+    hold_left=HOLD,
+    defects=("P-05",),
+)
+def hold_ends_while_a_payment_is_processing_then_paid(booking: BookingDriver) -> None:
+    """The dates are kept for money on its way, and belong to the guest once it arrives."""
+    assert booking.pay_now().outcome == (201, 1)
+    pi = booking.start_processing()
+    wait_for_hold_end(booking)
+    assert booking.reservation_status == "pending"
+    booking.stack.stripe.finish_processing(pi, succeeded=True)
+    assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@path(released(f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {RELEASED}", reservation="expired"), hold_left=HOLD)
-def hold_over_while_a_payment_is_processing_then_not_paid(guest: Guest) -> None:
-    """D-07: and are free when it fails."""
-    assert guest.pay_now() == (201, "1")
-    pi = guest.stage.fake_stripe.start_processing(guest.session)
-    hold_is_over(guest)
-    guest.stage.fake_stripe.finish_processing(pi, succeeded=False)
-    assert guest.ended() == "SUCCEEDED"
+@scenario(
+    released(f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {RELEASED}", reservation="expired"),
+    hold_left=HOLD,
+    defects=("D-07",),
+)
+def hold_ends_while_a_payment_is_processing_then_failed(booking: BookingDriver) -> None:
+    """The dates are released when the payment fails."""
+    assert booking.pay_now().outcome == (201, 1)
+    pi = booking.start_processing()
+    wait_for_hold_end(booking)
+    booking.stack.stripe.finish_processing(pi, succeeded=False)
+    assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@pytest.mark.parametrize("story", path, ids=lambda story: story.name)
-def test_path(story: Story, run: Run) -> None:
-    played = run.played[story.name]
-    played.story.result()
-    assert played.ending == story.ending
-    assert played.unused == []
+@scenario.parametrize()
+def test_scenario(case: Scenario, results: Results) -> None:
+    results.check(case)

@@ -1,0 +1,176 @@
+"""Payments that are late, double or wrong → the states visited, and how everything stands afterwards."""
+
+from tests.harness.booking_driver import BookingDriver
+from tests.harness.waiting import wait_until
+from tests.workflows.payment.scenarios import (
+    AFTER_ONE_EXPIRY,
+    APPLIED,
+    CLOSED,
+    CONFIRMED,
+    FAILED,
+    OPENED,
+    OPENED_AGAIN,
+    REFUND_STARTED,
+    REFUNDED,
+    RELEASED,
+    STRIPE_ASKED_AGAIN,
+    UNAPPLIED,
+    VERIFIED,
+    Results,
+    Scenario,
+    ScenarioTable,
+    confirmed,
+    released,
+)
+
+scenario = ScenarioTable()
+
+
+@scenario(
+    confirmed(
+        f"{OPENED} {VERIFIED} {STRIPE_ASKED_AGAIN} {CONFIRMED}",
+        sessions=["expired"],
+    ),
+    defects=("D-09", "P-05"),
+)
+def session_expired_while_a_payment_is_processing_then_paid(booking: BookingDriver) -> None:
+    """While money may still arrive, no further session is opened and nothing is released."""
+    assert booking.pay_now().outcome == (201, 1)
+    pi = booking.start_processing()
+    booking.expire_at_stripe()
+    booking.wait_in("AwaitStripe")
+    assert "checkout_url" not in booking.status()
+    booking.stack.stripe.finish_processing(pi, succeeded=True)
+    assert booking.wait_for_end().status == "SUCCEEDED"
+
+
+@scenario(
+    released(
+        f"{OPENED} {VERIFIED} {STRIPE_ASKED_AGAIN} {FAILED} RetrySignal? {CLOSED} {RELEASED}",
+    ),
+    defects=("D-11",),
+)
+def session_expired_while_a_payment_is_processing_then_failed(booking: BookingDriver) -> None:
+    """The failure is noticed, and the guest may try again."""
+    assert booking.pay_now().outcome == (201, 1)
+    pi = booking.start_processing()
+    booking.expire_at_stripe()
+    booking.wait_in("AwaitStripe")
+    booking.stack.stripe.finish_processing(pi, succeeded=False)
+    booking.wait_until_awaiting("retry")
+    assert booking.payment["attempts"]["1"]["failure_code"] == "generic_decline"
+    assert booking.cancel().outcome == (200, "expired")
+
+
+@scenario(
+    confirmed(
+        f"{AFTER_ONE_EXPIRY} {VERIFIED} {CLOSED} {CONFIRMED}",
+        sessions=["complete", "expired"],
+        attempts=["paid", "closed"],
+    ),
+    defects=("D-09", "P-02"),
+)
+def earlier_session_paid_during_a_later_attempt(booking: BookingDriver) -> None:
+    """The later session is closed before the earlier one's payment confirms the booking."""
+    assert booking.pay_now().outcome == (201, 1)
+    first = booking.session
+    booking.expire_at_stripe()
+    booking.wait_until_awaiting("retry")
+    assert booking.retry().outcome == (201, 2)
+    booking.force_payment(first)
+    assert booking.wait_for_end().status == "SUCCEEDED"
+    assert booking.pay() == "refused"
+
+
+@scenario(
+    confirmed(
+        f"{AFTER_ONE_EXPIRY} {VERIFIED} {REFUND_STARTED} {CONFIRMED}",
+        sessions=["complete", "complete"],
+        captures=[APPLIED, UNAPPLIED],
+        attempts=["paid", "paid"],
+        refunds=[REFUNDED],
+    ),
+    defects=("D-09",),
+)
+def two_sessions_paid(booking: BookingDriver) -> None:
+    """One payment is the booking's; the other is refunded."""
+    booking.faults.webhooks = "hold"
+    assert booking.pay_now().outcome == (201, 1)
+    first = booking.session
+    booking.expire_at_stripe()
+    booking.release_webhooks()
+    booking.wait_until_awaiting("retry")
+    assert booking.retry().outcome == (201, 2)
+    booking.faults.webhooks = "hold"
+    assert booking.pay() == "paid"
+    booking.force_payment(first)
+    booking.release_webhooks(first)
+    assert booking.wait_for_end().status == "SUCCEEDED"
+    booking.release_webhooks()
+
+
+@scenario(
+    confirmed(
+        f"{AFTER_ONE_EXPIRY} {VERIFIED} {CONFIRMED}",
+        sessions=["complete", "complete"],
+        captures=[APPLIED, UNAPPLIED],
+        attempts=["unresolved", "paid"],
+        refunds=[REFUNDED],
+    ),
+    defects=("D-09",),
+)
+def earlier_session_paid_after_the_confirmation(booking: BookingDriver) -> None:
+    """The second payment is refunded although no execution waits any more."""
+    assert booking.pay_now().outcome == (201, 1)
+    first = booking.session
+    booking.expire_at_stripe()
+    booking.wait_until_awaiting("retry")
+    assert booking.retry().outcome == (201, 2)
+    booking.pay_to_the_end()
+    booking.force_payment(first)
+    wait_until(lambda: booking.notified() != [], "the notification of operators")
+    assert set(booking.notified()) == {"LatePayment"}
+
+
+@scenario(
+    confirmed(
+        f"{OPENED} {VERIFIED} {REFUND_STARTED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+        sessions=["complete", "complete"],
+        captures=[(1, "EUR", "unapplied"), APPLIED],
+        attempts=["paid", "paid"],
+        refunds=[("unapplied", 1, "succeeded")],
+    ),
+    defects=("D-06",),
+)
+def one_cent_paid(booking: BookingDriver) -> None:
+    """The cent is refunded, and the booking can still be paid."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.force_payment(amount=1)
+    booking.wait_until_awaiting("retry")
+    assert booking.reservation_status == "pending"
+    assert booking.retry().outcome == (201, 2)
+    booking.pay_to_the_end()
+
+
+@scenario(
+    confirmed(
+        f"{OPENED} {VERIFIED} {REFUND_STARTED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+        sessions=["complete", "complete"],
+        captures=[APPLIED, (45_000, "USD", "unapplied")],
+        attempts=["paid", "paid"],
+        refunds=[REFUNDED],
+    ),
+    defects=("D-06",),
+)
+def paid_in_another_currency(booking: BookingDriver) -> None:
+    """The amount is right and the currency is not."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.force_payment(currency="usd")
+    booking.wait_until_awaiting("retry")
+    assert booking.retry().outcome == (201, 2)
+    booking.pay_to_the_end()
+
+
+@scenario.parametrize()
+def test_scenario(case: Scenario, results: Results) -> None:
+    results.check(case)

@@ -1,0 +1,189 @@
+"""AWS refuses a call or loses its answer, so that a state runs again → how everything stands afterwards."""
+
+from typing import Any
+
+from local.aws import emulator
+from tests.harness.booking_driver import BookingDriver
+from tests.harness.waiting import wait_until
+from tests.workflows.payment.scenarios import (
+    APPLIED,
+    CLOSED,
+    CONFIRMED,
+    FAILED,
+    OPENED,
+    OPENED_AGAIN,
+    REFUND_STARTED,
+    RELEASED,
+    VERIFIED,
+    Results,
+    Scenario,
+    ScenarioTable,
+    confirmed,
+    released,
+)
+
+scenario = ScenarioTable()
+
+
+@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-05",))
+def confirmation_committed_without_an_answer(booking: BookingDriver) -> None:
+    """Reading finds what was written."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.fail_aws("dynamodb.TransactWriteItems", "unanswered", 3, caller="confirm_reservation")
+    booking.pay_to_the_end()
+    assert booking.published_types() == ["PaymentConfirmed"]
+
+
+@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-05",))
+def confirmation_meets_a_transaction_conflict(booking: BookingDriver) -> None:
+    """A conflict is not a refusal."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.fail_aws("dynamodb.TransactWriteItems", "conflict", caller="confirm_reservation")
+    booking.pay_to_the_end()
+
+
+@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-05",))
+def confirmation_throttled(booking: BookingDriver) -> None:
+    """The SDK gives up after three refusals; the state retries."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.fail_aws("dynamodb.TransactWriteItems", "throttled", 3, caller="confirm_reservation")
+    booking.pay_to_the_end()
+
+
+@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("D-33", "D-34"))
+def release_committed_without_an_answer(booking: BookingDriver) -> None:
+    """The repeat finds the work done."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.fail_aws("dynamodb.TransactWriteItems", "unanswered", 3, caller="release_hold")
+    assert booking.cancel().outcome == (200, "expired")
+
+
+@scenario(confirmed(f"RecordPayment {VERIFIED} CreateCheckoutSession AwaitPayment {VERIFIED} {CONFIRMED}"))
+def payment_recorded_twice(booking: BookingDriver) -> None:
+    booking.faults.fail_aws("dynamodb.PutItem", "unanswered")
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
+
+
+@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-02", "P-02"))
+def session_created_twice(booking: BookingDriver) -> None:
+    booking.faults.fail_aws("lambda.Invoke", "unanswered", containing="create-checkout-session")
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
+    assert len(booking.stripe_requests("checkout.sessions.create")) == 2
+
+
+@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-12",))
+def session_published_twice(booking: BookingDriver) -> None:
+    """The second token resumes the workflow; the first belongs to a try that is over."""
+    booking.faults.fail_aws("dynamodb.UpdateItem", "unanswered")
+    assert booking.pay_now().outcome == (201, 1)
+    wait_until(lambda: booking.payment["token_sequence"] % 100 == 1, "the second try to be published")
+    booking.pay_to_the_end()
+
+
+@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"))
+def verification_confirmation_and_publishing_run_twice(booking: BookingDriver) -> None:
+    for function in ("verify-payment", "confirm-reservation"):
+        booking.faults.fail_aws("lambda.Invoke", "unanswered", containing=function)
+    booking.faults.fail_aws("events.PutEvents", "unanswered")
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
+    assert booking.published_types() == ["PaymentConfirmed", "PaymentConfirmed"]
+
+
+@scenario(
+    confirmed(
+        f"{OPENED} {VERIFIED} {REFUND_STARTED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+        sessions=["complete", "complete"],
+        captures=[(1, "EUR", "unapplied"), APPLIED],
+        attempts=["paid", "paid"],
+        refunds=[("unapplied", 1, "succeeded")],
+    )
+)
+def closing_failure_record_and_wait_run_twice(booking: BookingDriver) -> None:
+    booking.faults.fail_aws("lambda.Invoke", "unanswered", containing="expire-checkout-sessions")
+    booking.faults.before("verify_payment", lambda: booking.faults.fail_aws("dynamodb.UpdateItem", "unanswered", 2))
+    assert booking.pay_now().outcome == (201, 1)
+    booking.force_payment(amount=1)
+    booking.wait_until_awaiting("retry")
+    assert booking.retry().outcome == (201, 2)
+    booking.pay_to_the_end()
+
+
+@scenario(
+    confirmed(
+        f"{OPENED} {VERIFIED} {REFUND_STARTED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+        sessions=["complete", "complete"],
+        captures=[(1, "EUR", "unapplied"), APPLIED],
+        attempts=["paid", "paid"],
+        refunds=[("unapplied", 1, "succeeded")],
+    ),
+    defects=("D-13",),
+)
+def refund_start_without_an_answer(booking: BookingDriver) -> None:
+    """The repeated start finds the refund started, and starts no second one."""
+    booking.faults.fail_aws("states.StartExecution", "unanswered")
+    assert booking.pay_now().outcome == (201, 1)
+    booking.force_payment(amount=1)
+    booking.wait_until_awaiting("retry")
+    assert booking.retry().outcome == (201, 2)
+    booking.pay_to_the_end()
+
+
+@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("D-33", "D-34", "P-09"))
+def closing_release_and_publishing_run_twice(booking: BookingDriver) -> None:
+    for function in ("expire-checkout-sessions", "release-hold"):
+        booking.faults.fail_aws("lambda.Invoke", "unanswered", containing=function)
+    booking.faults.fail_aws("events.PutEvents", "unanswered")
+    assert booking.pay_now().outcome == (201, 1)
+    assert booking.cancel().outcome == (200, "expired")
+    assert booking.wait_for_end().status == "SUCCEEDED"
+    assert booking.published_types() == ["HoldReleased", "HoldReleased"]
+
+
+@scenario(
+    confirmed(
+        f"{OPENED} {VERIFIED} {CONFIRMED}",
+    ),
+    defects=("D-38", "D-39"),
+)
+def every_function_repeated_after_the_confirmation(booking: BookingDriver) -> None:
+    """Nothing moves backwards."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
+    item = booking.payment
+    (pi,) = item["captures"]
+    assert invoke(booking, "create-checkout-session") == "ReservationNotPayable"
+    assert invoke(booking, "verify-payment", refunds_started=[]) == "confirm"
+    assert invoke(booking, "expire-checkout-sessions", refunds_started=[]) == "confirm"
+    assert invoke(booking, "confirm-reservation", payment_intent=pi) == "confirmed"
+    assert invoke(booking, "release-hold") == "BookedElsewhere"
+    assert booking.payment == item
+
+
+@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("D-04", "D-07"))
+def every_function_repeated_after_the_release(booking: BookingDriver) -> None:
+    """Nothing comes back to life."""
+    assert booking.pay_now().outcome == (201, 1)
+    assert booking.cancel().outcome == (200, "expired")
+    assert booking.wait_for_end().status == "SUCCEEDED"
+    item = booking.payment
+    assert invoke(booking, "create-checkout-session") == "ReservationNotPayable"
+    assert invoke(booking, "verify-payment", refunds_started=[]) == "release_hold"
+    assert invoke(booking, "expire-checkout-sessions", refunds_started=[]) == "release_hold"
+    assert invoke(booking, "release-hold") == "released"
+    assert booking.payment == item
+
+
+def invoke(booking: BookingDriver, function: str, **more: Any) -> str:
+    """What the function answers: its next step, else what it did, else its error's name."""
+    event = {"reservation_id": booking.id, "payment_id": booking.payment_id, "execution": booking.id, **more}
+    answer, _ = emulator.invoke(f"booking-local-{function}", event)
+    done = "confirmed" if "amount" in answer else "released"
+    return str(answer.get("next_step") or answer.get("errorType") or done)
+
+
+@scenario.parametrize()
+def test_scenario(case: Scenario, results: Results) -> None:
+    results.check(case)

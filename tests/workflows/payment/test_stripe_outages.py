@@ -1,0 +1,131 @@
+"""Stripe is down, or its answers are lost → the states visited, and how everything stands afterwards."""
+
+from tests.harness.booking_driver import BookingDriver
+from tests.workflows.payment.scenarios import (
+    CLOSED,
+    CONFIRMED,
+    FAILED,
+    OPENED,
+    OPENED_AGAIN,
+    RELEASED,
+    STRIPE_ASKED_AGAIN,
+    VERIFIED,
+    Results,
+    Scenario,
+    ScenarioTable,
+    confirmed,
+    released,
+)
+
+scenario = ScenarioTable()
+
+
+@scenario(
+    confirmed(
+        f"RecordPayment CreateCheckoutSession {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+    ),
+    defects=("D-24", "D-12"),
+)
+def stripe_down_at_pay_now_then_paid(booking: BookingDriver) -> None:
+    """An outage uses up no attempt, and is reported as one or as not ready yet; the repeat sends the same request."""
+    booking.faults.fail_stripe("checkout.sessions.create", times=1_000)
+    assert booking.pay_now_once().status in {503, 202}
+    booking.wait_until_awaiting("retry")
+    booking.faults.stripe.clear()
+    assert booking.status()["payment_attempts"] == 0
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
+    keys = {request["idempotency_key"] for request in booking.stripe_requests("checkout.sessions.create")}
+    assert keys == {f"PAY-{booking.id}:checkout:1"}
+
+
+@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-02", "D-22", "D-23"))
+def session_created_without_an_answer(booking: BookingDriver) -> None:
+    """The repeat has the same idempotency key and the same parameters, so there is one session."""
+    booking.faults.fail_stripe("checkout.sessions.create", "timeout_after", times=2)
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
+    requests = booking.stripe_requests("checkout.sessions.create")
+    assert [(request["params"], request["idempotency_key"]) for request in requests] == 3 * [
+        (requests[0]["params"], f"PAY-{booking.id}:checkout:1")
+    ]
+
+
+@scenario(
+    confirmed(
+        f"{OPENED} {VERIFIED} {CONFIRMED}",
+        sessions=["open", "complete"],
+        attempts=["closed, not counted", "paid"],
+    ),
+    defects=("D-02",),
+)
+def session_created_but_answered_500_for_ever(booking: BookingDriver) -> None:
+    """Stripe repeats its stored 500 for the key, so a new key is used; nobody knows the URL of the first session."""
+    booking.faults.fail_stripe("checkout.sessions.create", "server_error_after")
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
+
+
+@scenario(
+    released(
+        f"RecordPayment CreateCheckoutSession {FAILED} RetrySignal? {CLOSED} {RELEASED}",
+        attempts=["closed, not counted"],
+    ),
+    defects=("D-22", "D-09"),
+)
+def session_created_without_any_answer_then_cancelled(booking: BookingDriver) -> None:
+    """The unknown session is found under its idempotency key and closed."""
+    booking.faults.fail_stripe("checkout.sessions.create", "timeout_after", times=1_000)
+    assert booking.pay_now_once().status in {503, 202}
+    booking.wait_until_awaiting("retry")
+    booking.faults.stripe.clear()
+    assert booking.cancel().outcome == (200, "expired")
+
+
+@scenario(
+    confirmed(
+        f"RecordPayment CreateCheckoutSession {FAILED} {OPENED_AGAIN} {VERIFIED} {CLOSED} {CONFIRMED}",
+        sessions=["expired", "complete"],
+        captures=[(50_000, "EUR", "booking")],
+        attempts=["closed, not counted", "paid"],
+    ),
+    defects=("D-06", "D-09"),
+)
+def session_created_without_any_answer_then_repriced(booking: BookingDriver) -> None:
+    """The session at the old price is closed before the booking is confirmed."""
+    booking.faults.fail_stripe("checkout.sessions.create", "timeout_after", times=1_000)
+    assert booking.pay_now_once().status in {503, 202}
+    booking.wait_until_awaiting("retry")
+    booking.faults.stripe.clear()
+    booking.change_reservation(total_amount=50_000)
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
+
+
+@scenario(confirmed(f"{OPENED} {VERIFIED} {STRIPE_ASKED_AGAIN} {CONFIRMED}"), defects=("D-24",))
+def stripe_down_at_the_verification(booking: BookingDriver) -> None:
+    """A missing answer decides nothing."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.fail_stripe("*", times=1_000)
+    assert booking.pay() == "paid"
+    booking.wait_in("AwaitStripe")
+    assert booking.status()["status"] == "pending"
+    booking.faults.stripe.clear()
+    assert booking.wait_for_end().status == "SUCCEEDED"
+
+
+@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {STRIPE_ASKED_AGAIN} {CLOSED} {RELEASED}"), defects=("D-09", "D-04"))
+def stripe_down_while_sessions_are_closed(booking: BookingDriver) -> None:
+    """Dates whose session cannot be closed are not released."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.before("expire_checkout_sessions", lambda: booking.faults.fail_stripe("*", times=1_000))
+    booking.cancel_in_background()
+    booking.wait_in("AwaitStripe")
+    assert booking.reservation_status == "pending"
+    booking.faults.stripe.clear()
+    assert booking.wait_for_end().status == "SUCCEEDED"
+
+
+@scenario.parametrize()
+def test_scenario(case: Scenario, results: Results) -> None:
+    results.check(case)
