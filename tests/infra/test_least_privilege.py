@@ -3,7 +3,6 @@
 Stories that between them make every call run on the local stack, which keeps what each role was asked for. D-45.
 """
 
-import contextlib
 import functools
 import json
 import os
@@ -17,11 +16,11 @@ import pytest
 
 from local.aws.iam import Call, Permission, Permissions
 from shared.adapters import secrets
-from tests.workflows.refund.conftest import FAILS_LATER, PENDING, World, start, until
+from tests.harness.booking_driver import DECLINED, REFUND_FAILS_LATER, REFUND_PENDING
+from tests.harness.running_stack import RunningStack, run_stack
+from tests.harness.waiting import wait_until
 
 REPORT = Path(__file__).parents[2] / "docs" / "permissions.md"
-
-DECLINED = "4000000000000002"
 
 # Permissions that no call of ours stands behind, by action.
 EXCEPTIONS = {
@@ -57,98 +56,98 @@ SCHEDULE = "booking-local-reconcile-payments-schedule"
 # The stories.
 
 
-def paid_at_once(world: World) -> None:
-    world.paid()
+def paid_at_once(stack: RunningStack) -> None:
+    stack.reserve_paid()
 
 
-def declined_then_expired_then_retried(world: World) -> None:
-    booking = world.held()
-    session = booking.press_pay_now()["checkout_session_id"]
-    world.stripe.pay(session, DECLINED)
-    world.stripe.expire_session(session)
-    until(lambda: booking.execution().waiting_in == "AwaitRetry", "the next attempt to be possible")
-    assert world.call("POST", f"{booking.id}/retry", booking.token).status == 201
+def declined_then_expired_then_retried(stack: RunningStack) -> None:
+    booking = stack.reserve()
+    booking.pay_now()
+    booking.pay(DECLINED)
+    booking.expire_at_stripe()
+    booking.wait_in("AwaitRetry")
+    assert booking.retry().status == 201
 
 
-def cancelled_unpaid(world: World) -> None:
-    booking = world.held()
-    booking.press_pay_now()
-    assert world.call("POST", f"{booking.id}/cancel", booking.token).status == 200
+def cancelled_unpaid(stack: RunningStack) -> None:
+    booking = stack.reserve()
+    booking.pay_now()
+    assert booking.cancel().status == 200
 
 
-def cancelled_by_the_platform(world: World) -> None:
-    booking = world.held()
-    booking.press_pay_now()
-    world.admin.change_reservation(booking.id, status="cancelled", total_amount=None)
-    assert world.call("POST", f"{booking.id}/cancel", booking.token).status == 200
+def cancelled_by_the_platform(stack: RunningStack) -> None:
+    booking = stack.reserve()
+    booking.pay_now()
+    booking.change_reservation(status="cancelled")
+    assert booking.cancel().status == 200
 
 
-def cancelled_unpaid_and_paid_all_the_same(world: World) -> None:
-    booking = world.held()
-    session = booking.press_pay_now()["checkout_session_id"]
-    assert world.call("POST", f"{booking.id}/cancel", booking.token).status == 200
-    pi = world.stripe.force_payment(session)["id"]
-    booking.wait_for_end(f"REF-{pi}")
+def cancelled_unpaid_and_paid_all_the_same(stack: RunningStack) -> None:
+    booking = stack.reserve()
+    booking.pay_now()
+    assert booking.cancel().status == 200
+    pi = booking.force_payment()
+    booking.wait_for_refund_end(f"REF-{pi}")
 
 
-def repriced_while_it_is_paid(world: World) -> None:
-    booking = world.held()
-    session = booking.press_pay_now()["checkout_session_id"]
-    world.admin.change_reservation(booking.id, status=None, total_amount=50_000)
-    world.stripe.pay(session)
-    until(lambda: "RefundUnusablePayment" in booking.execution().visited, "the refund to begin")
+def repriced_while_it_is_paid(stack: RunningStack) -> None:
+    booking = stack.reserve()
+    booking.pay_now()
+    booking.change_reservation(total_amount=50_000)
+    booking.pay()
+    wait_until(lambda: "RefundUnusablePayment" in booking.execution().visited, "the refund to begin")
 
 
-def confirmed_by_somebody_else(world: World) -> None:
-    booking = world.held()
-    booking.press_pay_now()
-    world.admin.change_reservation(booking.id, status="confirmed", total_amount=None)
-    world.call("POST", f"{booking.id}/cancel", booking.token)
-    until(lambda: world.told_operators(f"PaymentRestartsExhausted: reservation {booking.id}"), "a person to be asked")
+def confirmed_by_somebody_else(stack: RunningStack) -> None:
+    booking = stack.reserve()
+    booking.pay_now()
+    booking.change_reservation(status="confirmed")
+    booking.call("POST", f"{booking.id}/cancel")
+    wait_until(lambda: "PaymentRestartsExhausted" in booking.notified(), "the notification of operators")
 
 
-def cancelled_with_a_refund(world: World) -> None:
-    assert world.paid().cancel().status in {200, 202}
+def cancelled_with_a_refund(stack: RunningStack) -> None:
+    assert stack.reserve_paid().refund().status in {200, 202}
 
 
-def refund_that_is_pending_for_a_while(world: World) -> None:
-    booking = world.paid(card=PENDING)
-    booking.cancel()
-    booking.wait_for("AwaitRefundSettlement")
-    world.stripe.settle_refund(booking.entry()["stripe_refund_id"], "succeeded")
-    booking.wait_for_end()
+def refund_that_is_pending_for_a_while(stack: RunningStack) -> None:
+    booking = stack.reserve_paid(card=REFUND_PENDING)
+    booking.refund()
+    booking.wait_refund_in("AwaitRefundSettlement")
+    stack.stripe.settle_refund(booking.entry()["stripe_refund_id"], "succeeded")
+    booking.wait_for_refund_end()
 
 
-def refund_that_fails_after_all(world: World) -> None:
-    booking = world.paid(card=FAILS_LATER)
-    booking.cancel()
-    booking.wait_for_end()
+def refund_that_fails_after_all(stack: RunningStack) -> None:
+    booking = stack.reserve_paid(card=REFUND_FAILS_LATER)
+    booking.refund()
+    booking.wait_for_refund_end()
     refund = booking.entry()["stripe_refund_id"]
-    world.stripe.settle_refund(refund, "failed")
-    booking.wait_for("AwaitOperator", f"failed-{refund}")
-    assert booking.resolve(booking.cancellation, "settled_elsewhere").status == 200
+    stack.stripe.settle_refund(refund, "failed")
+    booking.wait_refund_in("AwaitOperator", f"failed-{refund}")
+    assert booking.resolve(booking.cancellation_id, "settled_elsewhere").status == 200
 
 
-def refunded_and_disputed_at_stripe(world: World) -> None:
-    booking = world.paid()
-    world.stripe.dashboard_refund(booking.pi, 100)
-    world.stripe.open_dispute(booking.pi)
-    until(lambda: booking.item["refunds"] and booking.item["disputes"], "both to be entered")
+def refunded_and_disputed_at_stripe(stack: RunningStack) -> None:
+    booking = stack.reserve_paid()
+    stack.stripe.dashboard_refund(booking.payment_intent, 100)
+    stack.stripe.open_dispute(booking.payment_intent)
+    wait_until(lambda: booking.payment["refunds"] and booking.payment["disputes"], "both to be entered")
 
 
-def stopped(world: World) -> None:
-    booking = world.held()
-    booking.press_pay_now()
-    world.admin.stop_execution(booking.id)
-    until(lambda: world.admin.replacement(booking.id), "the replacement")
+def stopped(stack: RunningStack) -> None:
+    booking = stack.reserve()
+    booking.pay_now()
+    stack.admin.stop_execution(booking.id)
+    wait_until(lambda: booking.execution(restart=1), "the replacement")
 
 
-def refund_stopped(world: World) -> None:
-    booking = world.paid(card=PENDING)
-    booking.cancel()
-    booking.wait_for("AwaitRefundSettlement")
-    world.admin.stop_execution(booking.cancellation, "refund")
-    until(lambda: world.admin.replacement(booking.cancellation, "refund"), "the replacement")
+def refund_stopped(stack: RunningStack) -> None:
+    booking = stack.reserve_paid(card=REFUND_PENDING)
+    booking.refund()
+    booking.wait_refund_in("AwaitRefundSettlement")
+    stack.admin.stop_execution(booking.cancellation_id, "refund")
+    wait_until(lambda: booking.refund_execution(f"{booking.cancellation_id}-r1"), "the replacement")
 
 
 STORIES = (
@@ -168,47 +167,43 @@ STORIES = (
 )
 
 
-def reconciled(world: World) -> None:
+def reconciled(stack: RunningStack) -> None:
     """What is left for the reconciler: a hold nobody paid, a wait that is overdue, and events that never come."""
     before = (datetime.now(UTC) - timedelta(days=3)).isoformat()
-    unpaid, overdue, waiting = world.held(), world.held(), world.paid(card=PENDING)
-    disputed, declined = world.paid(), world.held()
-    key = {"reservation_id": unpaid.id}
-    world.table("reservations").update_item(
-        Key=key, UpdateExpression="SET created_at = :then", ExpressionAttributeValues={":then": before}
-    )
-    overdue.press_pay_now()
-    attempt = next(iter(overdue.item["attempts"]))
-    session = declined.press_pay_now()["checkout_session_id"]
-    waiting.cancel()
-    waiting.wait_for("AwaitRefundSettlement")
+    unpaid, overdue, waiting = stack.reserve(), stack.reserve(), stack.reserve_paid(card=REFUND_PENDING)
+    disputed, declined = stack.reserve_paid(), stack.reserve()
+    unpaid.set_stored("reservations", "created_at", before)
+    overdue.pay_now()
+    attempt = next(iter(overdue.payment["attempts"]))
+    declined.pay_now()
+    waiting.refund()
+    waiting.wait_refund_in("AwaitRefundSettlement")
 
-    world.stripe.webhooks.set_mode("drop")
-    world.stripe.pay(session, DECLINED)
-    world.stripe.dashboard_refund(disputed.pi, 100)
-    world.stripe.open_dispute(disputed.pi)
-    world.stripe.settle_refund(waiting.entry()["stripe_refund_id"], "succeeded")
-    world.stripe.webhooks.wait_until_idle()
-    overdue.put(f"attempts.{attempt}.deadline", before)
-    overdue.put("updated_at", before)
-    found = world.admin.reconcile()
+    stack.stripe.webhooks.set_mode("drop")
+    declined.pay(DECLINED)
+    stack.stripe.dashboard_refund(disputed.payment_intent, 100)
+    stack.stripe.open_dispute(disputed.payment_intent)
+    stack.stripe.settle_refund(waiting.entry()["stripe_refund_id"], "succeeded")
+    stack.stripe.webhooks.wait_until_idle()
+    overdue.set_stored("payments", f"attempts.{attempt}.deadline", before)
+    overdue.set_stored("payments", "updated_at", before)
+    found = stack.admin.reconcile()
     assert found.keys() >= {"hold_without_payment", "overdue_wait", "undelivered_event"}
-    waiting.wait_for_end()
-    until(lambda: unpaid.reservation == "expired", "the release")
+    waiting.wait_for_refund_end()
+    wait_until(lambda: unpaid.reservation_status == "expired", "the release")
 
 
 @pytest.fixture(scope="module")
 def permissions() -> Iterator[Permissions]:
     """Every role with what it was asked for in all stories."""
-    with contextlib.ExitStack() as end, pytest.MonkeyPatch.context() as patch:
+    with run_stack(nights=1) as stack, pytest.MonkeyPatch.context() as patch:
         # On AWS each function keeps secrets for itself; here one would find what another has read.
         patch.setattr(secrets, "MAX_AGE", 0)
-        world = start(end)
-        for told in [world.meanwhile(functools.partial(story, world)) for story in STORIES]:
+        for told in [stack.in_background(functools.partial(story, stack)) for story in STORIES]:
             told.result()
-        reconciled(world)
+        reconciled(stack)
         time.sleep(0.5)  # what was signalled last comes to its next wait
-        yield world.stack.permissions
+        yield stack.local.permissions
 
 
 # Calls beside permissions.

@@ -1,109 +1,98 @@
-"""Refunds at the same time, and refunds whose answers were lost: never a cent twice."""
+"""Simultaneous refunds, and refunds whose answers are lost: no cent is refunded twice."""
 
 import functools
 from collections import Counter
-from typing import Any
 
 import pytest
 
-from local.aws import emulator
+from local.aws.aws_faults import AwsFault
 from shared.adapters import stripe_api
-from shared.domain.models import StripeRefund
-from tests.workflows.refund.conftest import World
-
-CRASHED_ONCE = [
-    "AlreadyFailed?",
-    "ReserveRefund",
-    "CreateRefund",
-    "RefundStatus?",
-    "RecordRefund",
-    "AnnounceRefund",
-    "RefundCompleted",
-]
+from tests.harness.fault_injection import call_before
+from tests.harness.running_stack import RunningStack
+from tests.workflows.refund.conftest import COMPLETED
 
 
-def test_20_simultaneous_refunds_never_give_back_more_than_was_paid(world: World) -> None:
-    """D-13: each wants 40 %, so two of them fit."""
-    booking = world.paid(total=45_000)
-    calls = [world.meanwhile(functools.partial(booking.give_back, 18_000, key=str(key))) for key in range(20)]
+@pytest.mark.defect("D-13")
+def test_20_simultaneous_refunds_never_exceed_the_payment(stack: RunningStack) -> None:
+    """Each is for 40 %, so there is room for two."""
+    booking = stack.reserve_paid(total_amount=45_000)
+    calls = [stack.in_background(functools.partial(booking.refund_goodwill, 18_000, key=str(key))) for key in range(20)]
     answers = [call.result() for call in calls]
 
-    given = [answer.body["refund_id"] for answer in answers if answer.status == 200]
-    refused = Counter(answer.error for answer in answers if answer.status != 200)
-    assert len(given) == len(set(given)) == 2
+    refunded = [answer.body["refund_id"] for answer in answers if answer.status == 200]
+    refused = Counter(answer.outcome for answer in answers if answer.status != 200)
+    assert len(refunded) == len(set(refunded)) == 2
     assert refused.keys() <= {(409, "REFUND_IN_PROGRESS"), (400, "REFUND_NOT_ALLOWED")}
     assert refused.total() == 18
     assert booking.refunds_at_stripe() == [("succeeded", 18_000), ("succeeded", 18_000)]
     assert booking.ledger == ("partially_refunded", 36_000, 0, 9_000)
-    assert set(booking.item["refunds"]) == set(given)
+    assert set(booking.payment["refunds"]) == set(refunded)
 
 
-def test_a_cancellation_and_a_dashboard_refund_of_everything_give_it_back_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.defect("D-13")
+def test_a_cancellation_and_a_full_dashboard_refund_pay_once(
+    stack: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D-13: the dashboard is faster at the last moment; what we had reserved then reaches a person."""
-    booking = world.paid()
-    real = stripe_api.create_refund
-
-    def too_late(**given: Any) -> StripeRefund:
-        world.stripe.dashboard_refund(booking.pi)
-        return real(**given)
-
-    monkeypatch.setattr(stripe_api, "create_refund", too_late)
-    assert booking.cancel().body["status"] == "failed"
-    booking.wait_for("AwaitOperator")
+    """The dashboard is faster at the last moment, so the amount that we had reserved needs an operator."""
+    booking = stack.reserve_paid()
+    payment_intent = booking.payment_intent
+    call_before(monkeypatch, stripe_api, "create_refund", lambda **_: stack.stripe.dashboard_refund(payment_intent))
+    assert booking.refund().body["status"] == "failed"
+    booking.wait_refund_in("AwaitOperator")
     assert booking.entry()["failure_reason"] == "charge_already_refunded"
-    world.stripe.webhooks.wait_until_idle()
+    stack.stripe.webhooks.wait_until_idle()
     assert booking.refunds_at_stripe() == [("succeeded", 45_001)]
     assert booking.ledger[:3] == ("refunded", 45_001, 0)
 
 
+@pytest.mark.defect("D-13")
 @pytest.mark.parametrize("kind", ["conflict", "unanswered"])
-def test_an_amount_is_reserved_once_whatever_dynamodb_says(world: World, kind: str) -> None:
-    """D-13: after a transaction that was refused, or done without an answer, the item is read again."""
-    booking = world.paid()
-    emulator.aws_faults.add("dynamodb.TransactWriteItems", kind, 3, "reserve_refund")
-    assert booking.cancel().status == 200
+def test_an_amount_is_reserved_once_whatever_dynamodb_answers(stack: RunningStack, kind: AwsFault) -> None:
+    """After a transaction that was refused, or committed without an answer, the item is read again."""
+    booking = stack.reserve_paid()
+    booking.faults.fail_aws("dynamodb.TransactWriteItems", kind, 3, caller="reserve_refund")
+    assert booking.refund().status == 200
     assert booking.refunds_at_stripe() == [("succeeded", 45_001)]
     assert booking.ledger == ("refunded", 45_001, 0, 0)
-    assert (booking.reservation, booking.night) == ("cancelled", "available")
+    assert (booking.reservation_status, booking.nights_status) == ("cancelled", "available")
 
 
-def test_a_crash_between_stripes_answer_and_our_write_refunds_once(world: World) -> None:
-    """D-13: the repeat finds the refund by its metadata."""
-    booking = world.paid()
-    emulator.aws_faults.add("dynamodb.UpdateItem", "internal_error", 3, "create_refund")
-    assert booking.cancel().status == 200
-    asked = [request.operation for request in world.stripe.requests if booking.pi in str(request.params)]
-    assert asked.count("refunds.create") == 1
-    assert asked.count("refunds.list") == 2
+@pytest.mark.defect("D-13")
+def test_a_crash_between_stripes_answer_and_our_write_refunds_once(stack: RunningStack) -> None:
+    """The repeat finds the refund by its metadata."""
+    booking = stack.reserve_paid()
+    booking.faults.fail_aws("dynamodb.UpdateItem", "internal_error", 3, caller="create_refund")
+    assert booking.refund().status == 200
+    requested = [
+        request.operation for request in stack.stripe.requests if booking.payment_intent in str(request.params)
+    ]
+    assert requested.count("refunds.create") == 1
+    assert requested.count("refunds.list") == 2
     assert booking.refunds_at_stripe() == [("succeeded", 45_001)]
-    assert booking.refund().visited == CRASHED_ONCE
+    assert booking.refund_execution().visited == COMPLETED
 
 
-def test_a_refund_whose_answer_was_lost_is_not_made_again_not_even_after_stripe_forgot_its_key(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.defect("D-13")
+def test_a_refund_without_an_answer_is_not_repeated_even_when_stripe_has_forgotten_its_key(
+    stack: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D-13: the SDK's own repeat gets no answer either, so that the state is run again, a day and an hour later."""
-    booking = world.paid()
-    real = stripe_api.list_refunds
-    looked = 0
+    """The SDK's own retry gets no answer either, so the state runs again: here a day and an hour later."""
+    booking = stack.reserve_paid()
+    lists: list[str] = []
 
-    def later(pi: str, refund_id: str) -> list[StripeRefund]:
-        nonlocal looked
-        looked += 1
-        if looked == 2:
-            world.stripe.clock.advance(25 * 3600)
-        return real(pi, refund_id)
+    def let_time_pass(_: str, refund_id: str) -> None:
+        lists.append(refund_id)
+        if len(lists) == 2:
+            stack.stripe.clock.advance(25 * 3600)
 
-    monkeypatch.setattr(stripe_api, "list_refunds", later)
-    world.stripe.faults.add("refunds.create", "timeout_after", 2)
+    call_before(monkeypatch, stripe_api, "list_refunds", let_time_pass)
+    booking.faults.fail_stripe("refunds.create", "timeout_after", 2)
     try:
-        booking.cancel()
-        assert booking.wait_for_end().status == "SUCCEEDED"
+        booking.refund()
+        assert booking.wait_for_refund_end().status == "SUCCEEDED"
     finally:
-        world.stripe.clock.advance(-25 * 3600)
-    assert looked == 2
+        stack.stripe.clock.advance(-25 * 3600)
+    assert lists == [booking.cancellation_id] * 2
     assert booking.refunds_at_stripe() == [("succeeded", 45_001)]
     assert booking.ledger == ("refunded", 45_001, 0, 0)
-    assert booking.refund().visited == CRASHED_ONCE
+    assert booking.refund_execution().visited == COMPLETED

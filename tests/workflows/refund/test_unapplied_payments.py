@@ -1,174 +1,165 @@
-"""Money that cannot be the booking's: given back in full, by itself, and the booking goes on by its next_step."""
+"""Unapplied payments: money that settles no booking is refunded in full, without anybody's help."""
 
 import pytest
 
-from tests.workflows.refund.conftest import HALF, TOTAL, Booking, Json, World, until
-
-REFUNDED = [
-    "AlreadyFailed?",
-    "ReserveRefund",
-    "CreateRefund",
-    "RefundStatus?",
-    "RecordRefund",
-    "AnnounceRefund",
-    "RefundCompleted",
-]
+from tests.harness.booking_driver import BookingDriver
+from tests.harness.running_stack import RunningStack
+from tests.workflows.refund.conftest import COMPLETED, HALF, TOTAL
 
 
-def refund_of(booking: Booking, pi: str) -> Json:
-    return booking.entry(f"REF-{pi}")
+def open_two_sessions(stack: RunningStack, days: range | None = None) -> tuple[BookingDriver, str]:
+    """A booking whose second session is open, and its first session, which has expired; events are held."""
+    booking = stack.reserve(days=days)
+    assert booking.pay_now().outcome == (201, 1)
+    first = booking.session
+    booking.expire_at_stripe()
+    booking.wait_in("AwaitRetry")
+    assert booking.retry().outcome == (201, 2)
+    booking.faults.webhooks = "hold"
+    return booking, first
 
 
-def two_sessions(world: World, days: range | None = None) -> tuple[Booking, str, str]:
-    """A booking whose first session expired and whose second one is open; Stripe's events are held."""
-    booking = world.held(days)
-    first = booking.press_pay_now()["checkout_session_id"]
-    world.stripe.expire_session(first)
-    until(lambda: booking.execution().waiting_in == "AwaitRetry", "the first attempt to end")
-    answer = world.call("POST", f"{booking.id}/retry", booking.token)
-    assert answer.status == 201, answer
-    world.stripe.webhooks.set_mode("hold")
-    return booking, first, answer.body["checkout_session_id"]
+@pytest.mark.defect("D-09", "P-02")
+def test_of_two_paid_sessions_the_earlier_capture_is_kept(stack: RunningStack) -> None:
+    """One read finds both. No operator is needed, and the refund policy applies to the capture that was kept."""
+    booking, first = open_two_sessions(stack, HALF)
+    booking.pay()
+    kept = booking.session_intent
+    stack.stripe.clock.advance(2)
+    other = booking.force_payment(first)
+    stack.resend_event_and_wait("payment_intent.succeeded", other)
 
-
-def test_of_two_paid_sessions_the_earlier_capture_is_kept(world: World) -> None:
-    """D-09 P-02: both found in one look; nobody is needed, and the policy applies to the one that was kept."""
-    booking, first, second = two_sessions(world, HALF)
-    world.stripe.pay(second)
-    kept = str(world.stripe.get("checkout.session", second)["payment_intent"])
-    world.stripe.clock.advance(2)
-    other = str(world.stripe.force_payment(first)["id"])
-    world.tell_and_wait("payment_intent.succeeded", other)
-
-    until(lambda: booking.execution().status == "SUCCEEDED", "the booking to be confirmed")
+    assert booking.wait_for_end().status == "SUCCEEDED"
     assert "RefundUnusablePayment" in booking.execution().visited
     assert booking.execution().visited[-1] == "PaymentConfirmed"
-    assert booking.wait_for_end(f"REF-{other}").visited == REFUNDED
-    assert booking.pi == kept
-    assert booking.item["captures"][other]["role"] == "unapplied"
+    assert booking.wait_for_refund_end(f"REF-{other}").visited == COMPLETED
+    assert booking.payment_intent == kept
+    assert booking.payment["captures"][other]["role"] == "unapplied"
     assert booking.refunds_at_stripe(other) == [("succeeded", TOTAL)]
-    assert refund_of(booking, other)["requested_by"] == "workflow"
+    assert booking.entry(f"REF-{other}")["requested_by"] == "workflow"
     assert booking.ledger == ("completed", 0, 0, TOTAL)
-    world.stripe.webhooks.set_mode("deliver")
-    world.stripe.webhooks.release()
-    world.stripe.webhooks.wait_until_idle()
-    assert world.told_operators(booking.id) == []
+    booking.release_webhooks()
+    stack.stripe.webhooks.wait_until_idle()
+    assert booking.notified() == []
 
-    assert booking.cancel().body["amount"] == 22_500
+    assert booking.refund().body["amount"] == 22_500
     assert booking.ledger == ("partially_refunded", 22_500, 0, 22_501)
     assert booking.refunds_at_stripe(kept) == [("succeeded", 22_500)]
 
 
-def test_a_second_session_that_is_paid_after_the_confirmation_is_refunded(world: World) -> None:
-    """D-09: the webhook starts it, since no state waits any more; told twice, it is one refund."""
-    booking, first, second = two_sessions(world)
-    world.stripe.pay(second)
-    world.stripe.webhooks.set_mode("deliver")
-    world.stripe.webhooks.release()
-    until(lambda: booking.execution().status == "SUCCEEDED", "the booking to be confirmed")
-    world.stripe.webhooks.set_mode("duplicate")
-    other = str(world.stripe.force_payment(first)["id"])
-    assert booking.wait_for_end(f"REF-{other}").visited == REFUNDED
-    world.stripe.webhooks.wait_until_idle()
-    assert refund_of(booking, other)["requested_by"] == "webhook"
+@pytest.mark.defect("D-09")
+def test_a_second_session_paid_after_the_confirmation_is_refunded(stack: RunningStack) -> None:
+    """The webhook starts the refund, since no execution waits any more; two events cause one refund."""
+    booking, first = open_two_sessions(stack)
+    booking.pay()
+    booking.release_webhooks()
+    assert booking.wait_for_end().status == "SUCCEEDED"
+    booking.faults.webhooks = "duplicate"
+    other = booking.force_payment(first)
+    assert booking.wait_for_refund_end(f"REF-{other}").visited == COMPLETED
+    stack.stripe.webhooks.wait_until_idle()
+    assert booking.entry(f"REF-{other}")["requested_by"] == "webhook"
     assert booking.refunds_at_stripe(other) == [("succeeded", TOTAL)]
     assert booking.ledger == ("completed", 0, 0, TOTAL)
-    assert booking.reservation == "confirmed"
+    assert booking.reservation_status == "confirmed"
 
 
-def released(world: World) -> tuple[Booking, str]:
-    """A booking that its guest gave up before paying, and its session."""
-    booking = world.held()
-    session = booking.press_pay_now()["checkout_session_id"]
-    assert world.call("POST", f"{booking.id}/cancel", booking.token).status == 200
-    return booking, session
+def cancel_unpaid(stack: RunningStack) -> BookingDriver:
+    """A booking that its guest has cancelled before paying."""
+    booking = stack.reserve()
+    assert booking.pay_now().outcome == (201, 1)
+    assert booking.cancel().status == 200
+    return booking
 
 
-def test_money_that_comes_after_the_release_goes_back(world: World) -> None:
-    """D-04 P-01: the dates stay free, the booking stays over, operators hear of it."""
-    booking, session = released(world)
-    late = str(world.stripe.force_payment(session)["id"])
-    assert booking.wait_for_end(f"REF-{late}").visited == REFUNDED
+@pytest.mark.defect("D-04", "P-01")
+def test_money_that_arrives_after_the_release_is_refunded(stack: RunningStack) -> None:
+    """The dates stay available, the booking stays cancelled, and operators are notified."""
+    booking = cancel_unpaid(stack)
+    late = booking.force_payment()
+    assert booking.wait_for_refund_end(f"REF-{late}").visited == COMPLETED
     assert booking.refunds_at_stripe(late) == [("succeeded", TOTAL)]
-    item = booking.item
+    item = booking.payment
     assert (item["status"], item["refund_amount"], item["refund_pending_amount"]) == ("expired", TOTAL, 0)
-    assert (booking.reservation, booking.night) == ("cancelled", "available")
+    assert (booking.reservation_status, booking.nights_status) == ("cancelled", "available")
     assert item["captures"][late]["refundable"] == 0
-    assert item["captures"][late]["session"] == session
-    world.stripe.webhooks.wait_until_idle()
-    assert {told.partition(":")[0] for told in world.told_operators(booking.id)} == {"LatePayment"}
+    assert item["captures"][late]["session"] == booking.session
+    stack.stripe.webhooks.wait_until_idle()
+    assert set(booking.notified()) == {"LatePayment"}
     shown = booking.status()
     assert (shown["status"], shown["is_refunded"], shown["refunds"][0]["kind"]) == ("expired", False, "unapplied")
-    assert booking.cancel().error == (400, "REFUND_NOT_ALLOWED")
+    assert booking.refund().outcome == (400, "REFUND_NOT_ALLOWED")
 
 
+@pytest.mark.defect("D-06")
 @pytest.mark.parametrize(("amount", "currency"), [(1, None), (None, "usd")], ids=["one cent", "dollars"])
-def test_a_wrong_amount_or_currency_goes_back_and_the_booking_can_still_be_paid(
-    world: World, amount: int | None, currency: str | None
+def test_a_wrong_amount_or_currency_is_refunded_and_the_booking_can_still_be_paid(
+    stack: RunningStack, amount: int | None, currency: str | None
 ) -> None:
-    """D-06: and the refund of the wrong money is not one of the booking's."""
-    booking = world.held()
-    session = booking.press_pay_now()["checkout_session_id"]
-    wrong = str(world.stripe.force_payment(session, amount=amount, currency=currency)["id"])
-    assert booking.wait_for_end(f"REF-{wrong}").visited == REFUNDED
+    """This refund is not one of the booking's own."""
+    booking = stack.reserve()
+    assert booking.pay_now().outcome == (201, 1)
+    wrong = booking.force_payment(amount=amount, currency=currency)
+    assert booking.wait_for_refund_end(f"REF-{wrong}").visited == COMPLETED
     assert booking.refunds_at_stripe(wrong) == [("succeeded", amount or TOTAL)]
-    until(lambda: booking.execution().waiting_in == "AwaitRetry", "the guest's next try")
-    assert booking.reservation == "pending"
-    retried = world.call("POST", f"{booking.id}/retry", booking.token).body
-    world.stripe.pay(retried["checkout_session_id"])
-    until(lambda: booking.execution().status == "SUCCEEDED", "the booking to be confirmed")
+    booking.wait_in("AwaitRetry")
+    assert booking.reservation_status == "pending"
+    assert booking.retry().outcome == (201, 2)
+    booking.pay_to_the_end()
     assert booking.ledger == ("completed", 0, 0, TOTAL)
     assert (booking.status()["refund_amount"], booking.status()["is_refunded"]) == (0, False)
 
 
-def test_a_cancel_beats_a_payment_that_is_not_confirmed_yet(world: World) -> None:
-    """D-04 D-33/34: full refund, dates released."""
-    booking = world.held()
-    session = booking.press_pay_now()["checkout_session_id"]
-    world.stripe.webhooks.set_mode("hold")
-    world.stripe.pay(session)
-    paid = str(world.stripe.get("checkout.session", session)["payment_intent"])
-    assert world.call("POST", f"{booking.id}/cancel", booking.token).status == 200
-    assert booking.wait_for_end(f"REF-{paid}").visited == REFUNDED
+@pytest.mark.defect("D-04", "D-33", "D-34")
+def test_a_cancellation_beats_a_payment_that_is_not_confirmed_yet(stack: RunningStack) -> None:
+    """Everything is refunded, and the dates are released."""
+    booking = stack.reserve()
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.webhooks = "hold"
+    booking.pay()
+    paid = booking.session_intent
+    assert booking.cancel().status == 200
+    assert booking.wait_for_refund_end(f"REF-{paid}").visited == COMPLETED
     assert booking.refunds_at_stripe(paid) == [("succeeded", TOTAL)]
-    assert booking.item["status"] == "expired"
-    assert (booking.reservation, booking.night) == ("cancelled", "available")
+    assert booking.payment["status"] == "expired"
+    assert (booking.reservation_status, booking.nights_status) == ("cancelled", "available")
 
 
-def test_a_disputed_one_is_entered_reserved_and_left_to_a_person(world: World) -> None:
-    """P-14: the bank may give it back already."""
-    booking, session = released(world)
-    world.stripe.webhooks.set_mode("hold")
-    late = str(world.stripe.force_payment(session)["id"])
+@pytest.mark.defect("P-14")
+def test_a_disputed_unapplied_payment_is_reserved_and_left_to_an_operator(stack: RunningStack) -> None:
+    """The bank may already be returning the money."""
+    booking = cancel_unpaid(stack)
+    booking.faults.webhooks = "hold"
+    late = booking.force_payment()
     dispute = {"status": "needs_response", "payment_intent": late, "amount": TOTAL}
-    booking.put("disputes", {"du_1": {**dispute, "opened_at": "2026-11-24T15:00:00.000Z"}})
-    world.tell_and_wait("payment_intent.succeeded", late)
+    booking.set_stored("payments", "disputes", {"du_1": {**dispute, "opened_at": "2026-11-24T15:00:00.000Z"}})
+    stack.resend_event_and_wait("payment_intent.succeeded", late)
 
-    booking.wait_for("AwaitOperator", f"REF-{late}")
-    assert booking.refund(f"REF-{late}").visited == [
+    booking.wait_refund_in("AwaitOperator", f"REF-{late}")
+    assert booking.refund_execution(f"REF-{late}").visited == [
         "AlreadyFailed?",
         "ReserveRefund",
         "RecordRefundFailure",
         "NotifyOperators",
         "AwaitOperator",
     ]
-    entry = refund_of(booking, late)
+    entry = booking.entry(f"REF-{late}")
     assert (entry["status"], entry["failure_reason"], entry["amount"]) == ("failed", "CaptureDisputed", TOTAL)
-    assert booking.item["captures"][late]["refundable"] == 0
+    assert booking.payment["captures"][late]["refundable"] == 0
     assert booking.refunds_at_stripe(late) == []
     answer = booking.resolve(f"REF-{late}", "settled_elsewhere", note="the bank gave it back")
     assert answer.body["status"] == "settled_elsewhere"
-    assert booking.wait_for_end(f"REF-{late}").visited[-1] == "RefundCompleted"
+    assert booking.wait_for_refund_end(f"REF-{late}").visited[-1] == "RefundCompleted"
 
 
-def test_one_that_the_dashboard_has_given_back_in_part_is_a_persons(world: World) -> None:
-    """D-31: we ask for all of it, Stripe refuses, and nothing goes back twice."""
-    booking, session = released(world)
-    world.stripe.webhooks.set_mode("hold")
-    late = str(world.stripe.force_payment(session)["id"])
-    world.stripe.dashboard_refund(late, 10_000)
-    world.stripe.webhooks.set_mode("deliver")
-    world.stripe.webhooks.release()
-    booking.wait_for("AwaitOperator", f"REF-{late}")
+@pytest.mark.defect("D-31")
+def test_an_unapplied_payment_refunded_in_part_by_the_dashboard_needs_an_operator(stack: RunningStack) -> None:
+    """We ask for all of it, Stripe refuses, and nothing is refunded twice."""
+    booking = cancel_unpaid(stack)
+    booking.faults.webhooks = "hold"
+    late = booking.force_payment()
+    stack.stripe.dashboard_refund(late, 10_000)
+    booking.release_webhooks()
+    booking.wait_refund_in("AwaitOperator", f"REF-{late}")
     assert booking.refunds_at_stripe(late) == [("succeeded", 10_000)]
-    assert refund_of(booking, late)["status"] == "failed"
+    assert booking.entry(f"REF-{late}")["status"] == "failed"
