@@ -1,11 +1,11 @@
-"""Executions that died, holds nobody paid, webhooks that never come: the reconciler over HTTP."""
+"""Stopped executions, unpaid holds and missing webhooks: the reconciler over HTTP."""
 
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import pytest
 
-from tests.e2e.conftest import VISA, Booking, Client, until
+from tests.e2e.conftest import StackOverHttp
+from tests.harness.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -13,52 +13,38 @@ def config() -> dict[str, str | int]:
     return {"checkoutWindowSeconds": 6, "holdSeconds": 14}
 
 
-def waits_in(booking: Booking, name: str, state: str) -> bool:
-    return any(
-        execution["name"] == name and booking.client.local("GET", f"executions/{name}").get("waiting_in") == state
-        for execution in booking.client.local("GET", "executions")
-    )
-
-
-def test_a_stopped_execution_has_a_replacement_in_which_the_same_session_is_paid(client: Client) -> None:
-    booking = client.booking()
-    session = booking.session()
-    assert client.local("POST", f"executions/{booking.id}/stop") == {"status": "ABORTED"}
-    replacement = f"{booking.id}-r1"
-    until(lambda: waits_in(booking, replacement, "AwaitPayment"), lambda: "the replacement")
-    assert booking.session_again()["checkout_url"] == session["checkout_url"]
-    assert booking.pay(session, VISA) == 303
-    until(lambda: booking.reservation["status"] == "confirmed", lambda: "a confirmed booking")
-    shown = booking.execution
+def test_a_stopped_execution_is_replaced_and_the_same_session_is_paid(stack: StackOverHttp) -> None:
+    booking = stack.reserve()
+    session = booking.pay_now().body
+    stack.admin.stop_execution(booking.id)
+    booking.wait_in("AwaitPayment", restart=1)
+    again = booking.pay_now_once()
+    assert (again.status, again.body["checkout_url"]) == (200, session["checkout_url"])
+    assert booking.pay_on_page() == 303
+    wait_until(lambda: booking.reservation_status == "confirmed", "the confirmation")
+    shown = stack.admin.call("GET", f"executions/{booking.id}")
     assert shown["status"] == "ABORTED"
-    assert shown["replacement"]["name"] == replacement
+    assert shown["replacement"]["name"] == f"{booking.id}-r1"
     assert shown["replacement"]["visited"][:2] == ["RecordPayment", "VerifyPayment"]
-    (told,) = [
-        notification["message"]
-        for notification in client.local("GET", "notifications")
-        if booking.id in notification["message"]
-    ]
-    assert told.startswith(f"ExecutionDied: {booking.id} of arn:aws:states:")
-    assert "is ABORTED" in told
-    assert told.endswith(f"details/arn:aws:states:eu-west-1:123456789012:execution:booking-local-payment:{booking.id}")
+    (message,) = stack.notifications(booking.id)
+    assert message.startswith(f"ExecutionDied: {booking.id} of arn:aws:states:")
+    assert "is ABORTED" in message
+    arn = f"arn:aws:states:eu-west-1:123456789012:execution:booking-local-payment:{booking.id}"
+    assert message.endswith(f"details/{arn}")
 
 
-def test_a_hold_whose_guest_never_pressed_pay_now_is_released_by_the_reconciler(client: Client) -> None:
-    booking = client.booking()
-    boto3.client("dynamodb", region_name="eu-west-1").update_item(
-        TableName=client.stack.outputs["reservationsTable"],
-        Key={"reservation_id": {"S": booking.id}},
-        UpdateExpression="SET created_at = :then",
-        ExpressionAttributeValues={":then": {"S": (datetime.now(UTC) - timedelta(minutes=1)).isoformat()}},
-    )
-    assert client.local("POST", "reconcile")["hold_without_payment"] == 1
-    until(lambda: booking.reservation["status"] == "expired", lambda: "the release")
-    assert booking.dates == {"available"}
-    assert client.local("POST", "reconcile").get("hold_without_payment", 0) == 0
+def test_a_hold_without_a_payment_is_released_by_the_reconciler(stack: StackOverHttp) -> None:
+    booking = stack.reserve()
+    booking.set_stored("reservations", "created_at", (datetime.now(UTC) - timedelta(minutes=1)).isoformat())
+    assert stack.admin.reconcile()["hold_without_payment"] == 1
+    wait_until(lambda: booking.reservation_status == "expired", "the release")
+    assert booking.nights_status == "available"
+    assert stack.admin.reconcile().get("hold_without_payment", 0) == 0
 
 
-def test_with_webhooks_dropped_for_good_a_paid_booking_is_confirmed_all_the_same(client: Client) -> None:
-    client.local("POST", "stripe/webhooks", mode="drop")
-    booking = client.booking()
-    assert booking.pay(booking.session()) == 303
-    until(lambda: booking.reservation["status"] == "confirmed", lambda: "a confirmed booking")
+def test_a_paid_booking_is_confirmed_without_any_webhook(stack: StackOverHttp) -> None:
+    stack.admin.call("POST", "stripe/webhooks", mode="drop")
+    booking = stack.reserve()
+    booking.pay_now()
+    assert booking.pay_on_page() == 303
+    wait_until(lambda: booking.reservation_status == "confirmed", "the confirmation")

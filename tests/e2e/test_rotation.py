@@ -8,86 +8,83 @@ import pytest
 from infra.stripe_keys import store_keys
 from local import credentials
 from scripts.stripe_endpoint import set_up
-from tests.e2e.conftest import Booking, Client, secrets_read_long_ago, until
+from tests.e2e.conftest import StackOverHttp, age_stored_secrets
+from tests.harness.booking_driver import BookingDriver
+from tests.harness.waiting import wait_until
 
 EVENTS = 100
 
 
 @pytest.fixture(autouse=True)
-def warm(client: Client) -> None:
+def warm_functions(stack: StackOverHttp) -> None:
     """Functions that have read both secrets some time ago."""
-    paid(client)
-    secrets_read_long_ago()
+    booking = stack.reserve()
+    booking.pay_now()
+    pay(booking)
+    age_stored_secrets()
 
 
-def paid(client: Client) -> Booking:
-    booking = client.booking()
-    assert booking.pay(booking.session()) == 303
-    confirmed(booking)
-    return booking
+def pay(booking: BookingDriver) -> None:
+    assert booking.pay_on_page() == 303
+    wait_until(lambda: booking.reservation_status == "confirmed", lambda: f"confirmation: {booking.execution()}")
 
 
-def confirmed(booking: Booking) -> None:
-    until(lambda: booking.reservation["status"] == "confirmed", lambda: f"confirmation; {booking.execution}")
-
-
-def by_overlap(client: Client) -> dict[int, Callable[[], None]]:
-    """The steps of docs/operations.md, each after so many events."""
+def roll_by_overlap(stack: StackOverHttp) -> dict[int, Callable[[], None]]:
+    """The steps of docs/operations.md, each with the number of events before it."""
     old, new = credentials.WEBHOOK_SECRET, "whsec_rolled"
-    webhooks = client.stack.fake_stripe.webhooks
 
-    def signed_with(*secrets: str) -> None:
-        client.stack.fake_stripe.webhook_secrets = list(secrets)
+    def sign_with(*secrets: str) -> None:
+        stack.stripe.webhook_secrets = list(secrets)
 
-    def stored_alone() -> None:
-        assert webhooks.wait_until_idle(60)  # the overlap is over, and what was signed before has long arrived
-        store_keys(client.stack.outputs, webhook_secret=new)
+    def store_new_only() -> None:
+        assert stack.stripe.webhooks.wait_until_idle(60)  # the overlap is over once every older event has arrived
+        store_keys(stack.outputs, webhook_secret=new)
 
     return {
-        20: lambda: signed_with(new, old),
-        40: lambda: store_keys(client.stack.outputs, webhook_secret=f"{new},{old}"),
-        60: lambda: signed_with(new),
-        80: stored_alone,
+        20: lambda: sign_with(new, old),
+        40: lambda: store_keys(stack.outputs, webhook_secret=f"{new},{old}"),
+        60: lambda: sign_with(new),
+        80: store_new_only,
     }
 
 
-def by_command(client: Client) -> dict[int, Callable[[], None]]:
-    """`make stripe-webhook REPLACE=1`; what the old endpoint had not delivered is the reconciler's."""
+def roll_by_command(stack: StackOverHttp) -> dict[int, Callable[[], None]]:
+    """`make stripe-webhook REPLACE=1`; the reconciler finds what the old endpoint has not delivered."""
 
     def replace() -> None:
-        outputs = {**client.stack.outputs, "webhookUrl": f"{client.url}/api/webhooks/stripe"}
-        set_up(outputs, replace=True, api_base=f"{client.url}/stripe")
+        outputs = {**stack.outputs, "webhookUrl": f"{stack.url}/api/webhooks/stripe"}
+        set_up(outputs, replace=True, api_base=f"{stack.url}/stripe")
 
     def reconcile() -> None:
-        assert client.stack.fake_stripe.webhooks.wait_until_idle(60)
-        client.local("POST", "reconcile")
+        assert stack.stripe.webhooks.wait_until_idle(60)
+        stack.admin.reconcile()
 
     return {50: replace, EVENTS: reconcile}
 
 
-@pytest.mark.parametrize("roll", [by_overlap, by_command])
-def test_of_100_events_during_the_roll_of_the_signing_secret_none_is_lost(
-    client: Client, roll: Callable[[Client], dict[int, Callable[[], None]]]
+@pytest.mark.defect("D-27")
+@pytest.mark.parametrize("roll", [roll_by_overlap, roll_by_command])
+def test_none_of_100_events_is_lost_while_the_signing_secret_is_rolled(
+    stack: StackOverHttp, roll: Callable[[StackOverHttp], dict[int, Callable[[], None]]]
 ) -> None:
-    """D-27."""
-    booking = client.booking()
-    booking.session()
-    fake_stripe, steps = client.stack.fake_stripe, roll(client)
+    booking = stack.reserve()
+    booking.pay_now()
+    steps = roll(stack)
     charges = {f"ch_{number}" for number in range(EVENTS)}
     for number in range(EVENTS + 1):
         if number in steps:
             steps[number]()
         if number < EVENTS:
-            with fake_stripe.current():
-                fake_stripe.emit("payment_intent.payment_failed", declined(booking, f"ch_{number}"))
+            with stack.stripe.current():
+                stack.stripe.emit("payment_intent.payment_failed", declined_intent(booking, f"ch_{number}"))
 
-    def noted() -> set[str]:
+    def recorded() -> set[str]:
         return set(booking.payment["attempts"]["1"]["declines"])
 
-    until(lambda: noted() == charges, lambda: f"{charges - noted()}")
+    wait_until(lambda: recorded() == charges, lambda: f"the declines {charges - recorded()}")
 
 
-def declined(booking: Booking, charge: str) -> dict[str, Any]:
+def declined_intent(booking: BookingDriver, charge: str) -> dict[str, Any]:
     return {
         "object": "payment_intent",
         "id": "pi_declined",
@@ -97,27 +94,21 @@ def declined(booking: Booking, charge: str) -> dict[str, Any]:
     }
 
 
-def test_the_api_key_is_rolled_without_a_restart(client: Client) -> None:
-    """D-27: a guest is on the pay page when the old key expires; the next one and a refund know only the new key."""
+@pytest.mark.defect("D-27")
+def test_the_api_key_is_rolled_without_a_restart(stack: StackOverHttp) -> None:
+    """A guest is on the pay page when the old key expires; the next guest and a refund meet only the new key."""
     old, new = credentials.STRIPE_API_KEY, "sk_test_rolled"
-    fake_stripe = client.stack.fake_stripe
-    meanwhile = client.booking()
-    session = meanwhile.session()
-    fake_stripe.api_keys = {old, new}
-    store_keys(client.stack.outputs, secret_key=new)
-    assert meanwhile.pay(session) == 303
-    confirmed(meanwhile)
-    waiting = client.booking()
-    session = waiting.session()
-    fake_stripe.api_keys = {new}
-    assert waiting.pay(session) == 303
-    confirmed(waiting)
-    refund = client.api("POST", f"payments/{paid(client).id}/refund", None, headers=operator(client))
-    assert refund.status_code in {200, 202}, refund.text
-    refused = [request for request in fake_stripe.requests if request.status == 401]
-    assert refused
-
-
-def operator(client: Client) -> dict[str, str]:
-    token = client.local("POST", "tokens", customer_id="CUST-operator", groups=["operators"])["token"]
-    return {"Authorization": f"Bearer {token}"}
+    during, after = stack.reserve(), stack.reserve()
+    during.pay_now()
+    stack.stripe.api_keys = {old, new}
+    store_keys(stack.outputs, secret_key=new)
+    pay(during)
+    after.pay_now()
+    stack.stripe.api_keys = {new}
+    pay(after)
+    refunded = stack.reserve()
+    refunded.pay_now()
+    pay(refunded)
+    answer = refunded.call("POST", f"{refunded.id}/refund", token=stack.operator)
+    assert answer.status in {200, 202}, answer
+    assert [request for request in stack.stripe.requests if request.status == 401]

@@ -1,10 +1,10 @@
-"""Time over HTTP: windows of 3 s and holds of 12 s, in place of half an hour and a day."""
+"""Timers over HTTP: windows of 3 s and holds of 12 s, in place of half an hour and a day."""
 
 import time
 
 import pytest
 
-from tests.e2e.conftest import Client
+from tests.e2e.conftest import StackOverHttp
 
 
 @pytest.fixture(scope="module")
@@ -12,18 +12,16 @@ def config() -> dict[str, str | int]:
     return {"checkoutWindowSeconds": 3, "holdSeconds": 12}
 
 
-def test_an_unpaid_booking_goes_through_its_timeout_and_gives_its_dates_back_when_the_hold_is_over(
-    client: Client,
-) -> None:
+def test_an_unpaid_booking_times_out_and_its_dates_are_released_when_the_hold_ends(stack: StackOverHttp) -> None:
     began = time.monotonic()
-    booking = client.booking()
-    session = booking.session()
+    booking = stack.reserve()
+    booking.pay_now()
     booking.wait_in("AwaitRetry")
-    assert booking.reservation["status"] == "pending"
-    assert booking.dates == {"booked"}
-    execution = booking.ended()
+    assert booking.reservation_status == "pending"
+    assert booking.nights_status == "booked"
+    execution = booking.wait_for_end()
     assert time.monotonic() - began >= 11
-    assert execution["visited"] == [
+    assert execution.visited == [
         "RecordPayment",
         "CreateCheckoutSession",
         "AwaitPayment",
@@ -37,21 +35,19 @@ def test_an_unpaid_booking_goes_through_its_timeout_and_gives_its_dates_back_whe
         "AnnounceRelease",
         "HoldReleased",
     ]
-    assert booking.reservation["status"] == "expired"
+    assert booking.reservation_status == "expired"
     assert booking.payment["status"] == "expired"
-    assert booking.dates == {"available"}
-    fake_stripe = client.stack.fake_stripe
-    with fake_stripe.current():
-        assert fake_stripe.get("checkout.session", session["checkout_session_id"])["status"] == "expired"
-    assert booking.pay(session) == 410
+    assert booking.nights_status == "available"
+    assert [session["status"] for session in booking.sessions()] == ["expired"]
+    assert booking.pay_on_page() == 410
 
 
-def test_a_payment_whose_webhook_never_comes_is_found_when_the_window_ends(client: Client) -> None:
-    client.local("POST", "stripe/webhooks", mode="drop")
-    booking = client.booking()
-    assert booking.pay(booking.session()) == 303
-    execution = booking.ended()
-    assert execution["visited"] == [
+def test_a_payment_whose_webhook_never_arrives_is_found_when_the_window_ends(stack: StackOverHttp) -> None:
+    stack.admin.call("POST", "stripe/webhooks", mode="drop")
+    booking = stack.reserve()
+    booking.pay_now()
+    assert booking.pay_on_page() == 303
+    assert booking.wait_for_end().visited == [
         "RecordPayment",
         "CreateCheckoutSession",
         "AwaitPayment",
@@ -61,12 +57,12 @@ def test_a_payment_whose_webhook_never_comes_is_found_when_the_window_ends(clien
         "AnnouncePayment",
         "PaymentConfirmed",
     ]
-    assert booking.reservation["status"] == "confirmed"
-    assert booking.dates == {"booked"}
+    assert booking.reservation_status == "confirmed"
+    assert booking.nights_status == "booked"
 
 
-def test_an_execution_that_is_stopped_is_aborted_at_once(client: Client) -> None:
-    booking = client.booking()
-    booking.session()
-    assert client.local("POST", f"executions/{booking.id}/stop") == {"status": "ABORTED"}
-    assert booking.execution["error"] == "Stopped"
+def test_a_stopped_execution_is_aborted_at_once(stack: StackOverHttp) -> None:
+    booking = stack.reserve()
+    booking.pay_now()
+    assert stack.admin.call("POST", f"executions/{booking.id}/stop") == {"status": "ABORTED"}
+    assert booking.execution().error == "Stopped"

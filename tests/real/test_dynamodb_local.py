@@ -23,9 +23,9 @@ from local.stack import LocalStack
 from shared.adapters import dynamodb, payment_items
 from shared.domain.errors import BookedElsewhere, BookingLost, NotRefundable, StoreBusy
 from shared.settings import settings as function_settings
-from tests.e2e.conftest import Client, pulumi_quiet
 from tests.harness.builders import NOW, TOTAL, capture, payment
 from tests.harness.lambda_environment import CONTEXT, ENVIRONMENT
+from tests.harness.running_stack import RunningStack, quiet_imports
 from tests.harness.stored_tables import Stored
 
 pytestmark = pytest.mark.dynamodb_local
@@ -206,16 +206,16 @@ def pay_at_once(stripe: FakeStripe, reservation_id: str) -> None:
 def test_a_token_is_written_beside_the_signal_that_it_is_for(dynamodb_local: str) -> None:
     """P-12: 100 times the event comes before, while and after AwaitPayment stores its token."""
     config: dict[str, str | int] = {"throttleRate": 5000, "throttleBurst": 5000, "checkoutWindowSeconds": 60}
-    with pulumi_quiet(), LocalStack(config=config, dynamodb=dynamodb_local) as stack:
-        client = Client(stack)
+    with quiet_imports(), LocalStack(config=config, dynamodb=dynamodb_local) as local:
+        stack = RunningStack(local)
 
         def play(_: int) -> str:
-            booking = client.booking()
-            guest = threading.Thread(target=pay_at_once, args=(stack.fake_stripe, booking.id))
+            booking = stack.reserve()
+            guest = threading.Thread(target=pay_at_once, args=(stack.stripe, booking.id))
             guest.start()
-            booking.pay_now()
+            booking.pay_now_once()
             guest.join()
-            return str(booking.ended()["visited"][-1])
+            return booking.wait_for_end().visited[-1]
 
         with ThreadPoolExecutor(8) as guests:
             assert list(guests.map(play, range(ROUNDS))) == ["PaymentConfirmed"] * ROUNDS

@@ -16,7 +16,7 @@ from local import demo
 from local.aws.patches import jsonata_evaluation
 from local.external_tools import install
 from statemachines.render import load
-from tests.e2e.conftest import pulumi_quiet
+from tests.harness.running_stack import quiet_imports
 from tests.real.conftest import tool_or_skip
 
 pytestmark = pytest.mark.jsonata
@@ -60,7 +60,7 @@ def recorded() -> dict[str, list[Bindings]]:
         seen[text.strip()].setdefault(as_text, json.loads(as_text))
         return value
 
-    with pytest.MonkeyPatch.context() as patch, pulumi_quiet():
+    with pytest.MonkeyPatch.context() as patch, quiet_imports():
         patch.setattr(jsonata_evaluation, "evaluate_jsonata", recording)
         assert demo.run() == 0
     return {text: list(inputs.values()) for text, inputs in seen.items()}

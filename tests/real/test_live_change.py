@@ -17,7 +17,8 @@ from infra import packaging
 from local.pulumi import automation
 from local.stack import LocalStack
 from statemachines.render import render
-from tests.e2e.conftest import Booking, Client, until
+from tests.e2e.conftest import StackOverHttp
+from tests.harness.booking_driver import BookingDriver
 from tests.real.conftest import tool_or_skip
 
 pytestmark = [
@@ -78,136 +79,122 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
 
 
 @pytest.fixture
-def client(releases: Releases) -> Iterator[Client]:
+def stack(releases: Releases) -> Iterator[StackOverHttp]:
     tool_or_skip(automation.cli)
     for name in [name for name in sys.modules if name.startswith("lambdas.")]:
         del sys.modules[name]
     releases.take("one", note=False)
-    with LocalStack(pulumi=True) as stack:
-        yield Client(stack)
+    with LocalStack(pulumi=True) as local:
+        yield StackOverHttp(local)
     gc.collect()
 
 
 class Waiting:
     """20 bookings in AwaitPayment, 20 in AwaitRetry, 5 with a refund in AwaitRefundSettlement."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, stack: StackOverHttp) -> None:
+        self._stack = stack
         with ThreadPoolExecutor(4) as pool:
             self.paying = list(pool.map(lambda _: self._paying(), range(20)))
             self.retrying = list(pool.map(lambda _: self._retrying(), range(20)))
-            client.local("PUT", "stripe/refunds", status="pending")
+            stack.admin.call("PUT", "stripe/refunds", status="pending")
             self.refunding = list(pool.map(lambda _: self._refunding(), range(5)))
-            client.local("PUT", "stripe/refunds", status=None)
+            stack.admin.call("PUT", "stripe/refunds", status=None)
 
     @property
-    def bookings(self) -> list[Booking]:
-        return [*[booking for booking, _ in self.paying], *self.retrying, *self.refunding]
+    def bookings(self) -> list[BookingDriver]:
+        return [*self.paying, *self.retrying, *self.refunding]
 
-    def _paying(self) -> tuple[Booking, Json]:
-        booking = self._client.booking()
-        session = booking.session()
+    def _paying(self) -> BookingDriver:
+        booking = self._stack.reserve()
+        booking.pay_now()
         booking.wait_in("AwaitPayment")
-        return booking, session
+        return booking
 
-    def _retrying(self) -> Booking:
-        booking = self._client.booking()
-        session = booking.session()
-        booking.wait_in("AwaitPayment")
-        self._client.local("POST", f"stripe/sessions/{session['checkout_session_id']}/expire")
+    def _retrying(self) -> BookingDriver:
+        booking = self._paying()
+        self._stack.admin.call("POST", f"stripe/sessions/{booking.session}/expire")
         booking.wait_in("AwaitRetry")
         return booking
 
-    def _refunding(self) -> Booking:
-        booking = self._client.booking()
-        booking.pay(booking.session())
-        booking.ended()
-        assert booking.post("refund").status_code == 202
-        until(
-            lambda: self.refund(booking).get("waiting_in") == "AwaitRefundSettlement",
-            lambda: str(self.refund(booking)),
-        )
+    def _refunding(self) -> BookingDriver:
+        booking = self._paying()
+        booking.pay_on_page()
+        booking.wait_for_end()
+        assert booking.refund().status == 202
+        booking.wait_refund_in("AwaitRefundSettlement")
         return booking
 
-    def refund(self, booking: Booking) -> Json:
-        name = f"PAY-{booking.id}-cancellation"
-        return dict(self._client.local("GET", f"executions/{name}?workflow=refund"))
-
-    def go_on(self) -> None:
-        """Each is paid, or refunded, in the end."""
+    def finish(self) -> None:
+        """Pay or refund every booking."""
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda pair: pair[0].pay(pair[1]), self.paying))
+            list(pool.map(BookingDriver.pay_on_page, self.paying))
             list(pool.map(self._retry, self.retrying))
             list(pool.map(self._settle, self.refunding))
-        for booking in [*[booking for booking, _ in self.paying], *self.retrying]:
-            assert booking.ended()["status"] == "SUCCEEDED"
-            payment = booking.payment
-            assert (payment["status"], booking.reservation["status"]) == ("completed", "confirmed")
-            assert [capture["role"] for capture in payment["captures"].values()] == ["booking"]
+        for booking in [*self.paying, *self.retrying]:
+            assert booking.wait_for_end().status == "SUCCEEDED"
+            assert (booking.payment["status"], booking.reservation_status) == ("completed", "confirmed")
+            assert [capture["role"] for capture in booking.payment["captures"].values()] == ["booking"]
         for booking in self.refunding:
-            self._refunded(booking)
-            assert self.refund(booking)["visited"][-1] == "RefundCompleted"
-            payment = booking.payment
-            assert (payment["status"], booking.reservation["status"]) == ("refunded", "cancelled")
-            assert [entry["status"] for entry in payment["refunds"].values()] == ["succeeded"]
+            assert booking.wait_for_refund_end().visited[-1] == "RefundCompleted"
+            assert (booking.payment["status"], booking.reservation_status) == ("refunded", "cancelled")
+            assert [entry["status"] for entry in booking.payment["refunds"].values()] == ["succeeded"]
 
-    def _retry(self, booking: Booking) -> None:
-        answer = booking.post("retry")
-        assert answer.status_code == 201, answer.text
-        booking.pay(answer.json())
+    def _retry(self, booking: BookingDriver) -> None:
+        assert booking.retry().status == 201
+        booking.pay_on_page()
 
-    def _refunded(self, booking: Booking) -> None:
-        until(lambda: self.refund(booking)["status"] != "RUNNING", lambda: str(self.refund(booking)))
-
-    def _settle(self, booking: Booking) -> None:
-        (entry,) = booking.payment["refunds"].values()
-        self._client.local("POST", f"stripe/refunds/{entry['stripe_refund_id']}", status="succeeded")
+    def _settle(self, booking: BookingDriver) -> None:
+        refund = booking.entry()["stripe_refund_id"]
+        self._stack.admin.call("POST", f"stripe/refunds/{refund}", status="succeeded")
 
 
-def ran(client: Client) -> dict[str, set[str]]:
+def releases_by_id(stack: StackOverHttp) -> dict[str, set[str]]:
     """The releases whose functions have worked on a booking or refund, by its id."""
     found: dict[str, set[str]] = defaultdict(set)
-    for name, id_ in re.findall(r"<release (\w+) (\S+)>", client.stack.log.read_text()):
+    for name, id_ in re.findall(r"<release (\w+) (\S+)>", stack.local.log.read_text()):
         found[id_].add(name)
     return found
 
 
-def everything_of(waiting: Waiting) -> list[str]:
-    """The ids by which the functions of a release have told of the 45."""
+def ids_of(waiting: Waiting) -> list[str]:
+    """The ids that the functions of a release print for the 45."""
     return [
         *[booking.id for booking in waiting.bookings],
-        *[f"PAY-{booking.id}-cancellation" for booking in waiting.refunding],
+        *[booking.cancellation_id for booking in waiting.refunding],
     ]
 
 
-def test_what_waits_ends_as_it_began_and_what_is_new_is_new_forward_and_back(
-    client: Client, releases: Releases
+def test_waiting_bookings_finish_on_their_release_and_new_ones_start_on_the_newest(
+    stack: StackOverHttp, releases: Releases
 ) -> None:
-    first = Waiting(client)
+    """Forward to a new release, and back to the old one."""
+    first = Waiting(stack)
 
     releases.take("two", note=True)
-    changed = client.stack.engine.up()
+    changed = stack.local.engine.up()
     assert changed.keys() == {"same", "update"}
     assert changed["update"] == 12 + 12 + 2 + 2  # functions, state machines, and the alias `live` of each
-    second = Waiting(client)
-    first.go_on()
+    second = Waiting(stack)
+    first.finish()
 
     releases.take("one", note=False)
-    client.stack.engine.up()
-    third = client.booking()
-    third.pay(third.session())
-    second.go_on()
-    assert third.ended()["status"] == "SUCCEEDED"
+    stack.local.engine.up()
+    third = stack.reserve()
+    third.pay_now()
+    third.pay_on_page()
+    second.finish()
+    assert third.wait_for_end().status == "SUCCEEDED"
 
-    releases_of = ran(client)
-    assert {id_: releases_of[id_] for id_ in everything_of(first)} == {id_: {"one"} for id_ in everything_of(first)}
-    assert {id_: releases_of[id_] for id_ in everything_of(second)} == {id_: {"two"} for id_ in everything_of(second)}
+    releases_of = releases_by_id(stack)
+    assert {id_: releases_of[id_] for id_ in ids_of(first)} == {id_: {"one"} for id_ in ids_of(first)}
+    assert {id_: releases_of[id_] for id_ in ids_of(second)} == {id_: {"two"} for id_ in ids_of(second)}
     assert releases_of[third.id] == {"one"}
     for booking in [*first.bookings, third]:
-        assert "NoteRelease" not in booking.execution["visited"]
+        assert "NoteRelease" not in booking.execution().visited
     for booking in second.bookings:
-        assert "NoteRelease" in booking.execution["visited"]
-    # Nothing lost, nothing twice: one execution a booking, one a refund, and none of them from the working tree.
-    assert len(client.local("GET", "executions")) == 45 + 45 + 1
-    assert len(client.local("GET", "executions?workflow=refund")) == 5 + 5
+        assert "NoteRelease" in booking.execution().visited
+    # Nothing is lost or repeated: one execution for each booking and refund, and none of them from the working tree.
+    assert len(stack.admin.executions("payment")) == 45 + 45 + 1
+    assert len(stack.admin.executions("refund")) == 5 + 5
     assert [name for name in sys.modules if name.startswith("lambdas.")] == []
