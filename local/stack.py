@@ -1,5 +1,6 @@
-"""The whole system in this process: AWS, the program deployed to it, API Gateway, the Stripe fake, `/local`."""
+"""The whole system in one process: AWS with the program deployed to it, API Gateway, the fake Stripe, the admin API."""
 
+import errno
 import functools
 import shutil
 import socket
@@ -26,7 +27,7 @@ from local.aws.gateway import Gateway
 from local.aws.iam import Permissions
 from local.fake_stripe.fake_stripe import FakeStripe
 from local.pulumi.deployer import STACK, Deployment, deploy
-from local.pulumi.resources.resource_type import AwsClients
+from local.pulumi.resources.resource_type import AwsClients, DeployError
 from shared.services.stripe_events import HANDLED
 
 if TYPE_CHECKING:
@@ -39,18 +40,18 @@ LOGS = Path(__file__).parent.parent / "build" / "local"
 METHOD_SETTINGS = "aws:apigateway/methodSettings:MethodSettings"
 
 
-class PortBusyError(Exception):
-    """Somebody else listens there."""
+class PortUnavailableError(Exception):
+    """The port is in use, or this user may not listen on it."""
 
 
 class LocalStack:
     """`with LocalStack(config={"holdSeconds": 12}) as stack:` serves everything at `stack.url` until the block ends.
 
-    One at a time in a process; after it another can start, with another configuration. `config` takes every key that
-    `pulumi config set` takes. `sandbox` are the secrets of a Stripe sandbox to be used in place of the fake.
-    `dynamodb` is the address of a DynamoDB that keeps the items in place of moto's; its tables go with the stack.
-    With `pulumi` the Pulumi engine deploys, and whoever deploys again with `stack.engine` or in its environment changes
-    what is served. Raises PortBusyError, or what the deployment raises.
+    A process can run one stack at a time, and another one after it. `port` 0 is any free port. `config` takes every key
+    that `pulumi config set` takes. `sandbox` are the keys of a Stripe sandbox to use in place of the fake. `dynamodb`
+    is the address of a DynamoDB that stores the items in place of moto; the stack deletes its tables at the end. With
+    `pulumi` the Pulumi engine deploys, and a later deployment, by `stack.engine` or from a shell, changes what is
+    served. Raises PortUnavailableError, or what the deployment raises.
     """
 
     url: str
@@ -102,7 +103,7 @@ class LocalStack:
         config: dict[str, str | int] = {"stripeApiBase": f"{self.url}/stripe", **self._config}
         if self._sandbox:
             config = self._config
-        self.deployment = self._deploy_by_pulumi(config) if self._pulumi else deploy(config)
+        self.deployment = self._deploy_with_engine(config) if self._pulumi else deploy(config)
         store_keys(
             self.outputs,
             **self._sandbox
@@ -133,12 +134,14 @@ class LocalStack:
                 Mount("/stripe", app=self.fake_stripe.app),
                 Mount("/local", app=create_app(self.admin)),
             ],
-            exception_handlers={404: _nothing_here},
+            exception_handlers={404: _not_found},
         )
         self._serve(app, listener)
 
-    def _deploy_by_pulumi(self, config: Mapping[str, str | int]) -> Deployment:
-        # The engine's language: seconds to import, which nobody else should wait for.
+    def _deploy_with_engine(self, config: Mapping[str, str | int]) -> Deployment:
+        # These take seconds to import, and are needed only here.
+        from pulumi.automation import CommandError
+
         from local.pulumi.automation import PulumiEngine
         from local.pulumi.provider import AwsProvider
 
@@ -147,25 +150,28 @@ class LocalStack:
         folder = LOGS / f"pulumi-{self.url.rpartition(':')[2]}"
         shutil.rmtree(folder, ignore_errors=True)
         self.engine = PulumiEngine(folder, self._provider.port, config)
-        self.engine.up()
+        try:
+            self.engine.up()
+        except CommandError as error:
+            raise DeployError(str(error)) from error
         deployment = Deployment.of(self.engine.outputs(), self._provider.resources_of(STACK))
         deployment.apply_environment()
         return deployment
 
     def _follow(self, gateway: Gateway) -> None:
-        """The engine has changed something: what is served is what is deployed now."""
+        """Serves what is deployed now that the engine has made a change."""
         try:
             deployment = Deployment.of(self.outputs, self._provider.resources_of(STACK))
         except ValueError:
-            return  # between the old and the new one of something there is only one of
+            return  # the engine is replacing the API: the old one is deleted, the new one not yet created
         self.deployment = deployment
         deployment.apply_environment()
         self.permissions.redeploy(deployment)
         gateway.redeploy(deployment.openapi, _limits(deployment))
 
     def _listen(self) -> socket.socket:
-        """Before anything else: the address is part of the configuration."""
-        # Named TCP, else asyncio leaves Nagle on for what it accepts, which costs 40 ms for each answer.
+        """Listens before anything is deployed, since the address is part of the configuration."""
+        # With the protocol named, asyncio turns Nagle's algorithm off, which would delay each answer by 40 ms.
         listener = socket.socket(proto=socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -173,7 +179,10 @@ class LocalStack:
             listener.listen(2048)
         except OSError as error:
             listener.close()
-            raise PortBusyError(f"port {self._port} is taken: {error.strerror}; try --port") from error
+            reason = "it is already in use" if error.errno == errno.EADDRINUSE else error.strerror
+            raise PortUnavailableError(
+                f"cannot listen on port {self._port}: {reason}; choose another with --port, or 0 for any free one"
+            ) from error
         self._stop.append(listener.close)
         return listener
 
@@ -193,12 +202,12 @@ class LocalStack:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Last started, first ended."""
+        """Stops everything, in reverse order of its start."""
         while self._stop:
             self._stop.pop()()
 
 
-def _nothing_here(_: Request, __: Exception) -> Response:
+def _not_found(_: Request, __: Exception) -> Response:
     return JSONResponse({"error": "there is nothing here; see /api, /stripe, /local"}, 404)
 
 
@@ -213,7 +222,7 @@ def _limits(deployment: Deployment) -> dict[str, tuple[float, float]]:
 
 
 def _forget_environment() -> None:
-    """A new deployment finds new containers: what functions keep from their environment is read anew."""
+    """Clears what functions cache: a new deployment means new containers, with a new environment."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in ("shared", "lambdas"):
             for value in vars(module).values():

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from jsonata import timebox
 
-from local import demo
 from local.aws.patches import jsonata_evaluation
+from local.demo import run_demo
 from local.external_tools import install
 from statemachines.render import load
 from tests.harness.running_stack import quiet_imports
@@ -62,7 +62,7 @@ def recorded() -> dict[str, list[Bindings]]:
 
     with pytest.MonkeyPatch.context() as patch, quiet_imports():
         patch.setattr(jsonata_evaluation, "evaluate_jsonata", recording)
-        assert demo.run() == 0
+        assert run_demo.run() == 0
     return {text: list(inputs.values()) for text, inputs in seen.items()}
 
 

@@ -33,7 +33,7 @@ def test_the_end_to_end_tests_pass_on_it() -> None:
 
 
 def test_the_demo_goes_as_it_should_on_it() -> None:
-    assert "stories ended as they should" in run("local", "demo", "--pulumi")
+    assert "scenarios ended as expected" in run("local", "demo", "--pulumi")
 
 
 OTHERS = """
