@@ -36,8 +36,8 @@ def measure(root: Path, modules: str) -> tuple[float, float]:
     """Milliseconds of one cold import of modules, by spaces; and MB that the process then has taken at most."""
     command = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, modules, str(root), str(root / "python")]
     environment = {"AWS_DEFAULT_REGION": "eu-west-1", "POWERTOOLS_SERVICE_NAME": "import-times"}
-    told = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-    seconds, kilobytes = told.split()
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    seconds, kilobytes = printed.split()
     return float(seconds) * 1000, float(kilobytes) / 1024
 
 

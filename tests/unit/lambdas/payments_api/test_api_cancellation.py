@@ -13,7 +13,7 @@ CANCEL = "/payments/RES-1/cancel"
 
 
 def release(stored: Stored) -> None:
-    """What the workflow does when it is told to cancel."""
+    """What the workflow does after a signal to cancel."""
     stored.change("PAY-RES-1", status="expired")
 
 

@@ -39,7 +39,7 @@ def test_a_caller_without_verified_claims_is_not_signed_in(
 @pytest.mark.parametrize("path", ["/payments/RES-1/status", "/payments/RES-404/status", "/payments/!/status"])
 @pytest.mark.defect("D-25")
 def test_the_caller_is_checked_before_the_booking(workflow: FakeAws, path: str) -> None:
-    """401 whether the booking exists or not, and whatever its id looks like."""
+    """401 whether the booking exists or not, and even if its id is invalid."""
     assert call("GET", path, claims=None).error == (401, "UNAUTHENTICATED")
 
 
