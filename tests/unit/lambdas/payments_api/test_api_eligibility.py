@@ -45,7 +45,7 @@ def test_no_attempt_is_opened_when_the_hold_ends_within_a_checkout_window(
 
 
 CANCELLED = "This booking has been cancelled."
-EXPIRED = "This booking has expired, and its dates are no longer held."
+EXPIRED = "Your dates are no longer held."
 PAID = "This booking is already paid."
 TOTAL = "The total of this booking cannot be paid online."
 
