@@ -84,8 +84,7 @@ def test_unknown_fields_and_invalid_values_are_refused(stack: StackOverHttp, ext
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "nothing"), ("DELETE", CHECKOUT), ("GET", "payments//status"), ("POST", "webhooks")],
+    ("method", "path"), [("GET", "nothing"), ("DELETE", CHECKOUT), ("GET", "payments//status"), ("POST", "webhooks")]
 )
 def test_an_undeclared_route_is_not_found(stack: StackOverHttp, method: str, path: str) -> None:
     assert error_of(stack.request(method, path, stack.reserve().token)) == (404, "NOT_FOUND")

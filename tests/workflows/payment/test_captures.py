@@ -3,19 +3,9 @@
 from tests.harness.booking_driver import BookingDriver
 from tests.harness.waiting import wait_until
 from tests.workflows.payment.scenarios import (
-    AFTER_ONE_EXPIRY,
     APPLIED,
-    CLOSED,
-    CONFIRMED,
-    FAILED,
-    OPENED,
-    OPENED_AGAIN,
-    REFUND_STARTED,
     REFUNDED,
-    RELEASED,
-    STRIPE_ASKED_AGAIN,
     UNAPPLIED,
-    VERIFIED,
     Results,
     Scenario,
     ScenarioTable,
@@ -26,13 +16,7 @@ from tests.workflows.payment.scenarios import (
 scenario = ScenarioTable()
 
 
-@scenario(
-    confirmed(
-        f"{OPENED} {VERIFIED} {STRIPE_ASKED_AGAIN} {CONFIRMED}",
-        sessions=["expired"],
-    ),
-    defects=("D-09", "P-05"),
-)
+@scenario(confirmed("OPENED VERIFIED STRIPE_ASKED_AGAIN CONFIRMED", sessions=["expired"]), defects=("D-09", "P-05"))
 def session_expired_while_a_payment_is_processing_then_paid(booking: BookingDriver) -> None:
     """While money may still arrive, no further session is opened and nothing is released."""
     assert booking.pay_now().outcome == (201, 1)
@@ -44,12 +28,7 @@ def session_expired_while_a_payment_is_processing_then_paid(booking: BookingDriv
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(
-    released(
-        f"{OPENED} {VERIFIED} {STRIPE_ASKED_AGAIN} {FAILED} RetrySignal? {CLOSED} {RELEASED}",
-    ),
-    defects=("D-11",),
-)
+@scenario(released("OPENED VERIFIED STRIPE_ASKED_AGAIN FAILED RetrySignal? CLOSED RELEASED"), defects=("D-11",))
 def session_expired_while_a_payment_is_processing_then_failed(booking: BookingDriver) -> None:
     """The failure is noticed, and the guest may try again."""
     assert booking.pay_now().outcome == (201, 1)
@@ -64,7 +43,7 @@ def session_expired_while_a_payment_is_processing_then_failed(booking: BookingDr
 
 @scenario(
     confirmed(
-        f"{AFTER_ONE_EXPIRY} {VERIFIED} {CLOSED} {CONFIRMED}",
+        "OPENED VERIFIED FAILED OPENED_AGAIN VERIFIED CLOSED CONFIRMED",
         sessions=["complete", "expired"],
         attempts=["paid", "closed"],
     ),
@@ -84,7 +63,7 @@ def earlier_session_paid_during_a_later_attempt(booking: BookingDriver) -> None:
 
 @scenario(
     confirmed(
-        f"{AFTER_ONE_EXPIRY} {VERIFIED} {REFUND_STARTED} {CONFIRMED}",
+        "OPENED VERIFIED FAILED OPENED_AGAIN VERIFIED REFUND_STARTED CONFIRMED",
         sessions=["complete", "complete"],
         captures=[APPLIED, UNAPPLIED],
         attempts=["paid", "paid"],
@@ -111,7 +90,7 @@ def two_sessions_paid(booking: BookingDriver) -> None:
 
 @scenario(
     confirmed(
-        f"{AFTER_ONE_EXPIRY} {VERIFIED} {CONFIRMED}",
+        "OPENED VERIFIED FAILED OPENED_AGAIN VERIFIED CONFIRMED",
         sessions=["complete", "complete"],
         captures=[APPLIED, UNAPPLIED],
         attempts=["unresolved", "paid"],
@@ -134,7 +113,7 @@ def earlier_session_paid_after_the_confirmation(booking: BookingDriver) -> None:
 
 @scenario(
     confirmed(
-        f"{OPENED} {VERIFIED} {REFUND_STARTED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+        "OPENED VERIFIED REFUND_STARTED FAILED OPENED_AGAIN VERIFIED CONFIRMED",
         sessions=["complete", "complete"],
         captures=[(1, "EUR", "unapplied"), APPLIED],
         attempts=["paid", "paid"],
@@ -154,7 +133,7 @@ def one_cent_paid(booking: BookingDriver) -> None:
 
 @scenario(
     confirmed(
-        f"{OPENED} {VERIFIED} {REFUND_STARTED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+        "OPENED VERIFIED REFUND_STARTED FAILED OPENED_AGAIN VERIFIED CONFIRMED",
         sessions=["complete", "complete"],
         captures=[APPLIED, (45_000, "USD", "unapplied")],
         attempts=["paid", "paid"],

@@ -2,29 +2,17 @@
 
 from tests.harness.booking_driver import BookingDriver
 from tests.harness.waiting import wait_until
-from tests.workflows.payment.scenarios import (
-    CLOSED,
-    CONFIRMED,
-    NEEDS_ATTENTION,
-    OPENED,
-    RELEASED,
-    VERIFIED,
-    Results,
-    Scenario,
-    ScenarioTable,
-    confirmed,
-    released,
-)
+from tests.workflows.payment.scenarios import Results, Scenario, ScenarioTable, confirmed, released
 
 scenario = ScenarioTable()
 
 
 @scenario(
     confirmed(
-        f"RecordPayment CreateCheckoutSession {NEEDS_ATTENTION} | "
-        f"RecordPayment {VERIFIED} CreateCheckoutSession AwaitPayment VerifyPayment {NEEDS_ATTENTION} | "
-        f"RecordPayment {VERIFIED} ConfirmReservation {NEEDS_ATTENTION} | "
-        f"RecordPayment {VERIFIED} {CONFIRMED}",
+        "RecordPayment CreateCheckoutSession NEEDS_ATTENTION | "
+        "RecordPayment VERIFIED CreateCheckoutSession AwaitPayment VerifyPayment NEEDS_ATTENTION | "
+        "RecordPayment VERIFIED ConfirmReservation NEEDS_ATTENTION | "
+        "RecordPayment VERIFIED CONFIRMED",
         failures=3 * ["ZeroDivisionError"],
     ),
     defects=("P-06",),
@@ -46,9 +34,9 @@ def functions_fail_before_the_confirmation(booking: BookingDriver) -> None:
 
 @scenario(
     released(
-        f"{OPENED} {VERIFIED} ExpireCheckoutSessions {NEEDS_ATTENTION} | "
-        f"RecordPayment {VERIFIED} {CLOSED} ReleaseHold {NEEDS_ATTENTION} | "
-        f"RecordPayment {VERIFIED} {RELEASED}",
+        "OPENED VERIFIED ExpireCheckoutSessions NEEDS_ATTENTION | "
+        "RecordPayment VERIFIED CLOSED ReleaseHold NEEDS_ATTENTION | "
+        "RecordPayment VERIFIED RELEASED",
         failures=2 * ["ZeroDivisionError"],
     ),
     defects=("P-06", "D-33", "D-34"),
@@ -62,7 +50,7 @@ def functions_fail_before_the_release(booking: BookingDriver) -> None:
     assert booking.wait_for_end(restart=2).status == "SUCCEEDED"
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-03", "P-06"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-03", "P-06"))
 def webhook_cannot_read_the_payment(booking: BookingDriver) -> None:
     """It answers 5xx and records nothing; the redelivery works."""
     assert booking.pay_now().outcome == (201, 1)
@@ -78,7 +66,7 @@ def webhook_cannot_read_the_payment(booking: BookingDriver) -> None:
     wait_until(lambda: booking.deliveries(event)[-1] == 200, "the redelivery")
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-03",))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-03",))
 def webhook_cannot_signal_the_workflow(booking: BookingDriver) -> None:
     """The event is recorded as an error, which the redelivery replaces."""
     assert booking.pay_now().outcome == (201, 1)

@@ -2,29 +2,12 @@
 
 from tests.harness.booking_driver import CHALLENGED, BookingDriver
 from tests.harness.waiting import wait_until
-from tests.workflows.payment.scenarios import (
-    BOOKING_LOST,
-    CLOSED,
-    CONFIRMED,
-    FAILED,
-    OPENED,
-    REFUND_STARTED,
-    REFUNDED,
-    RELEASED,
-    STRIPE_ASKED_AGAIN,
-    UNAPPLIED,
-    VERIFIED,
-    Results,
-    Scenario,
-    ScenarioTable,
-    confirmed,
-    released,
-)
+from tests.workflows.payment.scenarios import Results, Scenario, ScenarioTable, confirmed, refunded, released
 
 scenario = ScenarioTable()
 
 
-@scenario(released(f"RecordPayment {VERIFIED} {RELEASED}", sessions=[], attempts=[]), defects=("D-33", "D-34"))
+@scenario(released("RecordPayment VERIFIED RELEASED", sessions=[], attempts=[]), defects=("D-33", "D-34"))
 def cancelled_before_pay_now(booking: BookingDriver) -> None:
     """The cancellation is the first request about the booking; no session is ever created."""
     assert booking.cancel().outcome == (200, "expired")
@@ -33,7 +16,7 @@ def cancelled_before_pay_now(booking: BookingDriver) -> None:
     assert booking.published_types() == ["HoldReleased"]
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("D-14",))
+@scenario(released("OPENED VERIFIED CLOSED RELEASED"), defects=("D-14",))
 def cancelled_before_paying(booking: BookingDriver) -> None:
     """An unpaid booking has nothing to refund."""
     assert booking.pay_now().outcome == (201, 1)
@@ -43,7 +26,7 @@ def cancelled_before_paying(booking: BookingDriver) -> None:
     assert booking.status()["refund_amount"] == 0
 
 
-@scenario(released(f"{OPENED} {CLOSED} {RELEASED}", attempts=["closed, not counted"]), defects=("D-33",))
+@scenario(released("OPENED CLOSED RELEASED", attempts=["closed, not counted"]), defects=("D-33",))
 def cancelled_while_the_session_is_created(booking: BookingDriver) -> None:
     """The session is found and closed, although its URL was never published."""
     booking.faults.after("create_checkout_session", booking.cancel_in_background)
@@ -51,7 +34,7 @@ def cancelled_while_the_session_is_created(booking: BookingDriver) -> None:
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {FAILED} RetrySignal? {CLOSED} {RELEASED}"))
+@scenario(released("OPENED VERIFIED FAILED RetrySignal? CLOSED RELEASED"))
 def cancelled_between_two_attempts(booking: BookingDriver) -> None:
     assert booking.pay_now().outcome == (201, 1)
     booking.expire_at_stripe()
@@ -59,16 +42,7 @@ def cancelled_between_two_attempts(booking: BookingDriver) -> None:
     assert booking.cancel().outcome == (200, "expired")
 
 
-@scenario(
-    released(
-        f"{OPENED} {VERIFIED} {REFUND_STARTED} {RELEASED}",
-        sessions=["complete"],
-        captures=[UNAPPLIED],
-        attempts=["paid"],
-        refunds=[REFUNDED],
-    ),
-    defects=("D-04",),
-)
+@scenario(refunded("OPENED VERIFIED REFUND_STARTED RELEASED"), defects=("D-04",))
 def cancelled_while_paying(booking: BookingDriver) -> None:
     """A cancellation beats a payment that is not confirmed yet; the guest gets everything back."""
     booking.faults.webhooks = "hold"
@@ -78,16 +52,7 @@ def cancelled_while_paying(booking: BookingDriver) -> None:
     booking.release_webhooks()
 
 
-@scenario(
-    released(
-        f"{OPENED} {VERIFIED} {CLOSED} {REFUND_STARTED} {RELEASED}",
-        sessions=["complete"],
-        captures=[UNAPPLIED],
-        attempts=["paid"],
-        refunds=[REFUNDED],
-    ),
-    defects=("D-04",),
-)
+@scenario(refunded("OPENED VERIFIED CLOSED REFUND_STARTED RELEASED"), defects=("D-04",))
 def cancelled_and_paid_while_the_session_is_closed(booking: BookingDriver) -> None:
     """Stripe refuses to expire a completed session, so the payment is found by reading it."""
     assert booking.pay_now().outcome == (201, 1)
@@ -95,7 +60,7 @@ def cancelled_and_paid_while_the_session_is_closed(booking: BookingDriver) -> No
     assert booking.cancel().outcome == (200, "expired")
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("P-09",))
+@scenario(released("OPENED VERIFIED CLOSED RELEASED"), defects=("P-09",))
 def cancelled_when_stripe_has_just_expired_the_session(booking: BookingDriver) -> None:
     """Expiring an expired session is not an error."""
     assert booking.pay_now().outcome == (201, 1)
@@ -104,12 +69,7 @@ def cancelled_when_stripe_has_just_expired_the_session(booking: BookingDriver) -
 
 
 @scenario(
-    released(
-        f"{OPENED} {VERIFIED} {CLOSED} {STRIPE_ASKED_AGAIN} {REFUND_STARTED} {RELEASED}",
-        captures=[UNAPPLIED],
-        attempts=["paid"],
-        refunds=[REFUNDED],
-    ),
+    refunded("OPENED VERIFIED CLOSED STRIPE_ASKED_AGAIN REFUND_STARTED RELEASED", sessions=["expired"]),
     defects=("D-04",),
 )
 def cancelled_during_a_3d_secure_challenge(booking: BookingDriver) -> None:
@@ -123,16 +83,7 @@ def cancelled_during_a_3d_secure_challenge(booking: BookingDriver) -> None:
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(
-    released(
-        f"{BOOKING_LOST} {RELEASED}",
-        sessions=["complete"],
-        captures=[UNAPPLIED],
-        attempts=["paid"],
-        refunds=[REFUNDED],
-    ),
-    defects=("D-04", "D-33", "D-34"),
-)
+@scenario(refunded("OPENED VERIFIED ConfirmReservation REFUND_STARTED RELEASED"), defects=("D-04", "D-33", "D-34"))
 def cancelled_just_before_the_confirmation(booking: BookingDriver) -> None:
     """The cancellation wins until the confirming transaction is committed."""
     assert booking.pay_now().outcome == (201, 1)
@@ -140,7 +91,7 @@ def cancelled_just_before_the_confirmation(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-14",))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-14",))
 def cancelled_after_paying(booking: BookingDriver) -> None:
     """A paid booking is cancelled with a refund, not by this route."""
     assert booking.pay_now().outcome == (201, 1)
@@ -148,16 +99,7 @@ def cancelled_after_paying(booking: BookingDriver) -> None:
     assert booking.cancel().outcome == (409, "ALREADY_PAID")
 
 
-@scenario(
-    released(
-        f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}",
-        sessions=["complete"],
-        captures=[UNAPPLIED],
-        attempts=["unresolved"],
-        refunds=[REFUNDED],
-    ),
-    defects=("D-04", "P-01"),
-)
+@scenario(refunded("OPENED VERIFIED CLOSED RELEASED", attempts=["unresolved"]), defects=("D-04", "P-01"))
 def paid_after_the_release(booking: BookingDriver) -> None:
     """Late money confirms nothing: it is refunded, and operators are notified."""
     assert booking.pay_now().outcome == (201, 1)

@@ -5,12 +5,12 @@ import json
 from tests.harness.booking_driver import CHALLENGED, DECLINED, NO_FUNDS, BookingDriver
 from tests.harness.running_stack import in_parallel
 from tests.harness.waiting import wait_until
-from tests.workflows.payment.scenarios import CONFIRMED, OPENED, VERIFIED, Results, Scenario, ScenarioTable, confirmed
+from tests.workflows.payment.scenarios import Results, Scenario, ScenarioTable, confirmed
 
 scenario = ScenarioTable()
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-01",))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-01",))
 def paid_at_once(booking: BookingDriver) -> None:
     """The payment that the session belongs to is the one that is completed."""
     assert booking.pay_now().outcome == (201, 1)
@@ -24,7 +24,7 @@ def paid_at_once(booking: BookingDriver) -> None:
     assert booking.pay_now().outcome == (400, "RESERVATION_NOT_PAYABLE")
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-11", "D-12"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-11", "D-12"))
 def declined_twice_in_one_session_then_paid(booking: BookingDriver) -> None:
     """Declines are counted, and use up no attempt."""
     assert booking.pay_now().outcome == (201, 1)
@@ -39,7 +39,7 @@ def declined_twice_in_one_session_then_paid(booking: BookingDriver) -> None:
     assert sorted(booking.payment["attempts"]["1"]["declines"].values()) == ["generic_decline", "insufficient_funds"]
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-04", "D-38", "D-39"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("P-04", "D-38", "D-39"))
 def decline_delivered_after_the_payment(booking: BookingDriver) -> None:
     """An older event does not undo a payment."""
     booking.faults.webhooks = "hold"
@@ -53,7 +53,7 @@ def decline_delivered_after_the_payment(booking: BookingDriver) -> None:
     assert booking.payment["status"] == "completed"
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"))
 def paid_after_a_3d_secure_challenge(booking: BookingDriver) -> None:
     assert booking.pay_now().outcome == (201, 1)
     assert booking.pay(CHALLENGED) == "challenge"
@@ -61,7 +61,7 @@ def paid_after_a_3d_secure_challenge(booking: BookingDriver) -> None:
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-10", "P-10"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-10", "P-10"))
 def webhooks_delivered_twice(booking: BookingDriver) -> None:
     """There is one payment, however often its events are delivered."""
     booking.faults.webhooks = "duplicate"
@@ -70,7 +70,7 @@ def webhooks_delivered_twice(booking: BookingDriver) -> None:
     assert booking.published_types() == ["PaymentConfirmed"]
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-38", "D-39"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-38", "D-39"))
 def webhooks_delivered_newest_first(booking: BookingDriver) -> None:
     """The order of events does not matter."""
     booking.faults.webhooks = "reverse"
@@ -79,7 +79,7 @@ def webhooks_delivered_newest_first(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-32", "P-03"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-32", "P-03"))
 def webhook_missing_but_the_guest_returns(booking: BookingDriver) -> None:
     """A guest who returns from Stripe refreshes the workflow."""
     booking.faults.webhooks = "hold"
@@ -89,7 +89,7 @@ def webhook_missing_but_the_guest_returns(booking: BookingDriver) -> None:
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} AwaitPayment {VERIFIED} {CONFIRMED}"))
+@scenario(confirmed("OPENED VERIFIED AwaitPayment VERIFIED CONFIRMED"))
 def refreshed_before_the_payment(booking: BookingDriver) -> None:
     """A refresh that finds no payment goes back to waiting, with the same session."""
     assert booking.pay_now().outcome == (201, 1)
@@ -100,7 +100,7 @@ def refreshed_before_the_payment(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-03", "P-12"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("P-03", "P-12"))
 def paid_while_the_workflow_waits_for_no_signal(booking: BookingDriver) -> None:
     """The event finds no task token to answer, and is not lost."""
     assert booking.pay_now().outcome == (201, 1)
@@ -111,7 +111,7 @@ def paid_while_the_workflow_waits_for_no_signal(booking: BookingDriver) -> None:
     wait_until(lambda: booking.processing_result(event) == "duplicate", "the event to be recorded")
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-02",))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("P-02",))
 def ten_simultaneous_calls(booking: BookingDriver) -> None:
     """There is one execution, one session and one answer."""
     answers = in_parallel(10, lambda _: booking.pay_now_once())

@@ -7,22 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.harness.booking_driver import NO_FUNDS, BookingDriver
 from tests.harness.waiting import wait_until
-from tests.workflows.payment.scenarios import (
-    AFTER_ONE_EXPIRY,
-    CLOSED,
-    CONFIRMED,
-    FAILED,
-    OPENED,
-    OPENED_AGAIN,
-    RELEASED,
-    STRIPE_ASKED_AGAIN,
-    VERIFIED,
-    Results,
-    Scenario,
-    ScenarioTable,
-    confirmed,
-    released,
-)
+from tests.workflows.payment.scenarios import Results, Scenario, ScenarioTable, confirmed, released
 
 HOLD = 48
 
@@ -36,7 +21,7 @@ def wait_for_hold_end(booking: BookingDriver) -> None:
 
 @scenario(
     confirmed(
-        f"{OPENED} {CLOSED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+        "OPENED CLOSED FAILED OPENED_AGAIN VERIFIED CONFIRMED",
         sessions=["expired", "complete"],
         attempts=["closed", "paid"],
     ),
@@ -54,7 +39,7 @@ def declined_then_window_ends_then_retried_and_paid(booking: BookingDriver) -> N
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{OPENED} {CLOSED} {CONFIRMED}"), defects=("D-32", "P-05"))
+@scenario(confirmed("OPENED CLOSED CONFIRMED"), defects=("D-32", "P-05"))
 def webhook_missing_and_the_timer_finds_the_payment(booking: BookingDriver) -> None:
     """Stripe refuses to expire a completed session; reading it shows the payment."""
     booking.faults.webhooks = "hold"
@@ -62,7 +47,7 @@ def webhook_missing_and_the_timer_finds_the_payment(booking: BookingDriver) -> N
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{OPENED} {CLOSED} {CONFIRMED}"), defects=("P-03", "P-05"))
+@scenario(confirmed("OPENED CLOSED CONFIRMED"), defects=("P-03", "P-05"))
 def paid_just_after_the_window_ends(booking: BookingDriver) -> None:
     """The session is not closed yet, and the webhook finds no task token to answer."""
     assert booking.pay_now().outcome == (201, 1)
@@ -70,7 +55,7 @@ def paid_just_after_the_window_ends(booking: BookingDriver) -> None:
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(confirmed(f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {CONFIRMED}"), defects=("D-09",))
+@scenario(confirmed("OPENED CLOSED STRIPE_ASKED_AGAIN CONFIRMED"), defects=("D-09",))
 def session_complete_but_its_payment_is_processing(booking: BookingDriver) -> None:
     """A session that Stripe refuses to expire is not treated as paid until it is."""
     booking.faults.webhooks = "hold"
@@ -82,9 +67,7 @@ def session_complete_but_its_payment_is_processing(booking: BookingDriver) -> No
 
 
 @scenario(
-    released(f"{OPENED} {CLOSED} {FAILED} {CLOSED} {RELEASED}", reservation="expired"),
-    hold_left=HOLD,
-    defects=("D-07", "P-11"),
+    released("OPENED CLOSED FAILED CLOSED RELEASED", reservation="expired"), hold_left=HOLD, defects=("D-07", "P-11")
 )
 def never_paid(booking: BookingDriver) -> None:
     """Every wait ends, and the last one releases the dates."""
@@ -96,7 +79,7 @@ def never_paid(booking: BookingDriver) -> None:
 
 @scenario(
     released(
-        f"{AFTER_ONE_EXPIRY} {VERIFIED} {FAILED} {OPENED_AGAIN} {CLOSED} {FAILED} {CLOSED} {RELEASED}",
+        "OPENED VERIFIED FAILED OPENED_AGAIN VERIFIED FAILED OPENED_AGAIN CLOSED FAILED CLOSED RELEASED",
         reservation="expired",
         sessions=["expired", "expired", "expired"],
         attempts=["closed", "closed", "closed"],
@@ -119,11 +102,7 @@ def three_attempts_then_released(booking: BookingDriver) -> None:
     assert booking.pay_now().outcome == (400, "RESERVATION_NOT_PAYABLE")
 
 
-@scenario(
-    released(f"{OPENED} {VERIFIED} {FAILED} {CLOSED} {RELEASED}", reservation="expired"),
-    hold_left=HOLD,
-    defects=("D-07",),
-)
+@scenario(released("OPENED VERIFIED FAILED CLOSED RELEASED", reservation="expired"), hold_left=HOLD, defects=("D-07",))
 def hold_too_short_for_another_attempt(booking: BookingDriver) -> None:
     """Attempts are left, but not enough time."""
     assert booking.pay_now().outcome == (201, 1)
@@ -136,10 +115,7 @@ def hold_too_short_for_another_attempt(booking: BookingDriver) -> None:
 
 
 @scenario(
-    released(
-        f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {CLOSED} {RELEASED}",
-        reservation="expired",
-    ),
+    released("OPENED CLOSED STRIPE_ASKED_AGAIN CLOSED RELEASED", reservation="expired"),
     hold_left=HOLD,
     defects=("D-09", "D-04"),
 )
@@ -155,9 +131,7 @@ def hold_ends_while_stripe_is_down(booking: BookingDriver) -> None:
 
 
 @scenario(
-    confirmed(f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {CONFIRMED}", sessions=["expired"]),
-    hold_left=HOLD,
-    defects=("P-05",),
+    confirmed("OPENED CLOSED STRIPE_ASKED_AGAIN CONFIRMED", sessions=["expired"]), hold_left=HOLD, defects=("P-05",)
 )
 def hold_ends_while_a_payment_is_processing_then_paid(booking: BookingDriver) -> None:
     """The dates are kept for money on its way, and belong to the guest once it arrives."""
@@ -170,9 +144,7 @@ def hold_ends_while_a_payment_is_processing_then_paid(booking: BookingDriver) ->
 
 
 @scenario(
-    released(f"{OPENED} {CLOSED} {STRIPE_ASKED_AGAIN} {RELEASED}", reservation="expired"),
-    hold_left=HOLD,
-    defects=("D-07",),
+    released("OPENED CLOSED STRIPE_ASKED_AGAIN RELEASED", reservation="expired"), hold_left=HOLD, defects=("D-07",)
 )
 def hold_ends_while_a_payment_is_processing_then_failed(booking: BookingDriver) -> None:
     """The dates are released when the payment fails."""

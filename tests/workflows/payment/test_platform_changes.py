@@ -5,22 +5,13 @@ from typing import Any
 from tests.harness.booking_driver import BookingDriver
 from tests.harness.waiting import wait_until
 from tests.workflows.payment.scenarios import (
-    BOOKING_LOST,
-    CLOSED,
-    CONFIRMED,
-    FAILED,
-    NEEDS_ATTENTION,
-    OPENED,
-    OPENED_AGAIN,
-    REFUND_STARTED,
     REFUNDED,
-    RELEASED,
     UNAPPLIED,
-    VERIFIED,
     Results,
     Scenario,
     ScenarioTable,
     confirmed,
+    refunded,
     released,
 )
 
@@ -34,21 +25,14 @@ REPRICED: dict[str, Any] = {
 }
 
 
-@scenario(
-    released(
-        f"RecordPayment CreateCheckoutSession {CLOSED} {RELEASED}",
-        sessions=[],
-        attempts=[],
-    ),
-    defects=("D-04",),
-)
+@scenario(released("RecordPayment CreateCheckoutSession CLOSED RELEASED", sessions=[], attempts=[]), defects=("D-04",))
 def cancelled_before_the_session(booking: BookingDriver) -> None:
     booking.faults.before("create_checkout_session", lambda: booking.change_reservation(status="cancelled"))
     assert booking.pay_now().outcome == (400, "RESERVATION_NOT_PAYABLE")
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("D-04",))
+@scenario(released("OPENED VERIFIED CLOSED RELEASED"), defects=("D-04",))
 def cancelled_while_the_session_is_created(booking: BookingDriver) -> None:
     """The session is never offered, and the next refresh closes it."""
     booking.faults.after("create_checkout_session", lambda: booking.change_reservation(status="cancelled"))
@@ -59,32 +43,14 @@ def cancelled_while_the_session_is_created(booking: BookingDriver) -> None:
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(
-    released(
-        f"{OPENED} {VERIFIED} {REFUND_STARTED} {RELEASED}",
-        sessions=["complete"],
-        captures=[UNAPPLIED],
-        attempts=["paid"],
-        refunds=[REFUNDED],
-    ),
-    defects=("D-04", "P-01"),
-)
+@scenario(refunded("OPENED VERIFIED REFUND_STARTED RELEASED"), defects=("D-04", "P-01"))
 def cancelled_while_the_guest_pays(booking: BookingDriver) -> None:
     assert booking.pay_now().outcome == (201, 1)
     booking.faults.before("verify_payment", lambda: booking.change_reservation(status="cancelled"))
     booking.pay_to_the_end()
 
 
-@scenario(
-    released(
-        f"{BOOKING_LOST} {RELEASED}",
-        sessions=["complete"],
-        captures=[UNAPPLIED],
-        attempts=["paid"],
-        refunds=[REFUNDED],
-    ),
-    defects=("D-04",),
-)
+@scenario(refunded("OPENED VERIFIED ConfirmReservation REFUND_STARTED RELEASED"), defects=("D-04",))
 def cancelled_before_the_confirmation(booking: BookingDriver) -> None:
     assert booking.pay_now().outcome == (201, 1)
     booking.faults.before("confirm_reservation", lambda: booking.change_reservation(status="cancelled"))
@@ -92,14 +58,10 @@ def cancelled_before_the_confirmation(booking: BookingDriver) -> None:
 
 
 @scenario(
-    released(
-        f"{BOOKING_LOST} {RELEASED}",
+    refunded(
+        "OPENED VERIFIED ConfirmReservation REFUND_STARTED RELEASED",
         reservation="expired",
         nights="another's, available",
-        sessions=["complete"],
-        captures=[UNAPPLIED],
-        attempts=["paid"],
-        refunds=[REFUNDED],
     ),
     defects=("P-01", "D-04"),
 )
@@ -110,7 +72,7 @@ def night_given_away_before_the_confirmation(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {FAILED} RetrySignal? {CLOSED} {RELEASED}"), defects=("D-07",))
+@scenario(released("OPENED VERIFIED FAILED RetrySignal? CLOSED RELEASED"), defects=("D-07",))
 def cancelled_between_two_attempts(booking: BookingDriver) -> None:
     """The booking can no longer be paid."""
     assert booking.pay_now().outcome == (201, 1)
@@ -121,9 +83,7 @@ def cancelled_between_two_attempts(booking: BookingDriver) -> None:
     assert booking.cancel().outcome == (200, "expired")
 
 
-@scenario(
-    released(f"{OPENED} {VERIFIED} {FAILED} RetrySignal? CreateCheckoutSession {CLOSED} {RELEASED}"), defects=("D-04",)
-)
+@scenario(released("OPENED VERIFIED FAILED RetrySignal? CreateCheckoutSession CLOSED RELEASED"), defects=("D-04",))
 def cancelled_before_another_session(booking: BookingDriver) -> None:
     assert booking.pay_now().outcome == (201, 1)
     booking.expire_at_stripe()
@@ -133,7 +93,7 @@ def cancelled_before_another_session(booking: BookingDriver) -> None:
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("D-04",))
+@scenario(released("OPENED VERIFIED CLOSED RELEASED"), defects=("D-04",))
 def cancelled_while_the_session_is_closed(booking: BookingDriver) -> None:
     """The price changes, and then there is nothing left to pay."""
     assert booking.pay_now().outcome == (201, 1)
@@ -143,7 +103,7 @@ def cancelled_while_the_session_is_closed(booking: BookingDriver) -> None:
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("D-33", "D-34"))
+@scenario(released("OPENED VERIFIED CLOSED RELEASED"), defects=("D-33", "D-34"))
 def cancelled_while_the_hold_is_released(booking: BookingDriver) -> None:
     """The dates are released once, whoever asks first."""
     assert booking.pay_now().outcome == (201, 1)
@@ -151,7 +111,7 @@ def cancelled_while_the_hold_is_released(booking: BookingDriver) -> None:
     assert booking.cancel().outcome == (200, "expired")
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}", reservation="cancelled"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED", reservation="cancelled"))
 def cancelled_after_the_confirmation(booking: BookingDriver) -> None:
     """The repeated state finds the booking confirmed, so the payment stays applied whatever the platform does."""
     assert booking.pay_now().outcome == (201, 1)
@@ -160,7 +120,7 @@ def cancelled_after_the_confirmation(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}", captures=[(50_000, "EUR", "booking")]), defects=("D-06",))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED", captures=[(50_000, "EUR", "booking")]), defects=("D-06",))
 def repriced_before_the_session(booking: BookingDriver) -> None:
     """The session asks for the current price."""
     booking.faults.before("create_checkout_session", lambda: booking.change_reservation(total_amount=50_000))
@@ -171,7 +131,7 @@ def repriced_before_the_session(booking: BookingDriver) -> None:
 
 @scenario(
     confirmed(
-        f"{OPENED} {VERIFIED} {CLOSED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+        "OPENED VERIFIED CLOSED FAILED OPENED_AGAIN VERIFIED CONFIRMED",
         sessions=["expired", "complete"],
         captures=[(50_000, "EUR", "booking")],
         attempts=["closed", "paid"],
@@ -189,8 +149,7 @@ def repriced_while_a_session_is_open(booking: BookingDriver) -> None:
 
 
 @scenario(
-    confirmed(f"{OPENED} {VERIFIED} {REFUND_STARTED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}", **REPRICED),
-    defects=("D-06",),
+    confirmed("OPENED VERIFIED REFUND_STARTED FAILED OPENED_AGAIN VERIFIED CONFIRMED", **REPRICED), defects=("D-06",)
 )
 def repriced_while_the_guest_pays(booking: BookingDriver) -> None:
     """The payment at the old price is refunded; the new price may be paid."""
@@ -202,7 +161,10 @@ def repriced_while_the_guest_pays(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{BOOKING_LOST} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}", **REPRICED), defects=("D-06",))
+@scenario(
+    confirmed("OPENED VERIFIED ConfirmReservation REFUND_STARTED FAILED OPENED_AGAIN VERIFIED CONFIRMED", **REPRICED),
+    defects=("D-06",),
+)
 def repriced_before_the_confirmation(booking: BookingDriver) -> None:
     """The confirming transaction itself compares the amounts."""
     assert booking.pay_now().outcome == (201, 1)
@@ -216,8 +178,8 @@ def repriced_before_the_confirmation(booking: BookingDriver) -> None:
 @scenario(
     released(
         " | ".join(
-            [f"{OPENED} {VERIFIED} {CLOSED} ReleaseHold {NEEDS_ATTENTION}"]
-            + 3 * [f"RecordPayment {VERIFIED} ReleaseHold {NEEDS_ATTENTION}"]
+            ["OPENED VERIFIED CLOSED ReleaseHold NEEDS_ATTENTION"]
+            + 3 * ["RecordPayment VERIFIED ReleaseHold NEEDS_ATTENTION"]
         ),
         reservation="confirmed",
         payment="pending",

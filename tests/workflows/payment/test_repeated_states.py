@@ -5,27 +5,12 @@ from typing import Any
 from local.aws import emulator
 from tests.harness.booking_driver import BookingDriver
 from tests.harness.waiting import wait_until
-from tests.workflows.payment.scenarios import (
-    APPLIED,
-    CLOSED,
-    CONFIRMED,
-    FAILED,
-    OPENED,
-    OPENED_AGAIN,
-    REFUND_STARTED,
-    RELEASED,
-    VERIFIED,
-    Results,
-    Scenario,
-    ScenarioTable,
-    confirmed,
-    released,
-)
+from tests.workflows.payment.scenarios import APPLIED, Results, Scenario, ScenarioTable, confirmed, released
 
 scenario = ScenarioTable()
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-05",))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("P-05",))
 def confirmation_committed_without_an_answer(booking: BookingDriver) -> None:
     """Reading finds what was written."""
     assert booking.pay_now().outcome == (201, 1)
@@ -34,7 +19,7 @@ def confirmation_committed_without_an_answer(booking: BookingDriver) -> None:
     assert booking.published_types() == ["PaymentConfirmed"]
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-05",))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("P-05",))
 def confirmation_meets_a_transaction_conflict(booking: BookingDriver) -> None:
     """A conflict is not a refusal."""
     assert booking.pay_now().outcome == (201, 1)
@@ -42,7 +27,7 @@ def confirmation_meets_a_transaction_conflict(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-05",))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("P-05",))
 def confirmation_throttled(booking: BookingDriver) -> None:
     """The SDK gives up after three refusals; the state retries."""
     assert booking.pay_now().outcome == (201, 1)
@@ -50,7 +35,7 @@ def confirmation_throttled(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("D-33", "D-34"))
+@scenario(released("OPENED VERIFIED CLOSED RELEASED"), defects=("D-33", "D-34"))
 def release_committed_without_an_answer(booking: BookingDriver) -> None:
     """The repeat finds the work done."""
     assert booking.pay_now().outcome == (201, 1)
@@ -58,14 +43,14 @@ def release_committed_without_an_answer(booking: BookingDriver) -> None:
     assert booking.cancel().outcome == (200, "expired")
 
 
-@scenario(confirmed(f"RecordPayment {VERIFIED} CreateCheckoutSession AwaitPayment {VERIFIED} {CONFIRMED}"))
+@scenario(confirmed("RecordPayment VERIFIED CreateCheckoutSession AwaitPayment VERIFIED CONFIRMED"))
 def payment_recorded_twice(booking: BookingDriver) -> None:
     booking.faults.fail_aws("dynamodb.PutItem", "unanswered")
     assert booking.pay_now().outcome == (201, 1)
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-02", "P-02"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-02", "P-02"))
 def session_created_twice(booking: BookingDriver) -> None:
     booking.faults.fail_aws("lambda.Invoke", "unanswered", containing="create-checkout-session")
     assert booking.pay_now().outcome == (201, 1)
@@ -73,7 +58,7 @@ def session_created_twice(booking: BookingDriver) -> None:
     assert len(booking.stripe_requests("checkout.sessions.create")) == 2
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("P-12",))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("P-12",))
 def session_published_twice(booking: BookingDriver) -> None:
     """The second token resumes the workflow; the first belongs to a try that is over."""
     booking.faults.fail_aws("dynamodb.UpdateItem", "unanswered")
@@ -82,7 +67,7 @@ def session_published_twice(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"))
 def verification_confirmation_and_publishing_run_twice(booking: BookingDriver) -> None:
     for function in ("verify-payment", "confirm-reservation"):
         booking.faults.fail_aws("lambda.Invoke", "unanswered", containing=function)
@@ -94,7 +79,7 @@ def verification_confirmation_and_publishing_run_twice(booking: BookingDriver) -
 
 @scenario(
     confirmed(
-        f"{OPENED} {VERIFIED} {REFUND_STARTED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+        "OPENED VERIFIED REFUND_STARTED FAILED OPENED_AGAIN VERIFIED CONFIRMED",
         sessions=["complete", "complete"],
         captures=[(1, "EUR", "unapplied"), APPLIED],
         attempts=["paid", "paid"],
@@ -113,7 +98,7 @@ def closing_failure_record_and_wait_run_twice(booking: BookingDriver) -> None:
 
 @scenario(
     confirmed(
-        f"{OPENED} {VERIFIED} {REFUND_STARTED} {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
+        "OPENED VERIFIED REFUND_STARTED FAILED OPENED_AGAIN VERIFIED CONFIRMED",
         sessions=["complete", "complete"],
         captures=[(1, "EUR", "unapplied"), APPLIED],
         attempts=["paid", "paid"],
@@ -131,7 +116,7 @@ def refund_start_without_an_answer(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("D-33", "D-34", "P-09"))
+@scenario(released("OPENED VERIFIED CLOSED RELEASED"), defects=("D-33", "D-34", "P-09"))
 def closing_release_and_publishing_run_twice(booking: BookingDriver) -> None:
     for function in ("expire-checkout-sessions", "release-hold"):
         booking.faults.fail_aws("lambda.Invoke", "unanswered", containing=function)
@@ -142,12 +127,7 @@ def closing_release_and_publishing_run_twice(booking: BookingDriver) -> None:
     assert booking.published_types() == ["HoldReleased", "HoldReleased"]
 
 
-@scenario(
-    confirmed(
-        f"{OPENED} {VERIFIED} {CONFIRMED}",
-    ),
-    defects=("D-38", "D-39"),
-)
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-38", "D-39"))
 def every_function_repeated_after_the_confirmation(booking: BookingDriver) -> None:
     """Nothing moves backwards."""
     assert booking.pay_now().outcome == (201, 1)
@@ -162,7 +142,7 @@ def every_function_repeated_after_the_confirmation(booking: BookingDriver) -> No
     assert booking.payment == item
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {RELEASED}"), defects=("D-04", "D-07"))
+@scenario(released("OPENED VERIFIED CLOSED RELEASED"), defects=("D-04", "D-07"))
 def every_function_repeated_after_the_release(booking: BookingDriver) -> None:
     """Nothing comes back to life."""
     assert booking.pay_now().outcome == (201, 1)

@@ -1,30 +1,13 @@
 """Stripe is down, or its answers are lost → the states visited, and how everything stands afterwards."""
 
 from tests.harness.booking_driver import BookingDriver
-from tests.workflows.payment.scenarios import (
-    CLOSED,
-    CONFIRMED,
-    FAILED,
-    OPENED,
-    OPENED_AGAIN,
-    RELEASED,
-    STRIPE_ASKED_AGAIN,
-    VERIFIED,
-    Results,
-    Scenario,
-    ScenarioTable,
-    confirmed,
-    released,
-)
+from tests.workflows.payment.scenarios import Results, Scenario, ScenarioTable, confirmed, released
 
 scenario = ScenarioTable()
 
 
 @scenario(
-    confirmed(
-        f"RecordPayment CreateCheckoutSession {FAILED} {OPENED_AGAIN} {VERIFIED} {CONFIRMED}",
-    ),
-    defects=("D-24", "D-12"),
+    confirmed("RecordPayment CreateCheckoutSession FAILED OPENED_AGAIN VERIFIED CONFIRMED"), defects=("D-24", "D-12")
 )
 def stripe_down_at_pay_now_then_paid(booking: BookingDriver) -> None:
     """An outage uses up no attempt, and is reported as one or as not ready yet; the repeat sends the same request."""
@@ -39,7 +22,7 @@ def stripe_down_at_pay_now_then_paid(booking: BookingDriver) -> None:
     assert keys == {f"PAY-{booking.id}:checkout:1"}
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {CONFIRMED}"), defects=("D-02", "D-22", "D-23"))
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-02", "D-22", "D-23"))
 def session_created_without_an_answer(booking: BookingDriver) -> None:
     """The repeat has the same idempotency key and the same parameters, so there is one session."""
     booking.faults.fail_stripe("checkout.sessions.create", "timeout_after", times=2)
@@ -52,11 +35,7 @@ def session_created_without_an_answer(booking: BookingDriver) -> None:
 
 
 @scenario(
-    confirmed(
-        f"{OPENED} {VERIFIED} {CONFIRMED}",
-        sessions=["open", "complete"],
-        attempts=["closed, not counted", "paid"],
-    ),
+    confirmed("OPENED VERIFIED CONFIRMED", sessions=["open", "complete"], attempts=["closed, not counted", "paid"]),
     defects=("D-02",),
 )
 def session_created_but_answered_500_for_ever(booking: BookingDriver) -> None:
@@ -68,8 +47,7 @@ def session_created_but_answered_500_for_ever(booking: BookingDriver) -> None:
 
 @scenario(
     released(
-        f"RecordPayment CreateCheckoutSession {FAILED} RetrySignal? {CLOSED} {RELEASED}",
-        attempts=["closed, not counted"],
+        "RecordPayment CreateCheckoutSession FAILED RetrySignal? CLOSED RELEASED", attempts=["closed, not counted"]
     ),
     defects=("D-22", "D-09"),
 )
@@ -84,7 +62,7 @@ def session_created_without_any_answer_then_cancelled(booking: BookingDriver) ->
 
 @scenario(
     confirmed(
-        f"RecordPayment CreateCheckoutSession {FAILED} {OPENED_AGAIN} {VERIFIED} {CLOSED} {CONFIRMED}",
+        "RecordPayment CreateCheckoutSession FAILED OPENED_AGAIN VERIFIED CLOSED CONFIRMED",
         sessions=["expired", "complete"],
         captures=[(50_000, "EUR", "booking")],
         attempts=["closed, not counted", "paid"],
@@ -102,7 +80,7 @@ def session_created_without_any_answer_then_repriced(booking: BookingDriver) -> 
     booking.pay_to_the_end()
 
 
-@scenario(confirmed(f"{OPENED} {VERIFIED} {STRIPE_ASKED_AGAIN} {CONFIRMED}"), defects=("D-24",))
+@scenario(confirmed("OPENED VERIFIED STRIPE_ASKED_AGAIN CONFIRMED"), defects=("D-24",))
 def stripe_down_at_the_verification(booking: BookingDriver) -> None:
     """A missing answer decides nothing."""
     assert booking.pay_now().outcome == (201, 1)
@@ -114,7 +92,7 @@ def stripe_down_at_the_verification(booking: BookingDriver) -> None:
     assert booking.wait_for_end().status == "SUCCEEDED"
 
 
-@scenario(released(f"{OPENED} {VERIFIED} {CLOSED} {STRIPE_ASKED_AGAIN} {CLOSED} {RELEASED}"), defects=("D-09", "D-04"))
+@scenario(released("OPENED VERIFIED CLOSED STRIPE_ASKED_AGAIN CLOSED RELEASED"), defects=("D-09", "D-04"))
 def stripe_down_while_sessions_are_closed(booking: BookingDriver) -> None:
     """Dates whose session cannot be closed are not released."""
     assert booking.pay_now().outcome == (201, 1)

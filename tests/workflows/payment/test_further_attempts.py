@@ -4,28 +4,14 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from tests.harness.booking_driver import BookingDriver
-from tests.workflows.payment.scenarios import (
-    AFTER_ONE_EXPIRY,
-    CLOSED,
-    CONFIRMED,
-    FAILED,
-    OPENED,
-    OPENED_AGAIN,
-    RELEASED,
-    VERIFIED,
-    Results,
-    Scenario,
-    ScenarioTable,
-    confirmed,
-    released,
-)
+from tests.workflows.payment.scenarios import Results, Scenario, ScenarioTable, confirmed, released
 
 scenario = ScenarioTable()
 
 
 @scenario(
     confirmed(
-        f"{AFTER_ONE_EXPIRY} {VERIFIED} {CONFIRMED}",
+        "OPENED VERIFIED FAILED OPENED_AGAIN VERIFIED CONFIRMED",
         sessions=["expired", "complete"],
         attempts=["closed", "paid"],
     ),
@@ -45,8 +31,8 @@ def session_expired_at_stripe_then_retried_and_paid(booking: BookingDriver) -> N
 
 @scenario(
     confirmed(
-        f"{AFTER_ONE_EXPIRY} {VERIFIED} {FAILED} {OPENED_AGAIN} {VERIFIED} {FAILED} {OPENED_AGAIN} "
-        f"{VERIFIED} {CONFIRMED}",
+        "OPENED VERIFIED FAILED OPENED_AGAIN VERIFIED FAILED OPENED_AGAIN VERIFIED FAILED OPENED_AGAIN "
+        "VERIFIED CONFIRMED",
         sessions=["expired", "expired", "expired", "complete"],
         attempts=["closed", "closed", "closed", "paid"],
     ),
@@ -69,9 +55,7 @@ def attempts_exhausted_then_one_granted(booking: BookingDriver) -> None:
 
 
 @scenario(
-    released(
-        f"RecordPayment CreateCheckoutSession AwaitRetry RetrySignal? {CLOSED} {RELEASED}", sessions=[], attempts=[]
-    ),
+    released("RecordPayment CreateCheckoutSession AwaitRetry RetrySignal? CLOSED RELEASED", sessions=[], attempts=[]),
     hold_left=24,
     defects=("D-07",),
 )
@@ -101,8 +85,7 @@ def start_execution(booking: BookingDriver, *, hold: timedelta) -> None:
 
 @scenario(
     confirmed(
-        f"{OPENED} ExpireCheckoutSessions NextStep? {FAILED} RetrySignal? {CLOSED} {FAILED} {OPENED_AGAIN} "
-        f"{VERIFIED} {CONFIRMED}",
+        "OPENED ExpireCheckoutSessions NextStep? FAILED RetrySignal? CLOSED FAILED OPENED_AGAIN VERIFIED CONFIRMED",
         sessions=["expired", "complete"],
         attempts=["closed", "paid"],
     )
@@ -118,12 +101,7 @@ def waits_ended_by_hand(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(
-    confirmed(
-        f"{OPENED} | RecordPayment {VERIFIED} AwaitPayment {VERIFIED} {CONFIRMED}",
-        failures=["Stopped"],
-    )
-)
+@scenario(confirmed("OPENED | RecordPayment VERIFIED AwaitPayment VERIFIED CONFIRMED", failures=["Stopped"]))
 def execution_stopped_and_replaced(booking: BookingDriver) -> None:
     """The replacement execution reads the item and waits for the same session."""
     assert booking.pay_now().outcome == (201, 1)
