@@ -11,7 +11,7 @@ type Deploy = Callable[..., worker.Seen]
 
 @pytest.fixture(scope="session")
 def deploy() -> Iterator[Deploy]:
-    """Deploys a stack with the given configuration and says what came of it; raises what the program raises."""
+    """Deploy a stack with a configuration and return what was deployed. Raises what the program raises."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
 
         def deploy_there(
@@ -24,7 +24,7 @@ def deploy() -> Iterator[Deploy]:
 
 @pytest.fixture(scope="session")
 def stack(deploy: Deploy) -> worker.Seen:
-    """The stack of Pulumi.local.yaml as it is."""
+    """The stack of Pulumi.local.yaml."""
     return deploy()
 
 

@@ -30,7 +30,7 @@ def load(changes: Mapping[str, str | None] | None = None, *, stack: str = "test"
     return contextvars.Context().run(run)
 
 
-def test_only_the_front_end_and_the_stripe_keys_have_to_be_given() -> None:
+def test_only_the_front_end_is_required() -> None:
     config = load()
     assert config.checkout_window_seconds == 1800
     assert config.hold_seconds == 86_400
@@ -45,7 +45,7 @@ def test_only_the_front_end_and_the_stripe_keys_have_to_be_given() -> None:
     assert config.reservations_table is config.availability_table is None
 
 
-def test_nothing_can_be_signed_with_what_stands_in_place_of_the_webhook_secret() -> None:
+def test_the_placeholder_of_the_webhook_secret_verifies_no_signature() -> None:
     now = datetime(2026, 11, 24, tzinfo=UTC)
     stamp = str(int(now.timestamp()))
     forged = hmac.new(PLACEHOLDER.encode(), f"{stamp}.{{}}".encode(), sha256).hexdigest()
@@ -58,7 +58,7 @@ def test_nothing_can_be_signed_with_what_stands_in_place_of_the_webhook_secret()
     )
 
 
-def test_values_are_text_as_pulumi_gives_them() -> None:
+def test_values_are_read_from_text_as_pulumi_gives_them() -> None:
     config = load(
         {
             "frontendUrl": "https://booking.example.com,http://localhost:3000",
@@ -117,17 +117,17 @@ def test_a_wrong_value_stops_the_program_and_names_its_key(key: str, value: str 
         load({key: value})
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(pulumi.RunError, match=r"maxAttempts.*\n.*package"):
         load({"maxAttempts": "0", "package": "x"})
 
 
-def test_a_secret_that_does_not_belong_there_is_not_shown() -> None:
+def test_a_secret_in_the_configuration_is_not_shown() -> None:
     with pytest.raises(pulumi.RunError) as stopped:
         load({"stripeSecretKey": "rather_secret"})
     assert "rather_secret" not in str(stopped.value)
 
 
-def test_a_stack_whose_name_cannot_be_part_of_every_name_is_refused() -> None:
+def test_a_stack_name_that_cannot_be_part_of_other_names_is_refused() -> None:
     with pytest.raises(pulumi.RunError, match=r"stack 'My\.Stack'"):
         load(stack="My.Stack")

@@ -1,4 +1,4 @@
-"""The definitions as they are deployed, through cfn-lint's rules for state machines."""
+"""cfn-lint checks the definitions as they are deployed."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from cfnlint.config import ManualArgs
 
 from tests.infra.worker import Seen
 
-# cfn-lint takes an expression in a number's place for a mistake; the expressions run in tests/workflow.
+# cfn-lint wrongly reports an expression where a number may stand. tests/workflows runs the expressions.
 NUMBERS = re.compile(r'"(TimeoutSeconds|Seconds)": "\{%[^"]*%\}"')
 
 

@@ -1,4 +1,4 @@
-"""What `dev` and `prod` are made of, from Pulumi.dev.yaml and Pulumi.prod.yaml."""
+"""The stacks `dev` and `prod`, from Pulumi.dev.yaml and Pulumi.prod.yaml."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.infra.conftest import Deploy
-from tests.infra.test_program import ROOT, inputs
+from tests.infra.deployed import ROOT, inputs
 from tests.infra.worker import Seen
 
 WEB_ACL = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/guests/0a1b2c3d"
@@ -43,7 +43,7 @@ def protected(seen: Seen) -> set[tuple[str, str]]:
     return {(r.type.rpartition(":")[2], r.name) for r in seen.deployment.resources if r.protect}
 
 
-def test_production_has_what_dev_has_and_a_key_and_a_web_acl_besides(dev: Seen, prod: Seen, stack: Seen) -> None:
+def test_production_differs_from_dev_by_a_key_and_a_web_acl(dev: Seen, prod: Seen, stack: Seen) -> None:
     assert types(dev) == types(stack)
     assert types(prod) - types(dev) == {"Key": 1, "Alias": 1, "WebAclAssociation": 1}
     assert types(dev) - types(prod) == {}
@@ -56,7 +56,7 @@ def test_production_has_what_dev_has_and_a_key_and_a_web_acl_besides(dev: Seen, 
     }
 
 
-def test_what_cannot_be_made_again_is_protected_in_production(dev: Seen, prod: Seen) -> None:
+def test_what_cannot_be_restored_is_protected_in_production(dev: Seen, prod: Seen) -> None:
     assert protected(prod) == STATEFUL
     assert protected(dev) == set()
     for seen, deletion, pool in ((prod, True, "ACTIVE"), (dev, False, "INACTIVE")):
@@ -102,7 +102,7 @@ def test_the_key_may_be_used_by_the_services_that_need_it_and_by_every_role(prod
         if name == "reconcile-payments-schedule":
             assert using == []
         elif name.endswith("-workflow"):
-            # Executions' data and log are encrypted in the role's own name.
+            # Step Functions encrypts the data and the log of executions with the role itself.
             machine = (
                 f"arn:aws:states:eu-west-1:123456789012:stateMachine:booking-prod-{name.removesuffix('-workflow')}"
             )
@@ -116,13 +116,13 @@ def test_the_key_may_be_used_by_the_services_that_need_it_and_by_every_role(prod
 
 
 def statements(seen: Seen, role: str, stack: str) -> list[str]:
-    """Of the role, comparable between stacks."""
+    """Return the statements of a role, comparable between stacks."""
     policy = str(inputs(seen, "aws:iam/rolePolicy:RolePolicy")[role]["policy"])
     named = policy.replace(f"booking-{stack}", "booking-*").replace(f"/booking/{stack}/", "/booking/*/")
     return [json.dumps(statement, sort_keys=True) for statement in json.loads(named)["Statement"]]
 
 
-def test_roles_differ_between_dev_and_prod_in_the_documented_use_of_the_key_alone(dev: Seen, prod: Seen) -> None:
+def test_roles_of_dev_and_prod_differ_only_in_the_documented_use_of_the_key(dev: Seen, prod: Seen) -> None:
     (key,) = {table["serverSideEncryption"]["kmsKeyArn"] for table in inputs(prod, "aws:dynamodb/table:Table").values()}
     documented = re.findall(r"^- `(kms:\w+)`(,.*)?: ", (ROOT / "docs" / "permissions.md").read_text(), re.MULTILINE)
     roles = inputs(dev, "aws:iam/rolePolicy:RolePolicy").keys()
@@ -138,15 +138,15 @@ def test_roles_differ_between_dev_and_prod_in_the_documented_use_of_the_key_alon
     assert statements(prod, schedule, "prod") == statements(dev, schedule, "dev")
 
 
-def test_a_web_acl_stands_in_front_of_the_api_where_one_is_given(dev: Seen, prod: Seen) -> None:
+def test_a_web_acl_protects_the_api_if_one_is_configured(dev: Seen, prod: Seen) -> None:
     (association,) = inputs(prod, "aws:wafv2/webAclAssociation:WebAclAssociation").values()
     assert association["webAclArn"] == WEB_ACL
     assert association["resourceArn"].startswith("arn:aws:apigateway:eu-west-1::/restapis/")
     assert inputs(dev, "aws:wafv2/webAclAssociation:WebAclAssociation") == {}
 
 
+@pytest.mark.defect("D-19")
 def test_each_route_has_its_limit(prod: Seen) -> None:
-    """D-19."""
     limits = {
         one["methodPath"]: (one["settings"]["throttlingRateLimit"], one["settings"]["throttlingBurstLimit"])
         for one in inputs(prod, "aws:apigateway/methodSettings:MethodSettings").values()
@@ -162,7 +162,7 @@ def test_each_route_has_its_limit(prod: Seen) -> None:
     }
 
 
-def test_only_the_front_end_may_read_answers_in_a_browser(prod: Seen) -> None:
+def test_only_the_front_end_can_read_answers_in_a_browser(prod: Seen) -> None:
     for response in prod.deployment.openapi["x-amazon-apigateway-gateway-responses"].values():
         origin = response["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"]
         assert origin == "'https://booking.example.com'"

@@ -12,7 +12,7 @@ from lambdas.payments_api.handler import MODULES
 from lambdas.payments_api.http import router
 from shared.domain.api_errors import ERROR_ANSWERS
 from tests.infra.conftest import Deploy
-from tests.infra.test_program import inputs
+from tests.infra.deployed import inputs
 from tests.infra.worker import Seen
 
 ROUTES = {

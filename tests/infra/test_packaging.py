@@ -24,13 +24,13 @@ def uv() -> None:
 
 @pytest.fixture(scope="module")
 def layer(uv: None) -> Path:
-    """The layer for this machine, where its handlers can be imported."""
+    """The layer for this machine, on which its handlers can be imported."""
     return packaging.layer(f"{platform.machine()}-manylinux_2_28")
 
 
 @pytest.fixture(scope="module")
-def sent_layers(uv: None, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The layer for Lambda, built twice from nothing."""
+def lambda_layers(uv: None, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The layer for Lambda, built twice from scratch."""
     built = []
     with pytest.MonkeyPatch.context() as patch:
         for _ in range(2):
@@ -49,25 +49,25 @@ def test_the_same_code_gives_the_same_bytes() -> None:
     assert packaging.code().read_bytes() == first
 
 
-def test_the_same_lock_gives_the_same_layer(sent_layers: list[Path]) -> None:
-    first, second = (hashlib.sha256(path.read_bytes()).hexdigest() for path in sent_layers)
-    assert sent_layers[0] != sent_layers[1]
+def test_the_same_lock_gives_the_same_layer(lambda_layers: list[Path]) -> None:
+    first, second = (hashlib.sha256(path.read_bytes()).hexdigest() for path in lambda_layers)
+    assert lambda_layers[0] != lambda_layers[1]
     assert first == second
 
 
-def test_what_lambda_is_sent_is_far_below_its_limit(sent_layers: list[Path]) -> None:
-    """Lambda takes 250 MB unzipped, and each of them is a longer cold start."""
-    assert unzipped(packaging.code()) + unzipped(sent_layers[0]) < 60_000_000
+def test_the_package_is_far_below_lambdas_limit(lambda_layers: list[Path]) -> None:
+    """Lambda accepts 250 MB unzipped, and each MB makes a cold start longer."""
+    assert unzipped(packaging.code()) + unzipped(lambda_layers[0]) < 60_000_000
 
 
-def test_the_code_is_every_function_and_what_they_share_with_bytecode() -> None:
+def test_the_code_archive_contains_all_functions_and_shared_modules_with_bytecode() -> None:
     modules = {path.relative_to(ROOT) for name in ("lambdas", "shared") for path in (ROOT / name).rglob("*.py")}
     bytecode = {path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc" for path in modules}
     with zipfile.ZipFile(packaging.code()) as archive:
         assert {Path(name) for name in archive.namelist()} == modules | bytecode
 
 
-def test_the_services_whose_models_are_shipped_are_those_that_are_called() -> None:
+def test_the_models_of_exactly_the_services_that_are_called_are_shipped() -> None:
     text = "".join(
         path.read_text(encoding="utf-8") for name in ("lambdas", "shared") for path in (ROOT / name).rglob("*.py")
     )
@@ -77,8 +77,8 @@ def test_the_services_whose_models_are_shipped_are_those_that_are_called() -> No
     assert called == packaging.AWS_SERVICES
 
 
-def test_every_handler_imports_from_what_is_sent_alone(layer: Path, tmp_path: Path) -> None:
-    for archive in (packaging.code(), layer):  # neither tools nor what would slow stripe's import
+def test_every_handler_can_be_imported_from_the_package_alone(layer: Path, tmp_path: Path) -> None:
+    for archive in (packaging.code(), layer):  # no tools, and nothing that would slow the import of stripe
         with zipfile.ZipFile(archive) as contents:
             top = {"/".join(Path(name).parts[:2]) for name in contents.namelist()}
             assert top.isdisjoint({f"python/{name}" for name in ("aiohttp", "httpx", "moto", "pulumi", "pytest")})
@@ -88,7 +88,10 @@ def test_every_handler_imports_from_what_is_sent_alone(layer: Path, tmp_path: Pa
     }
 
     modules = list(packaging.handler_modules(tmp_path).values())
-    behind_http = ["lambdas.payments_api.handler", "lambdas.stripe_webhook"]  # somebody waits for their cold starts
+    behind_http = [
+        "lambdas.payments_api.handler",
+        "lambdas.stripe_webhook",
+    ]  # a guest or Stripe waits for their cold starts
     program = f"""
 import importlib, sys
 sys.path[:0] = [{str(tmp_path)!r}, {str(tmp_path / "python")!r}]
@@ -108,7 +111,7 @@ assert not foreign, foreign
     subprocess.run([sys.executable, "-I", "-S", "-B", "-c", program], check=True, env=environment)
 
 
-def test_a_packaged_stack_runs_from_code_and_layer(deploy: Deploy, layer: Path) -> None:
+def test_a_packaged_stack_uses_the_code_archive_and_the_layer(deploy: Deploy, layer: Path) -> None:
     stack = deploy(package="true")
     (dependencies,) = stack.deployment.of_type("aws:lambda/layerVersion:LayerVersion")
     assert dependencies.inputs["compatibleArchitectures"] == ["arm64"]

@@ -1,4 +1,4 @@
-"""Alarms, dashboard and saved queries watch what there is, and lead to the runbook."""
+"""Alarms, dashboard and saved queries cover everything and lead to the runbook."""
 
 import ast
 import json
@@ -11,13 +11,13 @@ import pytest
 
 from shared.observability import count
 from statemachines.render import load
-from tests.infra.test_program import FUNCTIONS, PAYMENT_WORKFLOW, REFUND_WORKFLOW, TOPIC, inputs
+from tests.infra.deployed import FUNCTIONS, PAYMENT_WORKFLOW, REFUND_WORKFLOW, TOPIC, inputs
 from tests.infra.worker import Seen
 
 ROOT = Path(__file__).parents[2]
 
-# Sections of docs/operations.md, and how many alarms lead there.
-PAGES = {
+# Sections of docs/operations.md, and how many alarms lead to each.
+SECTIONS = {
     "ExecutionsFailed": 2,
     "ExecutionsTimedOut": 2,
     "ExecutionsAborted": 2,
@@ -43,13 +43,13 @@ def alarms(stack: Seen) -> dict[str, dict[str, Any]]:
 
 
 def watched(alarm: dict[str, Any]) -> list[tuple[str, str, dict[str, str]]]:
-    """Namespace, name and dimensions of an alarm's metrics."""
+    """Return namespace, name and dimensions of an alarm's metrics."""
     metrics = [query["metric"] for query in alarm.get("metricQueries", []) if "metric" in query] or [alarm]
     return [(metric["namespace"], metric["metricName"], metric["dimensions"]) for metric in metrics]
 
 
 def counted() -> dict[str, set[str]]:
-    """Our metrics with their dimensions, from the calls in the code."""
+    """Return our metrics with their dimensions, from the calls in the code."""
     found: dict[str, set[str]] = {}
     for path in (*(ROOT / "shared").rglob("*.py"), *(ROOT / "lambdas").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -60,42 +60,42 @@ def counted() -> dict[str, set[str]]:
     return found
 
 
-def test_each_alarm_tells_the_operators_and_names_its_section_of_the_runbook(alarms: dict[str, Any]) -> None:
-    """D-29."""
-    pages = Counter[str]()
+@pytest.mark.defect("D-29")
+def test_each_alarm_notifies_the_operators_and_names_its_section_of_the_runbook(alarms: dict[str, Any]) -> None:
+    found = Counter[str]()
     for name, alarm in alarms.items():
         assert alarm["alarmActions"] == alarm["okActions"] == [TOPIC]
-        page = re.search(r"docs/operations\.md, section (\w+)\.$", alarm["alarmDescription"])
-        assert page
+        section = re.search(r"docs/operations\.md, section (\w+)\.$", alarm["alarmDescription"])
+        assert section
         assert alarm["name"] == f"booking-local-{name}"
-        pages[page[1]] += 1
-    assert pages == PAGES
+        found[section[1]] += 1
+    assert found == SECTIONS
 
 
 def sections() -> tuple[set[str], set[str]]:
-    """Of the runbook: those of alarms, and those of what needs a person."""
+    """Return the sections of the runbook for alarms, and those for what needs a person."""
     text = (ROOT / "docs" / "operations.md").read_text()
     alarms, _, people = text.partition("\n## Alarms\n")[2].partition("\n## Needs a person\n")
     people = people.partition("\n## ")[0]
     return set(re.findall(r"^### (\w+)$", alarms, re.MULTILINE)), set(re.findall(r"^### (\w+)$", people, re.MULTILINE))
 
 
-def test_every_alarm_has_its_section_of_the_runbook_and_every_section_its_alarm() -> None:
-    assert sections()[0] == PAGES.keys()
+def test_every_alarm_has_a_section_of_the_runbook_and_every_section_an_alarm() -> None:
+    assert sections()[0] == SECTIONS.keys()
 
 
-def test_whatever_operators_are_told_begins_with_the_name_of_a_section() -> None:
-    """And each section is a name, a state that waits for a person, or an error that ends there."""
+def test_every_message_to_operators_begins_with_the_name_of_a_section() -> None:
+    """Each section is named after a message, a state that waits for an operator, or an error that ends an execution."""
     code = {path.name: path.read_text() for f in ("shared", "lambdas", "infra") for path in (ROOT / f).rglob("*.py")}
     machines = "".join(json.dumps(load(name)) for name in ("payment", "refund"))
-    told = set(re.findall(r'\bnotify(?:_once\(f?"[^"]+", |\()"(\w+)"', "".join(code.values())))
+    named = set(re.findall(r'\bnotify(?:_once\(f?"[^"]+", |\()"(\w+)"', "".join(code.values())))
     for handlers in ("dispute_events.py", "money_events.py", "refund_events.py"):
-        told |= set(re.findall(r'f"(\w+): ', code[handlers]))
-    told |= set(re.findall(r'"(\w+): <name>', code["events.py"]))
-    told |= set(re.findall(r"\{% '(\w+): refund '", machines))
-    told |= set(re.findall(r'"failure": "(\w+)"', machines))
+        named |= set(re.findall(r'f"(\w+): ', code[handlers]))
+    named |= set(re.findall(r'"(\w+): <name>', code["events.py"]))
+    named |= set(re.findall(r"\{% '(\w+): refund '", machines))
+    named |= set(re.findall(r'"failure": "(\w+)"', machines))
     alarms, people = sections()
-    assert told == {
+    assert named == {
         "BookedElsewhere",
         "CancelledMoneyKept",
         "CaptureDisputed",
@@ -108,11 +108,11 @@ def test_whatever_operators_are_told_begins_with_the_name_of_a_section() -> None
         "RefundRestartsExhausted",
         "UnknownNextStep",
     }
-    assert told <= alarms | people
-    assert people - told == {"NeedsAttention", "AwaitOperator", "StripeRefused"}
+    assert named <= alarms | people
+    assert people - named == {"NeedsAttention", "AwaitOperator", "StripeRefused"}
 
 
-def test_our_metrics_are_watched_with_the_dimensions_that_they_are_sent_with(alarms: dict[str, Any]) -> None:
+def test_alarms_use_our_metrics_with_the_dimensions_that_the_code_sends(alarms: dict[str, Any]) -> None:
     known = counted()
     ours = [m for alarm in alarms.values() for m in watched(alarm) if m[0] == "BookingPayments"]
     assert {name for _, name, _ in ours} == {
@@ -127,7 +127,7 @@ def test_our_metrics_are_watched_with_the_dimensions_that_they_are_sent_with(ala
         assert dimensions["service"] == "booking-local"
 
 
-def test_the_values_that_alarms_watch_are_those_that_the_code_sends(alarms: dict[str, Any]) -> None:
+def test_alarms_use_dimension_values_that_the_code_sends(alarms: dict[str, Any]) -> None:
     code = "\n".join(path.read_text() for folder in ("shared", "lambdas") for path in (ROOT / folder).rglob("*.py"))
     values = {
         value
@@ -167,7 +167,7 @@ def test_a_metric_is_sent_with_the_service_and_its_own_dimensions(
     assert (sent["service"], sent["outcome"], sent["Refunds"]) == ("booking-local", "failed", [1.0])
 
 
-def test_every_function_and_both_workflows_are_watched(alarms: dict[str, Any]) -> None:
+def test_every_function_and_both_workflows_have_alarms(alarms: dict[str, Any]) -> None:
     metrics = [metric for alarm in alarms.values() for metric in watched(alarm)]
     for metric in ("Errors", "Throttles"):
         names = {d["FunctionName"] for _, name, d in metrics if name == metric}
@@ -177,7 +177,7 @@ def test_every_function_and_both_workflows_are_watched(alarms: dict[str, Any]) -
         assert machines == {PAYMENT_WORKFLOW, REFUND_WORKFLOW}
 
 
-def test_the_webhook_is_watched_by_itself(alarms: dict[str, Any]) -> None:
+def test_the_webhook_has_its_own_alarms(alarms: dict[str, Any]) -> None:
     webhook = {
         "ApiName": "booking-local-payments",
         "Stage": "api",
@@ -188,8 +188,8 @@ def test_the_webhook_is_watched_by_itself(alarms: dict[str, Any]) -> None:
     assert watched(alarms["WebhookFailing"]) == [("AWS/ApiGateway", "5XXError", webhook)]
 
 
-def test_a_reconciler_that_does_not_run_is_missed_after_two_of_its_turns(alarms: dict[str, Any], often: Seen) -> None:
-    """D-32."""
+@pytest.mark.defect("D-32")
+def test_a_reconciler_that_misses_two_runs_raises_an_alarm(alarms: dict[str, Any], often: Seen) -> None:
     alarm = alarms["ReconcilerNotRun"]
     assert (alarm["comparisonOperator"], alarm["threshold"]) == ("LessThanThreshold", 1)
     assert (alarm["treatMissingData"], alarm["period"], alarm["evaluationPeriods"]) == ("breaching", 900, 2)

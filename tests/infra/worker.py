@@ -1,4 +1,4 @@
-"""Deploys in a process of its own: the program's and moto's global state never meets that of other tests."""
+"""Deploys in a separate process, so that the global state of Pulumi and moto stays apart from other tests."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from local.pulumi.resources.resource_type import REGION
 
 
 class Seen(NamedTuple):
-    """A deployment, and what the in-process AWS holds after it."""
+    """A deployment, and the state of the in-process AWS after it."""
 
     deployment: deployer.Deployment
     tables: dict[str, Any]

@@ -1,0 +1,157 @@
+"""Scenarios that together make every AWS call which a function or a state machine makes, on a local stack."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from tests.harness.booking_driver import DECLINED, REFUND_FAILS_LATER, REFUND_PENDING, BookingDriver
+from tests.harness.running_stack import RunningStack
+from tests.harness.waiting import wait_until
+
+
+def reserve_and_press_pay_now(stack: RunningStack) -> BookingDriver:
+    booking = stack.reserve()
+    assert booking.pay_now().status == 201
+    return booking
+
+
+def cancel_pending_refund(stack: RunningStack) -> BookingDriver:
+    """Cancel a paid booking whose refund stays pending at Stripe."""
+    booking = stack.reserve_paid(card=REFUND_PENDING)
+    booking.refund()
+    booking.wait_refund_in("AwaitRefundSettlement")
+    return booking
+
+
+def settle_refund(booking: BookingDriver, status: str) -> str:
+    refund = str(booking.entry()["stripe_refund_id"])
+    booking.stack.stripe.settle_refund(refund, status)
+    return refund
+
+
+def paid_at_once(stack: RunningStack) -> None:
+    stack.reserve_paid()
+
+
+def declined_then_expired_then_retried(stack: RunningStack) -> None:
+    booking = reserve_and_press_pay_now(stack)
+    booking.pay(DECLINED)
+    booking.expire_at_stripe()
+    booking.wait_in("AwaitRetry")
+    assert booking.retry().status == 201
+
+
+def cancelled_unpaid(stack: RunningStack) -> None:
+    assert reserve_and_press_pay_now(stack).cancel().status == 200
+
+
+def cancelled_by_the_platform(stack: RunningStack) -> None:
+    booking = reserve_and_press_pay_now(stack)
+    booking.change_reservation(status="cancelled")
+    assert booking.cancel().status == 200
+
+
+def cancelled_unpaid_and_then_paid(stack: RunningStack) -> None:
+    booking = reserve_and_press_pay_now(stack)
+    assert booking.cancel().status == 200
+    booking.wait_for_refund_end(f"REF-{booking.force_payment()}")
+
+
+def price_changed_before_it_is_paid(stack: RunningStack) -> None:
+    booking = reserve_and_press_pay_now(stack)
+    booking.change_reservation(total_amount=50_000)
+    booking.pay()
+    wait_until(lambda: "RefundUnusablePayment" in booking.execution().visited, "the refund to start")
+
+
+def confirmed_by_the_platform(stack: RunningStack) -> None:
+    booking = reserve_and_press_pay_now(stack)
+    booking.change_reservation(status="confirmed")
+    booking.call("POST", f"{booking.id}/cancel")
+    wait_until(
+        lambda: stack.notifications(f"PaymentRestartsExhausted: reservation {booking.id}"),
+        "the operators' notification",
+    )
+
+
+def cancelled_with_a_refund(stack: RunningStack) -> None:
+    assert stack.reserve_paid().refund().status in {200, 202}
+
+
+def refund_that_settles_late(stack: RunningStack) -> None:
+    booking = cancel_pending_refund(stack)
+    settle_refund(booking, "succeeded")
+    booking.wait_for_refund_end()
+
+
+def refund_that_fails_after_it_succeeded(stack: RunningStack) -> None:
+    booking = stack.reserve_paid(card=REFUND_FAILS_LATER)
+    booking.refund()
+    booking.wait_for_refund_end()
+    refund = settle_refund(booking, "failed")
+    booking.wait_refund_in("AwaitOperator", f"failed-{refund}")
+    assert booking.resolve(booking.cancellation_id, "settled_elsewhere").status == 200
+
+
+def refunded_and_disputed_at_stripe(stack: RunningStack) -> None:
+    booking = stack.reserve_paid()
+    stack.stripe.dashboard_refund(booking.payment_intent, 100)
+    stack.stripe.open_dispute(booking.payment_intent)
+    wait_until(lambda: booking.payment["refunds"] and booking.payment["disputes"], "both to be recorded")
+
+
+def payment_stopped(stack: RunningStack) -> None:
+    booking = reserve_and_press_pay_now(stack)
+    stack.admin.stop_execution(booking.id)
+    wait_until(lambda: stack.admin.replacement(booking.id), "the replacement")
+
+
+def refund_stopped(stack: RunningStack) -> None:
+    booking = cancel_pending_refund(stack)
+    stack.admin.stop_execution(booking.cancellation_id, "refund")
+    wait_until(lambda: stack.admin.replacement(booking.cancellation_id, "refund"), "the replacement")
+
+
+SCENARIOS = (
+    paid_at_once,
+    declined_then_expired_then_retried,
+    cancelled_unpaid,
+    cancelled_by_the_platform,
+    cancelled_unpaid_and_then_paid,
+    price_changed_before_it_is_paid,
+    confirmed_by_the_platform,
+    cancelled_with_a_refund,
+    refund_that_settles_late,
+    refund_that_fails_after_it_succeeded,
+    refunded_and_disputed_at_stripe,
+    payment_stopped,
+    refund_stopped,
+)
+
+
+def reconciled(stack: RunningStack) -> None:
+    """Leave work for the reconciler: an unpaid hold that has ended, an overdue wait, and events that never arrive."""
+    before = (datetime.now(UTC) - timedelta(days=3)).isoformat()
+    unpaid = stack.reserve()
+    unpaid.set_stored("reservations", "created_at", before)
+    overdue, declined = reserve_and_press_pay_now(stack), reserve_and_press_pay_now(stack)
+    disputed, pending = stack.reserve_paid(), cancel_pending_refund(stack)
+
+    stack.stripe.webhooks.set_mode("drop")
+    declined.pay(DECLINED)
+    stack.stripe.dashboard_refund(disputed.payment_intent, 100)
+    stack.stripe.open_dispute(disputed.payment_intent)
+    settle_refund(pending, "succeeded")
+    stack.stripe.webhooks.wait_until_idle()
+    overdue.set_stored("payments", f"attempts.{overdue.payment['current_attempt']}.deadline", before)
+    overdue.set_stored("payments", "updated_at", before)
+    found = stack.admin.reconcile()
+    assert found.keys() >= {"hold_without_payment", "overdue_wait", "undelivered_event"}
+    pending.wait_for_refund_end()
+    wait_until(lambda: unpaid.reservation_status == "expired", "the release")
+
+
+def play_all(stack: RunningStack) -> None:
+    for played in [stack.in_background(lambda scenario=scenario: scenario(stack)) for scenario in SCENARIOS]:
+        played.result()
+    reconciled(stack)
+    time.sleep(0.5)  # until the executions that were signalled last have reached their next wait

@@ -1,0 +1,129 @@
+"""State machines as they are deployed, the reconciler's schedule, and the rule for failed executions."""
+
+import json
+import re
+from collections.abc import Iterable
+
+import pytest
+
+from statemachines.render import placeholders
+from tests.infra.deployed import (
+    PAYMENT_STATE_FUNCTIONS,
+    PAYMENT_WORKFLOW,
+    RECONCILER,
+    REFUND_STATE_FUNCTIONS,
+    REFUND_WORKFLOW,
+    TOPIC,
+    inputs,
+)
+from tests.infra.worker import Seen
+
+
+@pytest.mark.parametrize("workflow", ["payment", "refund"])
+def test_every_placeholder_is_filled(stack: Seen, workflow: str) -> None:
+    assert placeholders(json.loads(stack.definitions[f"booking-local-{workflow}"])) == set()
+
+
+def test_a_payment_execution_may_last_two_days_longer_than_the_hold(stack: Seen) -> None:
+    assert json.loads(stack.definitions["booking-local-payment"])["TimeoutSeconds"] == 86_400 + 172_800
+
+
+def test_definitions_name_versions_so_that_running_executions_keep_theirs(stack: Seen) -> None:
+    called = set[str]()
+    for definition in stack.definitions.values():
+        called |= set(re.findall(r'"arn:aws:lambda:[^"]*"', definition))
+    assert len(called) == len(PAYMENT_STATE_FUNCTIONS) + len(REFUND_STATE_FUNCTIONS)
+    assert all(arn.endswith(':1"') for arn in called)
+
+
+def test_executions_are_started_through_the_alias_of_the_published_version(stack: Seen) -> None:
+    for name, machine in {"payment": PAYMENT_WORKFLOW, "refund": REFUND_WORKFLOW}.items():
+        assert inputs(stack, "aws:sfn/stateMachine:StateMachine")[name]["publish"] is True
+        alias = inputs(stack, "aws:sfn/alias:Alias")[name]
+        assert alias["name"] == "live"
+        assert alias["routingConfigurations"] == [{"stateMachineVersionArn": f"{machine}:1", "weight": 100}]
+        assert stack.deployment.environment[f"{name.upper()}_STATE_MACHINE_ARN"] == f"{machine}:live"
+    states = json.loads(stack.definitions["booking-local-payment"])["States"]
+    assert states["RefundUnusablePayment"]["Arguments"]["StateMachineArn"] == f"{REFUND_WORKFLOW}:live"
+
+
+@pytest.mark.parametrize(
+    ("workflow", "functions", "others"),
+    [
+        ("payment", PAYMENT_STATE_FUNCTIONS, {}),
+        (
+            "refund",
+            REFUND_STATE_FUNCTIONS,
+            {"RecordRefundFailure": "record-refund", "RecordSettledElsewhere": "record-refund"},
+        ),
+    ],
+)
+def test_each_state_calls_the_function_of_its_name(
+    stack: Seen, workflow: str, functions: Iterable[str], others: dict[str, str]
+) -> None:
+    states = json.loads(stack.definitions[f"booking-local-{workflow}"])["States"]
+    called = {
+        name: state["Arguments"]["FunctionName"].rpartition(":booking-local-")[2].removesuffix(":1")
+        for name, state in states.items()
+        if state.get("Resource") == "arn:aws:states:::lambda:invoke"
+    }
+    assert called == {name.title().replace("-", ""): name for name in functions} | others
+
+
+def test_the_log_of_a_workflow_contains_no_data(stack: Seen) -> None:
+    machines = inputs(stack, "aws:sfn/stateMachine:StateMachine")
+    assert machines.keys() == {"payment", "refund"}
+    for name, machine in machines.items():
+        logging = machine["loggingConfiguration"]
+        assert (logging["level"], logging["includeExecutionData"]) == ("ALL", False)
+        assert f":log-group:/aws/vendedlogs/states/booking-local-{name}:*" in logging["logDestination"]
+        assert machine["tracingConfiguration"] == {"enabled": True}
+        assert machine["type"] == "STANDARD"
+
+
+@pytest.mark.defect("D-32")
+def test_the_reconciler_runs_on_a_schedule(often: Seen, stack: Seen) -> None:
+    (schedule,) = inputs(stack, "aws:scheduler/schedule:Schedule").values()
+    assert schedule["scheduleExpression"] == "rate(15 minutes)"
+    assert schedule["target"]["arn"] == RECONCILER
+    assert schedule["target"]["retryPolicy"] == {"maximumEventAgeInSeconds": 900, "maximumRetryAttempts": 5}
+    (changed,) = inputs(often, "aws:scheduler/schedule:Schedule").values()
+    assert changed["scheduleExpression"] == "rate(1 minute)"
+
+
+def test_the_reconciler_and_the_operators_are_notified_of_a_failed_execution(stack: Seen) -> None:
+    (rule,) = inputs(stack, "aws:cloudwatch/eventRule:EventRule").values()
+    assert json.loads(rule["eventPattern"]) == {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {
+            "stateMachineArn": [PAYMENT_WORKFLOW, REFUND_WORKFLOW],
+            "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+        },
+    }
+    assert "eventBusName" not in rule
+    targets = {target["arn"]: target for target in inputs(stack, "aws:cloudwatch/eventTarget:EventTarget").values()}
+    assert targets.keys() == {RECONCILER, TOPIC}
+    assert "inputTransformer" not in targets[RECONCILER]
+    sent = targets[TOPIC]["inputTransformer"]["inputPaths"].values()
+    assert set(sent) == {"$.detail.name", "$.detail.status", "$.detail.stateMachineArn", "$.detail.executionArn"}
+    permission = inputs(stack, "aws:lambda/permission:Permission")["executions-died"]
+    assert permission["principal"] == "events.amazonaws.com"
+    assert f":function:{permission['function']}:{permission['qualifier']}" in RECONCILER
+
+
+def test_of_aws_services_only_the_rule_and_the_alarms_may_publish_to_the_operators(stack: Seen) -> None:
+    (policy,) = inputs(stack, "aws:sns/topicPolicy:TopicPolicy").values()
+    allowing = [s for s in json.loads(policy["policy"])["Statement"] if s["Effect"] == "Allow"]
+    assert [(s["Principal"], s["Action"], s["Condition"]) for s in allowing] == [
+        (
+            {"Service": "cloudwatch.amazonaws.com"},
+            "sns:Publish",
+            {"ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:booking-local-*"}},
+        ),
+        (
+            {"Service": "events.amazonaws.com"},
+            "sns:Publish",
+            {"ArnLike": {"aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/booking-local-executions-died"}},
+        ),
+    ]
