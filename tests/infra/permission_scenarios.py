@@ -2,6 +2,8 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Literal
 
 from tests.harness.booking_driver import DECLINED, REFUND_FAILS_LATER, REFUND_PENDING, BookingDriver
 from tests.harness.running_stack import RunningStack
@@ -22,7 +24,7 @@ def cancel_pending_refund(stack: RunningStack) -> BookingDriver:
     return booking
 
 
-def settle_refund(booking: BookingDriver, status: str) -> str:
+def settle_refund(booking: BookingDriver, status: Literal["succeeded", "failed"]) -> str:
     refund = str(booking.entry()["stripe_refund_id"])
     booking.stack.stripe.settle_refund(refund, status)
     return refund
@@ -102,13 +104,13 @@ def refunded_and_disputed_at_stripe(stack: RunningStack) -> None:
 def payment_stopped(stack: RunningStack) -> None:
     booking = reserve_and_press_pay_now(stack)
     stack.admin.stop_execution(booking.id)
-    wait_until(lambda: stack.admin.replacement(booking.id), "the replacement")
+    wait_until(lambda: stack.local.admin.replacement(booking.id), "the replacement")
 
 
 def refund_stopped(stack: RunningStack) -> None:
     booking = cancel_pending_refund(stack)
     stack.admin.stop_execution(booking.cancellation_id, "refund")
-    wait_until(lambda: stack.admin.replacement(booking.cancellation_id, "refund"), "the replacement")
+    wait_until(lambda: stack.local.admin.replacement(booking.cancellation_id, "refund"), "the replacement")
 
 
 SCENARIOS = (
@@ -151,7 +153,7 @@ def reconciled(stack: RunningStack) -> None:
 
 
 def play_all(stack: RunningStack) -> None:
-    for played in [stack.in_background(lambda scenario=scenario: scenario(stack)) for scenario in SCENARIOS]:
+    for played in [stack.in_background(partial(scenario, stack)) for scenario in SCENARIOS]:
         played.result()
     reconciled(stack)
     time.sleep(0.5)  # until the executions that were signalled last have reached their next wait
