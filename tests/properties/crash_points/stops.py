@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from local.admin_api.executions import Workflow
 from statemachines.render import load
+from tests.harness.running_stack import WORKFLOWS
 from tests.properties.crash_points.crash_driver import CrashDriver
 from tests.properties.crash_points.crash_scenarios import FOR_REMAINING_STATES, SCENARIOS, Scenario
 from tests.properties.crash_points.crash_table import (
@@ -23,7 +24,6 @@ from tests.properties.crash_points.crash_table import (
 from tests.properties.crash_points.end_state import EndState
 from tests.properties.simulation.simulated_stack import SimulatedStack
 from tests.properties.simulation.simulation_faults import Stop
-from tests.properties.simulation.snapshots import WORKFLOWS
 
 
 @dataclass(frozen=True)

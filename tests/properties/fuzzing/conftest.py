@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.harness.booking_reader import Json
+from tests.harness.running_stack import WORKFLOWS
 from tests.properties.crash_points.crash_driver import CrashDriver
 from tests.properties.crash_points.crash_scenarios import (
     Scenario,
@@ -17,7 +18,6 @@ from tests.properties.crash_points.crash_scenarios import (
 )
 from tests.properties.fuzzing.malformed_requests import statuses
 from tests.properties.simulation.simulated_stack import SimulatedStack, simulated_stack
-from tests.properties.simulation.snapshots import WORKFLOWS
 
 
 class Target:

@@ -87,7 +87,7 @@ class HistoryDriver(BookingDriver):
     def _offered(self, answer: Answer) -> Answer:
         if answer.status in {200, 201} and answer.body["checkout_session_id"] not in self.offered_sessions:
             self.offered_sessions.append(answer.body["checkout_session_id"])
-            self.session = self.offered_sessions[-1]
+            super()._offered(answer)
         return answer
 
     def _count(self, kind: str, answer: Answer) -> Answer:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 
 from local import credentials
 from local.fake_stripe.cards import CARDS
+from tests.harness.running_stack import WORKFLOWS
 from tests.harness.waiting import WaitTimeoutError, wait_until
 from tests.properties.simulation.fast_timers import WINDOW
 from tests.properties.simulation.histories import COVERAGE, History, draw
 from tests.properties.simulation.history_driver import HistoryDriver
 from tests.properties.simulation.invariants import coverage, violations
 from tests.properties.simulation.simulated_stack import SimulatedStack, every, simulated_stack
-from tests.properties.simulation.snapshots import WORKFLOWS, StackSnapshot
+from tests.properties.simulation.snapshots import StackSnapshot
 
 BATCH = 50  # histories on one stack
 IN_PARALLEL = 12  # of them

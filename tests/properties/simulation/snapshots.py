@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.admin_api.executions import Workflow
 from tests.harness.booking_reader import Json
+from tests.harness.running_stack import WORKFLOWS
 from tests.properties.simulation.history_driver import HistoryDriver
 from tests.properties.simulation.simulated_stack import SimulatedStack
 
-WORKFLOWS: tuple[Workflow, ...] = ("payment", "refund")
 REFUNDED = {"succeeded", "pending", "requires_action"}
 # Notifications that ask nobody to return the money of a refund.
 INFORMATIVE = ("ExecutionDied", "LatePayment")
