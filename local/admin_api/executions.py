@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 import boto3
 from botocore.config import Config
 
-from shared.adapters.step_functions import execution_name
+from shared.adapters.step_functions import execution_name, payment_execution_name
 
 type Json = dict[str, Any]
 type Workflow = Literal["payment", "refund"]
@@ -81,9 +81,9 @@ class ExecutionsAdmin:
 
     def replacement(self, name: str, workflow: Workflow = "payment") -> tuple[str, Execution] | None:
         """The newest execution that the reconciler started in place of this one, with its name."""
-        newest = None
+        newest, name_of = None, payment_execution_name if workflow == "payment" else execution_name
         for restart in itertools.count(1):
-            replacement = execution_name(name, restart)
+            replacement = name_of(name, restart)
             try:
                 newest = replacement, self.execution(replacement, workflow)
             except LookupError:

@@ -13,6 +13,7 @@ from shared.adapters import aws
 from shared.adapters.aws import error_code
 from shared.contracts.states import ExecutionInput, PaymentExecutionInput, RefundInput
 from shared.domain.errors import WorkflowUnavailable
+from shared.domain.ids import payment_id_of
 from shared.domain.models import Payment
 from shared.observability import logger
 from shared.settings import starter_settings
@@ -33,9 +34,14 @@ def execution_name(first: str, restart: int) -> str:
     return first if restart == 0 else f"{first}-r{restart}"
 
 
+def payment_execution_name(reservation_id: str, restart: int) -> str:
+    """The name of a booking's execution; a replacement's begins with `PAY-`, as no reservation id may."""
+    return reservation_id if restart == 0 else execution_name(payment_id_of(reservation_id), restart)
+
+
 def start_payment(payment: Payment) -> bool:
     """Start the booking's execution; False if it exists. Raises WorkflowUnavailable."""
-    name = execution_name(payment.reservation_id, payment.restarts)
+    name = payment_execution_name(payment.reservation_id, payment.restarts)
     return _start(starter_settings().payment_state_machine_arn, name, PaymentExecutionInput.of(payment))
 
 

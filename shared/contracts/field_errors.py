@@ -15,6 +15,7 @@ _MESSAGES = {
     "string_too_long": "Must be at most {max_length} characters long.",
     "string_too_short": "Must not be empty.",
     "string_type": "Must be a string.",
+    "value_error": "Has an invalid format.",
 }
 """By the type of pydantic's error."""
 

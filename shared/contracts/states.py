@@ -8,16 +8,25 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from shared.domain.models import Payment, RefundPolicy, RefundStatus, iso
 from shared.domain.next_step import NextStepName
 
-RESERVATION_ID = re.compile(r"[0-9A-Za-z_-]{1,60}")
+_ID = "[0-9A-Za-z_-]{1,60}"
+# Payments and replacement executions are named `PAY-…`: no reservation may have the name of another one's.
+RESERVATION_ID = re.compile(f"(?!PAY-){_ID}")
 # Stripe's ids are shorter. Ours are built from them, and an execution's name has at most 80 characters.
 STRIPE_ID = re.compile(r"[0-9A-Za-z_]{1,64}")
 
-ReservationId = Annotated[str, StringConstraints(pattern=f"^{RESERVATION_ID.pattern}$")]
+
+def _is_reservation_id(value: str) -> str:
+    if RESERVATION_ID.fullmatch(value) is None:
+        raise ValueError("is not the id of a reservation")
+    return value
+
+
+ReservationId = Annotated[str, StringConstraints(pattern=f"^{_ID}$"), AfterValidator(_is_reservation_id)]
 RefundId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
 StripeId = Annotated[str, StringConstraints(pattern=f"^{STRIPE_ID.pattern}$")]
 

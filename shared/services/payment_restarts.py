@@ -79,7 +79,9 @@ def _create_and_check(fresh: Payment, report: Report) -> None:
 
 
 def _newest_execution(payment: Payment) -> step_functions.Execution:
-    return step_functions.payment_execution(step_functions.execution_name(payment.reservation_id, payment.restarts))
+    return step_functions.payment_execution(
+        step_functions.payment_execution_name(payment.reservation_id, payment.restarts)
+    )
 
 
 def _start_missing(payment: Payment, report: Report) -> None:

@@ -24,7 +24,7 @@ def test_a_stopped_execution_is_replaced_and_the_same_session_is_paid(stack: Sta
     wait_until(lambda: booking.reservation_status == "confirmed", "the confirmation")
     shown = stack.admin.call("GET", f"executions/{booking.id}")
     assert shown["status"] == "ABORTED"
-    assert shown["replacement"]["name"] == f"{booking.id}-r1"
+    assert shown["replacement"]["name"] == f"{booking.payment_id}-r1"
     assert shown["replacement"]["visited"][:2] == ["RecordPayment", "VerifyPayment"]
     (message,) = stack.notifications(booking.id)
     assert message.startswith(f"ExecutionDied: {booking.id} of arn:aws:states:")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.admin_api.executions import Execution, Workflow
 from local.aws import emulator
-from shared.adapters.step_functions import execution_name
+from shared.adapters.step_functions import payment_execution_name
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class BookingReader:
 
     def execution(self, restart: int = 0) -> Execution:
         """The payment's execution, or one of its replacements. Raises LookupError."""
-        return self.stack.admin.execution(execution_name(self.id, restart))
+        return self.stack.admin.execution(payment_execution_name(self.id, restart))
 
     def executions(self) -> list[Execution]:
         """The payment's execution and its replacements."""
@@ -117,7 +117,7 @@ class BookingReader:
         return wait_until(sequence, f"{self.id} to await {awaited}")
 
     def wait_for_end(self, restart: int = 0) -> Execution:
-        self._wait_until_closed(execution_name(self.id, restart), "payment")
+        self._wait_until_closed(payment_execution_name(self.id, restart), "payment")
         return self.execution(restart)
 
     def wait_for_refund_end(self, name: str | None = None) -> Execution:

@@ -23,7 +23,7 @@ while histories run.
 
 from collections.abc import Iterator
 
-from shared.adapters.step_functions import execution_name
+from shared.adapters.step_functions import execution_name, payment_execution_name
 from tests.properties.simulation.snapshots import REFUNDED, BookingSnapshot, is_live
 
 CONFIRMED = {"completed", "partially_refunded", "refunded"}
@@ -149,7 +149,7 @@ def _restarts_exhausted(booking: BookingSnapshot) -> bool:
 
 
 def _executions(booking: BookingSnapshot) -> Iterator[str]:
-    last = execution_name(booking.reservation["reservation_id"], booking.payment.get("restarts", 0))
+    last = payment_execution_name(booking.reservation["reservation_id"], booking.payment.get("restarts", 0))
     awaiting_operator = [
         refund_id for refund_id, entry in booking.ledger.items() if entry.get("awaiting") == "operator"
     ]

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from shared.adapters.step_functions import execution_name
+from shared.adapters.step_functions import execution_name, payment_execution_name
 from tests.harness.booking_driver import REFUND_PENDING
 from tests.harness.running_stack import RunningStack
 from tests.harness.waiting import wait_until
@@ -13,7 +13,7 @@ def test_a_payment_goes_on_once_its_restarts_are_raised(stack: RunningStack) -> 
     assert booking.pay_now().outcome == (201, 1)
     for restart in range(4):
         booking.wait_in("AwaitPayment", restart)
-        stack.admin.stop_execution(execution_name(booking.id, restart))
+        stack.admin.stop_execution(payment_execution_name(booking.id, restart))
     wait_until(lambda: "restarts_exhausted" in booking.payment.get("notified", ()), "the notification of operators")
     stack.table("payments").update_item(
         Key={"payment_id": booking.payment_id},

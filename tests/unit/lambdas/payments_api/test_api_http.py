@@ -115,6 +115,9 @@ def test_guests_may_not_call_the_routes_of_operators(
             ORDER | {"customer_id": "guest-2"}, {"customer_id": "This field is not known."}, id="another customer's id"
         ),
         pytest.param({"reservation_id": 1}, {"reservation_id": "Must be a string."}, id="a number for an id"),
+        pytest.param(
+            {"reservation_id": "PAY-RES-1"}, {"reservation_id": "Has an invalid format."}, id="a payment's id"
+        ),
         pytest.param({"reservation_id": "RES 1"}, {"reservation_id": "Has an invalid format."}, id="an invalid id"),
         pytest.param(
             {"reservation_id": "RES-1\n"}, {"reservation_id": "Has an invalid format."}, id="an id with a line feed"

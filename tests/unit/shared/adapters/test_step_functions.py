@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from shared.adapters import step_functions
-from shared.contracts.states import RefundExecutionInput
+from shared.contracts.states import RESERVATION_ID, RefundExecutionInput
 from shared.domain.errors import WorkflowUnavailable
 from tests.harness.builders import payment
 from tests.harness.fake_aws_clients import FakeAws, client_error
@@ -15,11 +15,20 @@ from tests.harness.fake_aws_clients import FakeAws, client_error
 REFUND = RefundExecutionInput.unapplied(payment(), "pi_1", "REF-pi_1", requested_by="webhook")
 
 
-@pytest.mark.parametrize(("restarts", "name"), [(0, "RES-1"), (2, "RES-1-r2")])
+@pytest.mark.parametrize(("restarts", "name"), [(0, "RES-1"), (2, "PAY-RES-1-r2")])
 def test_a_payment_starts_once_under_the_name_of_its_restart(fake_aws: FakeAws, restarts: int, name: str) -> None:
     assert step_functions.start_payment(payment(restarts=restarts))
     assert not step_functions.start_payment(payment(restarts=restarts))
     assert fake_aws.started_names == [name]
+
+
+@pytest.mark.defect("R-15")
+@pytest.mark.parametrize("other", ["RES-1-r1", "RES-1-r1-r1", "PAY-RES-1-r1", "REF-1", "failed-re_1"])
+def test_no_reservation_can_have_the_name_of_a_replacement(fake_aws: FakeAws, other: str) -> None:
+    """Every id that the API accepts as a reservation's differs from every name that is derived from another id."""
+    derived = {step_functions.payment_execution_name(of, restart) for of in ("RES-1", other) for restart in (1, 2)}
+    assert len(derived) == 4
+    assert RESERVATION_ID.fullmatch(other) is None or other not in derived
 
 
 def test_a_refund_starts_once(fake_aws: FakeAws) -> None:

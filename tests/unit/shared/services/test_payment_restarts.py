@@ -61,9 +61,9 @@ def test_a_dead_execution_is_restarted_three_times_then_operators_are_notified_o
     executions["RES-1"] = status
     for restart in (1, 2, 3):
         assert reconciler.run() == {"replacement_started": 1}
-        assert reconciler.started[-1] == (f"RES-1-r{restart}", PAYMENT_INPUT)
+        assert reconciler.started[-1] == (f"PAY-RES-1-r{restart}", PAYMENT_INPUT)
         assert reconciler.item["restarts"] == restart
-        executions[f"RES-1-r{restart}"] = status
+        executions[f"PAY-RES-1-r{restart}"] = status
         reconciler.clock.advance(MINUTE)
     assert "notified" not in reconciler.item
     assert [reconciler.run() for _ in range(3)] == [{"restarts_exhausted": 1}, {}, {}]
@@ -84,7 +84,7 @@ def test_a_restart_that_was_counted_but_not_started_is_started_by_the_next_run(
     assert (reconciler.run(), reconciler.started) == ({}, [])
     reconciler.clock.advance(MINUTE)
     assert reconciler.run() == {"execution_missing": 1}
-    assert reconciler.started == [("RES-1-r1", PAYMENT_INPUT)]
+    assert reconciler.started == [("PAY-RES-1-r1", PAYMENT_INPUT)]
 
 
 def dead(**execution_input: Any) -> Json:
@@ -100,7 +100,7 @@ def test_a_dead_execution_is_restarted_at_once(reconciler: Reconciler, status: A
         reconciler.stored.payment(payment(status=status))
     reconciler.aws.executions["RES-1"] = "FAILED"
     assert reconciler.run(dead(**PAYMENT_INPUT)) == {"replacement_started": 1}
-    assert reconciler.started == [("RES-1-r1", PAYMENT_INPUT)]
+    assert reconciler.started == [("PAY-RES-1-r1", PAYMENT_INPUT)]
     assert reconciler.item["restarts"] == 1
 
 
@@ -132,7 +132,7 @@ def test_a_dead_execution_without_a_booking_is_ignored(reconciler: Reconciler, e
     [
         (29, {}, {}, None),
         (30, {}, {"hold_without_payment": 1}, "RES-1"),
-        (30, {"RES-1": "FAILED"}, {"replacement_started": 1}, "RES-1-r1"),  # it failed before it wrote anything
+        (30, {"RES-1": "FAILED"}, {"replacement_started": 1}, "PAY-RES-1-r1"),  # it failed before it wrote anything
     ],
 )
 def test_an_expired_hold_without_a_payment_is_released_by_an_execution(
