@@ -65,6 +65,8 @@ DEFECTS = {
     "P-12": "The callback arrives before the task token is stored.",
     "P-13": "Without the permission to send the callback, executions run for ever.",
     "P-14": "A refund of a disputed charge kills the workflow.",
+    "R-04": "A page of HTML in place of Stripe's answer is taken for a refusal and kills executions.",
+    "R-16": "A hold is released while Stripe refuses to expire its session.",
 }
 
 

@@ -36,6 +36,13 @@ class ConnectionDroppedError(Exception):
         self.reset = reset
 
 
+class PageAnsweredError(Exception):
+    """A proxy in front of Stripe answers with a page of HTML."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
 class Api:
     """ASGI application; not FastAPI, because dropping a connection needs the server's transport."""
 
@@ -54,6 +61,10 @@ class Api:
             answer = await self._respond_to(request, headers, scope["query_string"].decode(), body)
         except StripeError as problem:
             answer = _error(problem, request)
+        except PageAnsweredError as page:
+            request.status, request.seconds = page.status, time.perf_counter() - started
+            await _send(send, page.status, {"content-type": "text/html"}, b"<html>blocked</html>")
+            return
         except ConnectionDroppedError as dropped:
             request.seconds = time.perf_counter() - started
             await _drop(receive, reset=dropped.reset)
@@ -100,6 +111,10 @@ class Api:
                 raise ConnectionDroppedError(reset=False)
             case "reset":
                 raise ConnectionDroppedError(reset=True)
+            case "refuse":
+                raise InvalidRequestError("This request is not allowed for your account.")
+            case "html_403" | "html_408":
+                raise PageAnsweredError(int(request.fault.removeprefix("html_")))
 
     async def _idempotent(self, request: Request, route: Route, ids: tuple[str, ...]) -> Answer:
         key = request.idempotency_key if request.method == "POST" else None
@@ -192,9 +207,13 @@ async def _respond(send: Send, request: Request, answer: Answer) -> None:
             # The same key would get the same response.
             headers["stripe-should-retry"] = "false"
     body = json.dumps(answer.body, indent=2).encode()
-    headers["content-length"] = str(len(body))
+    await _send(send, answer.status, headers, body)
+
+
+async def _send(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
+    headers |= {"content-length": str(len(body))}
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -12,6 +12,9 @@ StripeFault = Literal[
     "timeout_before",  # not executed, no answer
     "timeout_after",  # executed, no answer
     "reset",  # not executed, connection reset
+    "refuse",  # 400, not executed: refused for good, whatever the key
+    "html_403",  # not executed; a proxy answers with a page of HTML
+    "html_408",
 ]
 
 

@@ -175,25 +175,36 @@ def undelivered_events(since: datetime, types: Collection[str]) -> list[dict[str
 
 
 def _call[Answer: stripe.StripeObject](operation: str, call: "Callable[[V1Services], Answer]") -> dict[str, Any]:
-    """Make one request and return its answer; a refused API key is read again and tried once more."""
-    parameter = settings().stripe_secret_key_parameter
+    """Make one request and return its answer."""
     try:
-        key = secret(parameter)
-        try:
-            answer = call(_client(key, settings().stripe_api_base).v1)
-        except stripe.AuthenticationError:
-            rotated = refreshed(parameter)
-            if rotated is None or rotated == key:
-                raise
-            answer = call(_client(rotated, settings().stripe_api_base).v1)
+        answer = _request(call)
     except SecretUnavailable as error:
-        raise StripeUnavailable(str(error)) from error
+        raise StripeUnavailable(str(error)) from None
+    # Without the causes, which may quote the key or the guest's data.
     except stripe.StripeError as error:
-        raise _translate(operation, error) from error
+        raise _translate(operation, error) from None
+    except (AttributeError, TypeError, ValueError):  # the SDK fails on answers that are not Stripe's
+        raise _translate(operation, stripe.APIError()) from None
     request_id = None if answer.last_response is None else answer.last_response.request_id
     logger.info("stripe", operation=operation, stripe_id=getattr(answer, "id", None), stripe_request_id=request_id)
     fields: dict[str, Any] = answer.to_dict()
     return fields
+
+
+def _request[Answer: stripe.StripeObject](call: "Callable[[V1Services], Answer]") -> Answer:
+    """A refused API key is read again and tried once more. Raises TypeError if the answer is not Stripe's."""
+    parameter = settings().stripe_secret_key_parameter
+    key = secret(parameter)
+    try:
+        answer = call(_client(key, settings().stripe_api_base).v1)
+    except stripe.AuthenticationError:
+        rotated = refreshed(parameter)
+        if rotated is None or rotated == key:
+            raise
+        answer = call(_client(rotated, settings().stripe_api_base).v1)
+    if not isinstance(answer, stripe.StripeObject) or "object" not in answer:
+        raise TypeError("not an object of Stripe's")
+    return answer
 
 
 @functools.cache
@@ -212,7 +223,8 @@ def _translate(operation: str, error: stripe.StripeError) -> StripeUnavailable |
     code = error.error.code if error.error is not None else error.code
     param = error.error.param if error.error is not None else None
     replayed = (error.headers or {}).get("Idempotent-Replayed", "").lower() == "true"
-    unreadable = status is None or status < HTTPStatus.BAD_REQUEST  # no answer, or one that the SDK cannot read
+    # No answer, or not one of Stripe's, such as a page of HTML from a proxy: its status means nothing.
+    unreadable = status is None or status < HTTPStatus.BAD_REQUEST or error.error is None
     broken = status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR and not replayed
     transient = type(error) in TRANSIENT or (
         type(error) is stripe.APIError and (unreadable or broken or status in TRANSIENT_STATUS)

@@ -48,6 +48,7 @@ def decide_next_step(  # noqa: C901 - the rules, in their order
     expire_sessions   a session may be open, and: there is a valid capture, the booking is gone, the hold is over, or
                       the session has passed its deadline or has another price
     confirm           there is one valid capture
+    await_stripe      Stripe refuses to expire a session, which can still be paid
     release_hold      the hold is over, or the booking is gone
     await_payment     the current session can be paid
     create_session    there is no attempt, or the current one is still opening, and the reservation can be paid within
@@ -55,7 +56,7 @@ def decide_next_step(  # noqa: C901 - the rules, in their order
     await_retry       otherwise
 
     `booking.payment` already includes the outcomes. `asked` is False if Stripe did not answer. `closing` is True in
-    ExpireCheckoutSessions, after which there is no session to expire or to offer. `refunds_started` are the
+    ExpireCheckoutSessions, which has just tried to expire every session. `refunds_started` are the
     PaymentIntents for which this execution has started a refund.
     """
     payment, reservation = payment_of(booking), booking.reservation
@@ -86,10 +87,12 @@ def decide_next_step(  # noqa: C901 - the rules, in their order
         return NextStep("expire_sessions")
     if valid is not None:
         return NextStep("confirm", valid)
+    if closing and any(outcome.payable for outcome in outcomes.values()):
+        return NextStep("await_stripe")
     if hold_over or gone:
         return NextStep("release_hold")
     outcome = outcomes.get(payment.current_attempt or "")
-    if not closing and outcome is not None and outcome.payable:
+    if outcome is not None and outcome.payable:
         return NextStep("await_payment")
     current = payment.current
     if (

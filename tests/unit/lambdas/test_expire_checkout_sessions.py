@@ -136,3 +136,25 @@ def test_a_missing_payment_item_raises_lookup_error(booking: BookingStates) -> N
     booking.stored.delete("payments", "PAY-RES-1")
     with booking.fails_unchanged(LookupError):
         booking.expire_sessions()
+
+
+@pytest.mark.defect("R-16")
+def test_a_session_that_stripe_refuses_to_expire_keeps_the_hold(booking: BookingStates) -> None:
+    """It could still be paid, after the dates had gone to somebody else."""
+    booking.open_session()
+    booking.change(hold_expires_at=iso(NOW))
+    booking.stripe.faults.add("checkout.sessions.expire", "refuse", 2)
+    assert booking.expire_sessions()["next_step"] == "await_stripe"
+    assert booking.verify()["next_step"] == "expire_sessions"
+    assert booking.expire_sessions()["next_step"] == "await_stripe"
+    assert booking.expire_sessions()["next_step"] == "release_hold"
+
+
+@pytest.mark.defect("R-16")
+def test_no_other_session_is_opened_beside_one_that_stripe_refuses_to_expire(booking: BookingStates) -> None:
+    booking.open_session()
+    booking.change(hold_expires_at=iso(NOW + 2 * HOUR))
+    booking.clock.advance(WINDOW)
+    booking.stripe.faults.add("checkout.sessions.expire", "refuse")
+    assert booking.expire_sessions()["next_step"] == "await_stripe"
+    assert booking.expire_sessions()["next_step"] == "await_retry"

@@ -1,5 +1,6 @@
 """Stripe is down, or its answers are lost → the states visited, and how everything stands afterwards."""
 
+from local.fake_stripe.stripe_faults import StripeFault as StripeKind
 from tests.harness.booking_driver import BookingDriver
 from tests.workflows.payment.scenarios import Results, Scenario, ScenarioTable, confirmed, released
 
@@ -90,6 +91,24 @@ def stripe_down_at_the_verification(booking: BookingDriver) -> None:
     assert booking.status()["status"] == "pending"
     booking.faults.stripe.clear()
     assert booking.wait_for_end().status == "SUCCEEDED"
+
+
+@scenario(confirmed("OPENED VERIFIED STRIPE_ASKED_AGAIN CONFIRMED"), defects=("R-04",))
+def pages_in_place_of_stripes_answers(booking: BookingDriver) -> None:
+    """A proxy that blocks or times out says nothing about the payment, whatever its status."""
+    assert booking.pay_now().outcome == (201, 1)
+    kinds: tuple[StripeKind, ...] = ("html_403", "html_408")
+    for kind in kinds:
+        booking.faults.fail_stripe("checkout.sessions.retrieve", kind, times=2)
+    booking.pay_to_the_end()
+
+
+@scenario(released("OPENED VERIFIED CLOSED STRIPE_ASKED_AGAIN CLOSED RELEASED"), defects=("R-16",))
+def session_that_stripe_refuses_to_expire(booking: BookingDriver) -> None:
+    """The dates are kept while the session can be paid."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.fail_stripe("checkout.sessions.expire", "refuse")
+    assert booking.cancel().outcome == (200, "expired")
 
 
 @scenario(released("OPENED VERIFIED CLOSED STRIPE_ASKED_AGAIN CLOSED RELEASED"), defects=("D-09", "D-04"))

@@ -9,9 +9,12 @@ import pytest
 import stripe
 from stripe import _error
 
+from local.fake_stripe.fake_stripe import FakeStripe
 from shared.adapters import stripe_api
 from shared.domain.errors import StripeRefused, StripeUnavailable
 from tests.harness.lambda_environment import API_KEY
+from tests.harness.stored_tables import Stored
+from tests.harness.stripe_in_process import InProcess
 
 
 def subclasses(of: type[stripe.StripeError]) -> Iterator[type[stripe.StripeError]]:
@@ -130,3 +133,40 @@ def test_neither_message_nor_log_contains_a_key_or_an_email_address(log: io.Stri
     assert API_KEY not in log.getvalue()
     line = json.loads(log.getvalue())
     assert (line["level"], line["stripe_request_id"], line["stripe_code"]) == ("ERROR", "req_1", "email_invalid")
+
+
+@pytest.mark.defect("R-04")
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>blocked</html>", b"", b'{"message": "Forbidden"}', b'{"error": "forbidden"}', b"[]", b"null", b"\xff"],
+    ids=["a page", "nothing", "a gateway's error", "an error in words", "a list", "null", "not text"],
+)
+@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 408, 451, 502])
+def test_an_answer_that_is_not_stripes_is_an_outage(
+    status: int, body: bytes, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something between us and Stripe has answered: nothing is known about the request."""
+
+    class Between(InProcess):
+        def __init__(self) -> None:
+            stripe.HTTPClient.__init__(self)
+
+        def request(self, *_: Any, **__: Any) -> Any:
+            return body, status, {}
+
+    monkeypatch.setattr(stripe, "RequestsClient", lambda **_: Between())
+    stripe_api._client.cache_clear()
+    for call in (stripe_api.retrieve_checkout_session, stripe_api.retrieve_payment_intent):
+        with pytest.raises(StripeUnavailable):
+            call("cs_1")
+    with pytest.raises(StripeUnavailable):
+        stripe_api.list_refunds("pi_1", "G1")
+    stripe_api._client.cache_clear()
+
+
+@pytest.mark.defect("R-04")
+@pytest.mark.parametrize("kind", ["html_403", "html_408"])
+def test_the_fake_answers_with_a_page_on_request(kind: Any, stored: Stored, stripe_account: FakeStripe) -> None:
+    stripe_account.faults.add("payment_intents.retrieve", kind)
+    with pytest.raises(StripeUnavailable, match=f"status {kind[-3:]}"):
+        stripe_api.retrieve_payment_intent("pi_1")
