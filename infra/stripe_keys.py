@@ -9,6 +9,8 @@ import pulumi
 import pulumi_aws as aws
 from pydantic.alias_generators import to_camel
 
+from shared.domain.secret_shapes import clean_secret
+
 PLACEHOLDER = "to be set by make stripe-webhook"
 """The value with which the parameters are created. It is neither a key nor a signing secret."""
 
@@ -37,7 +39,11 @@ def stripe_keys(*, environment: str, protect: bool) -> StripeKeys:
 
 
 def store_keys(outputs: Mapping[str, Any], **keys: str) -> None:
-    """Store `secret_key`, `publishable_key`, `webhook_secret` in the parameters that the stack's outputs name."""
+    """Store `secret_key`, `publishable_key`, `webhook_secret` in the parameters that the stack's outputs name.
+
+    Raises ValueError if a value does not have the form of Stripe's; then nothing is stored.
+    """
     ssm = boto3.client("ssm", region_name=outputs["operatorTopicArn"].split(":")[3])
-    for name, value in keys.items():
+    cleaned = {name: value if value == PLACEHOLDER else clean_secret(name, value) for name, value in keys.items()}
+    for name, value in cleaned.items():
         ssm.put_parameter(Name=outputs[f"{to_camel(name)}Parameter"], Value=value, Type="SecureString", Overwrite=True)

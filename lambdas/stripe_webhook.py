@@ -21,7 +21,7 @@ from shared.contracts.http_bodies import ErrorResponse
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.api_errors import ApiError
 from shared.domain.errors import TransientError
-from shared.observability import count, entry_point, logger
+from shared.observability import count, entry_point, log_failure, logger
 from shared.services.stripe_events import process
 from shared.settings import settings
 
@@ -41,8 +41,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     except TransientError as error:
         logger.warning("not processed", error=type(error).__name__, reason=str(error))
         refusal = ApiError("INTERNAL_ERROR", "event_later")
-    except Exception:  # noqa: BLE001 - whatever it is, Stripe must send the event again
-        logger.exception("not processed")
+    except Exception as error:  # noqa: BLE001 - whatever it is, Stripe must send the event again
+        log_failure("not processed", error)
         refusal = ApiError("INTERNAL_ERROR", "event")
     count("WebhookEvents", result=refusal.answer.code)
     body = ErrorResponse.of(refusal).model_dump_json(exclude_none=True)

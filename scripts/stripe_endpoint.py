@@ -20,6 +20,7 @@ import stripe
 
 from infra.stripe_keys import PLACEHOLDER, store_keys
 from shared.adapters.stripe_api import API_VERSION
+from shared.domain.secret_shapes import clean_secret
 from shared.services.stripe_events import HANDLED
 
 EVENTS = sorted(HANDLED)
@@ -31,8 +32,9 @@ def set_up(outputs: Mapping[str, Any], *, replace: bool = False, api_base: str =
     `replace` makes a new endpoint, and so a new secret, in any case: that is how the secret is rotated.
     """
     ssm = boto3.client("ssm", region_name=outputs["operatorTopicArn"].split(":")[3])
-    key = _parameter(ssm, outputs["secretKeyParameter"])
-    known = [one for one in _parameter(ssm, outputs["webhookSecretParameter"]).split(",") if one != PLACEHOLDER]
+    key = clean_secret("secret_key", _parameter(ssm, outputs["secretKeyParameter"]))
+    stored = _parameter(ssm, outputs["webhookSecretParameter"])
+    known = [] if stored == PLACEHOLDER else clean_secret("webhook_secret", stored).split(",")
     endpoints = stripe.StripeClient(
         key, stripe_version=API_VERSION, base_addresses={"api": api_base}
     ).v1.webhook_endpoints
@@ -74,8 +76,12 @@ def main(stack: str, *options: str) -> None:
     ).stdout
     outputs = json.loads(told)
     given = {name: os.environ.get(f"STRIPE_{name.upper()}") for name in ("secret_key", "publishable_key")}
-    store_keys(outputs, **{name: key for name, key in given.items() if key})
-    sys.stdout.write(set_up(outputs, replace="--replace" in options) + "\n")
+    try:
+        store_keys(outputs, **{name: key for name, key in given.items() if key})
+        done = set_up(outputs, replace="--replace" in options)
+    except ValueError as error:  # the form of a key is wrong; the message does not quote it
+        sys.exit(str(error))
+    sys.stdout.write(f"{done}\n")
 
 
 if __name__ == "__main__":

@@ -6,13 +6,22 @@ Functions record the traces themselves (docs/decisions.md).
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
+from pydantic import ValidationError
 
 logger = Logger(use_rfc3339=True, utc=True)
+
+
+class UnexpectedError(Exception):
+    """Takes the place of an error of another library, whose message may quote what must not be passed on."""
+
 
 type Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
@@ -37,12 +46,32 @@ def entry_point(handler: Handler) -> Handler:
         try:
             return handler(event, context)
         except Exception as error:
-            logger.warning("failed", error=type(error).__name__, reason=str(error))
-            raise
+            reason = describe(error)
+            if reason == str(error):
+                logger.warning("failed", error=type(error).__name__, reason=reason)
+                raise
+            log_failure("failed", error)
+            raise UnexpectedError(f"{type(error).__name__}: {reason}") from None
         finally:
             logger.thread_safe_clear_keys()
 
     return observed
+
+
+def describe(error: BaseException) -> str:
+    """Why something failed: the message of an error of ours, or of any other what cannot quote a key or an item."""
+    if isinstance(error, ClientError):
+        return f"{error.response.get('Error', {}).get('Code')} in {error.operation_name}"
+    if isinstance(error, ValidationError):
+        return ", ".join(f"{'.'.join(map(str, entry['loc']))}: {entry['type']}" for entry in error.errors())
+    ours = type(error) in {LookupError, RuntimeError} or type(error).__module__.startswith("shared.")
+    return str(error) if ours else "see where"
+
+
+def log_failure(message: str, error: BaseException, **keys: object) -> None:
+    """Log an unexpected error and where it happened; a traceback would also quote what other libraries say."""
+    where = [f"{Path(frame.f_code.co_filename).name}:{line}" for frame, line in walk_tb(error.__traceback__)]
+    logger.error(message, error=type(error).__name__, reason=describe(error), where=where, extra=keys)
 
 
 def bind(**keys: object) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class Settings(BaseModel):
     """The settings of every function; `__main__.py` sets one variable per field, named in upper case."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     payments_table: str
     webhook_events_table: str
@@ -41,7 +41,7 @@ class Settings(BaseModel):
 class StarterSettings(BaseModel):
     """Further settings of the functions that start or resume executions."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     payment_state_machine_arn: str
     refund_state_machine_arn: str = ""

@@ -14,7 +14,7 @@ from lambdas.payments_api import cancellation, checkout, operators, refunds, sta
 from lambdas.payments_api.http import error_response, router
 from shared.domain.api_errors import ApiError
 from shared.domain.errors import TransientError
-from shared.observability import entry_point, logger
+from shared.observability import entry_point, log_failure, logger
 from shared.settings import settings
 
 MODULES = (checkout, status, cancellation, refunds, operators)
@@ -54,5 +54,5 @@ def _transient_error(error: TransientError) -> Response[str]:
 
 
 def _unhandled_error(error: Exception) -> Response[str]:
-    logger.error("unhandled", error=type(error).__name__, exc_info=error)
+    log_failure("unhandled", error)
     return error_response(ApiError("INTERNAL_ERROR"))

@@ -30,7 +30,7 @@ def refreshed(parameter: str) -> str | None:
 def _read(parameter: str, *, force: bool) -> str:
     try:
         value = parameters.get_parameter(parameter, decrypt=True, max_age=MAX_AGE, force_fetch=force)
-    except GetParameterError as error:
+    except GetParameterError:
         # The cause may quote the request, so the message has the name alone.
-        raise SecretUnavailable(f"cannot read parameter {parameter}") from error
-    return str(value)
+        raise SecretUnavailable(f"cannot read parameter {parameter}") from None
+    return str(value).strip()

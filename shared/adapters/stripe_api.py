@@ -16,6 +16,7 @@ import stripe
 from shared.adapters.secrets import refreshed, secret
 from shared.domain.errors import SecretUnavailable, StripeRefused, StripeUnavailable
 from shared.domain.models import CheckoutSession, PaymentIntent, Reservation, StripeRefund
+from shared.domain.secret_shapes import clean_secret
 from shared.observability import count, logger
 from shared.settings import settings
 
@@ -197,7 +198,7 @@ def _request[Answer: stripe.StripeObject](call: "Callable[[V1Services], Answer]"
     key = secret(parameter)
     try:
         answer = call(_client(key, settings().stripe_api_base).v1)
-    except stripe.AuthenticationError:
+    except (stripe.AuthenticationError, SecretUnavailable):
         rotated = refreshed(parameter)
         if rotated is None or rotated == key:
             raise
@@ -209,6 +210,10 @@ def _request[Answer: stripe.StripeObject](call: "Callable[[V1Services], Answer]"
 
 @functools.cache
 def _client(key: str, api_base: str) -> stripe.StripeClient:
+    try:
+        clean_secret("secret_key", key)
+    except ValueError as error:
+        raise SecretUnavailable(str(error)) from None
     return stripe.StripeClient(
         key,
         stripe_version=API_VERSION,

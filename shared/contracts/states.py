@@ -32,7 +32,7 @@ StripeId = Annotated[str, StringConstraints(pattern=f"^{STRIPE_ID.pattern}$")]
 
 
 class Contract(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 # Executions.

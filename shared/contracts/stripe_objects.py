@@ -9,7 +9,7 @@ from shared.domain.models import StripeRefundStatus
 
 
 class StripeObject(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
 
 
 class StripeEventData(StripeObject):

@@ -45,7 +45,7 @@ PENDING: frozenset[str] = frozenset({"pending", "requires_action"})
 
 
 class Value(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Reservation(Value):

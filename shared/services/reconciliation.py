@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from shared.adapters import payment_items
 from shared.adapters.notifications import notify_operators
 from shared.domain.models import Payment
-from shared.observability import count, logger
+from shared.observability import count, log_failure, logger
 
 MAX_RESTARTS = 3  # of a payment's or a refund's execution; after that a person has to find out why they fail
 
@@ -28,17 +28,17 @@ class Report:
         try:
             for item in items:
                 self._try(item, action)
-        except Exception:  # noqa: BLE001 - the next list must still be read
+        except Exception as error:  # noqa: BLE001 - the next list must still be read
             self.failures += 1
-            logger.exception("cannot list items")
+            log_failure("cannot list items", error)
 
     def _try[Item](self, item: Item, action: Callable[[Item], None]) -> None:
         try:
             action(item)
-        except Exception:  # noqa: BLE001 - the next item must still be reconciled
+        except Exception as error:  # noqa: BLE001 - the next item must still be reconciled
             self.failures += 1
             # Keep events and execution inputs out of the log; their ids are bound already.
-            logger.exception("cannot reconcile", item=None if isinstance(item, Mapping) else str(item))
+            log_failure("cannot reconcile", error, item=None if isinstance(item, Mapping) else str(item))
 
 
 def notify_once(mark: str, name: str, payment: Payment, what: str) -> bool:

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 
 from infra.stripe_keys import store_keys
 from local import credentials
+from local.aws import emulator
 from scripts.stripe_endpoint import set_up
 from tests.e2e.conftest import StackOverHttp, age_stored_secrets
 from tests.harness.booking_driver import BookingDriver
+from tests.harness.leaks import find_leaks
 from tests.harness.waiting import wait_until
 
 EVENTS = 100
@@ -112,3 +115,17 @@ def test_the_api_key_is_rolled_without_a_restart(stack: StackOverHttp) -> None:
     answer = refunded.call("POST", f"{refunded.id}/refund", token=stack.operator)
     assert answer.status in {200, 202}, answer
     assert [request for request in stack.stripe.requests if request.status == 401]
+
+
+@pytest.mark.defect("R-14")
+def test_a_key_stored_with_a_line_end_works_and_stays_out_of_the_log(stack: StackOverHttp) -> None:
+    """`put-parameter --value file://key.txt` stores the line end too."""
+    key = next(iter(stack.stripe.api_keys))
+    boto3.client("ssm", region_name=emulator.REGION).put_parameter(
+        Name=stack.outputs["secretKeyParameter"], Value=f"{key}\n", Type="SecureString", Overwrite=True
+    )
+    age_stored_secrets()
+    booking = stack.reserve()
+    assert booking.pay_now().status == 201
+    stack.admin.reconcile()
+    assert find_leaks(stack, [booking.token]) == []

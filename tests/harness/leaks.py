@@ -1,4 +1,4 @@
-"""Finds what must not be in a log line, or in the input and output of an execution and its states."""
+"""Finds what must not be in a log line, an execution's history, a notification, an event or an answer of the API."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,12 @@ from tests.harness.running_stack import WORKFLOWS, RunningStack
 
 def find_leaks(stack: RunningStack, guest_tokens: Iterable[str]) -> list[str]:
     """What was found and where, for everything that has run on the stack."""
-    texts = {"the log": stack.local.log.read_text(encoding="utf-8")}
+    texts = {
+        "the log": stack.local.log.read_text(encoding="utf-8"),
+        "an answer": "\n".join(stack.answers),
+        "a notification": json.dumps(stack.admin.notifications()),
+        "an event": json.dumps(stack.admin.events(), default=str),
+    }
     task_tokens: set[str] = set()
     arns = [stack.execution_arn(one["name"], of) for of in WORKFLOWS for one in stack.admin.executions(of)]
     for arn in arns:

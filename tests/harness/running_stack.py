@@ -45,6 +45,7 @@ class Answer(NamedTuple):
 class RunningStack:
     """Wraps a LocalStack. `faults` has an effect once it is installed.
 
+    `answers` are the bodies that the API has answered.
     `nights` and `total_amount` (cents) are those of a reservation that is made without them.
     """
 
@@ -63,6 +64,7 @@ class RunningStack:
         self.dynamodb = boto3.client("dynamodb", region_name=emulator.REGION)
         self.states = boto3.client("stepfunctions", region_name=emulator.REGION)
         self._tables: Any = boto3.resource("dynamodb", region_name=emulator.REGION)
+        self.answers: list[str] = []
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(24)
 
@@ -83,7 +85,9 @@ class RunningStack:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= options.pop("headers", {})
         url = f"{self.url}/api/{path}"
-        return requests.request(method, url, json=body, headers=headers, timeout=PATIENCE, **options)
+        answer = requests.request(method, url, json=body, headers=headers, timeout=PATIENCE, **options)
+        self.answers.append(answer.text)
+        return answer
 
     def call(
         self, method: str, path: str, token: str | None, body: Json | None = None, headers: Mapping[str, str] = {}

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from lambdas import create_checkout_session
 from shared.adapters import bookings, payment_items, stripe_api
 from shared.domain.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused
+from shared.observability import UnexpectedError
 from tests.harness.booking_states import BookingStates
 from tests.harness.builders import HOUR, NOW, SECOND, WINDOW, attempt, closed, opening, paying, payment
 from tests.harness.stored_tables import Stored
@@ -191,5 +191,5 @@ def test_a_missing_reservation_raises_lookup_error(booking: BookingStates) -> No
 
 @pytest.mark.parametrize("fields", [{"amount": 1}, {"reservation_id": "../RES-1"}, {"execution": 7}])
 def test_unknown_or_invalid_input_fields_are_rejected(booking: BookingStates, fields: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(UnexpectedError, match="ValidationError"):
         booking.run(create_checkout_session, **fields)

@@ -2,11 +2,17 @@
 
 import io
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from botocore.exceptions import ClientError, ParamValidationError
+from pydantic import BaseModel
 
 from shared.observability import bind, count, entry_point, logger
+from shared.services.reconciliation import Report
 from tests.harness.lambda_environment import CONTEXT
 
 
@@ -52,3 +58,74 @@ def test_a_metric_is_emitted_at_once_with_its_dimensions(capsys: pytest.CaptureF
     emitted = json.loads(capsys.readouterr().out)
     assert (emitted["NextSteps"], emitted["next_step"]) == ([1.0], "confirm")
     assert emitted["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "BookingPayments"
+
+
+class Model(BaseModel):
+    email: int
+
+
+def quote_it_in_a_header() -> None:
+    requests.get("http://127.0.0.1:9", headers={"Authorization": "Bearer MARKER\n"}, timeout=1)
+
+
+def quote_it_in_a_model() -> None:
+    Model.model_validate({"email": "MARKER"})
+
+
+def quote_it_in_an_answer_of_aws() -> None:
+    raise ClientError({"Error": {"Code": "ValidationException", "Message": "MARKER is invalid"}}, "UpdateItem")
+
+
+def quote_it_in_a_request_to_aws() -> None:
+    raise ParamValidationError(report="Invalid type: MARKER")
+
+
+def quote_it_in_a_cause() -> None:
+    try:
+        int("MARKER")
+    except ValueError as error:
+        raise LookupError("no reservation RES-1") from error
+
+
+@pytest.mark.defect("R-14")
+@pytest.mark.parametrize(
+    ("quote", "reason"),
+    [
+        (quote_it_in_a_header, "InvalidHeader: see where"),
+        (quote_it_in_a_model, "ValidationError: email: int_parsing"),
+        (quote_it_in_an_answer_of_aws, "ClientError: ValidationException in UpdateItem"),
+        (quote_it_in_a_request_to_aws, "ParamValidationError: see where"),
+        (quote_it_in_a_cause, "no reservation RES-1"),
+    ],
+)
+def test_what_other_libraries_quote_is_neither_logged_nor_raised(
+    quote: Callable[[], None], reason: str, log: io.StringIO
+) -> None:
+    @entry_point
+    def failing(_: dict[str, Any], __: object) -> None:
+        quote()
+
+    with pytest.raises(Exception, match=f"^{reason}$"):
+        failing({}, CONTEXT)
+    report = Report()
+    report.for_each([1], lambda _: quote())
+    assert [line["message"] for line in lines(log)] == ["failed", "cannot reconcile"]
+    assert "MARKER" not in log.getvalue()
+
+
+@pytest.mark.defect("R-14")
+def test_only_observability_logs_exceptions() -> None:
+    """Their texts and tracebacks may quote keys, requests and items."""
+    sources = [path for folder in ("lambdas", "shared") for path in Path(folder).rglob("*.py")]
+    forbidden = ("logger.exception", "exc_info", "format_exc", "repr(error")
+    assert [
+        (path.name, word) for path in sources for word in forbidden if word in path.read_text(encoding="utf-8")
+    ] == []
+
+
+@pytest.mark.defect("R-14")
+def test_no_model_quotes_its_input() -> None:
+    models = [models_of for base in BaseModel.__subclasses__() for models_of in (base, *base.__subclasses__())]
+    ours = [model for model in models if model.__module__.startswith(("shared.", "lambdas."))]
+    assert ours
+    assert [model.__name__ for model in ours if not model.model_config.get("hide_input_in_errors")] == []

@@ -1,6 +1,5 @@
 """Stripe is down, or its answers are lost → the states visited, and how everything stands afterwards."""
 
-from local.fake_stripe.stripe_faults import StripeFault as StripeKind
 from tests.harness.booking_driver import BookingDriver
 from tests.workflows.payment.scenarios import Results, Scenario, ScenarioTable, confirmed, released
 
@@ -97,9 +96,8 @@ def stripe_down_at_the_verification(booking: BookingDriver) -> None:
 def pages_in_place_of_stripes_answers(booking: BookingDriver) -> None:
     """A proxy that blocks or times out says nothing about the payment, whatever its status."""
     assert booking.pay_now().outcome == (201, 1)
-    kinds: tuple[StripeKind, ...] = ("html_403", "html_408")
-    for kind in kinds:
-        booking.faults.fail_stripe("checkout.sessions.retrieve", kind, times=2)
+    booking.faults.fail_stripe("checkout.sessions.retrieve", "html_403", times=2)
+    booking.faults.fail_stripe("checkout.sessions.retrieve", "html_408", times=2)
     booking.pay_to_the_end()
 
 

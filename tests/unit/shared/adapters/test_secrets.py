@@ -29,3 +29,10 @@ def test_a_secret_that_cannot_be_read_is_named_and_nothing_else(stored: Stored) 
     stored.parameter("secret_key", None)
     with pytest.raises(SecretUnavailable, match=f"^cannot read parameter {PARAMETER}$"):
         secrets.secret(PARAMETER)
+
+
+@pytest.mark.defect("R-14")
+def test_a_secret_is_trimmed_when_it_is_read(stored: Stored) -> None:
+    """`put-parameter --value file://key.txt` stores the line end too."""
+    stored.parameter("secret_key", "sk_test_1\n")
+    assert secrets.secret(PARAMETER) == "sk_test_1"

@@ -10,7 +10,7 @@ import stripe
 from stripe import _error
 
 from local.fake_stripe.fake_stripe import FakeStripe
-from shared.adapters import stripe_api
+from shared.adapters import secrets, stripe_api
 from shared.domain.errors import StripeRefused, StripeUnavailable
 from tests.harness.lambda_environment import API_KEY
 from tests.harness.stored_tables import Stored
@@ -170,3 +170,19 @@ def test_the_fake_answers_with_a_page_on_request(kind: Any, stored: Stored, stri
     stripe_account.faults.add("payment_intents.retrieve", kind)
     with pytest.raises(StripeUnavailable, match=f"status {kind[-3:]}"):
         stripe_api.retrieve_payment_intent("pi_1")
+
+
+@pytest.mark.defect("R-14")
+@pytest.mark.parametrize("value", ["sk_test_MARKER\nsk_test_MARKER", "MARKER é", "to be set by make stripe-webhook"])
+def test_a_key_of_another_form_is_never_sent_or_logged(
+    value: str, stored: Stored, stripe_account: FakeStripe, log: io.StringIO
+) -> None:
+    """The HTTP client would quote it. Once it is corrected, it is read again."""
+    stored.parameter("secret_key", value)
+    with pytest.raises(StripeUnavailable, match=r"^secret_key does not have the form"):
+        stripe_api.list_refunds("pi_1", "G1")
+    assert stripe_account.requests == []
+    assert "MARKER" not in log.getvalue()
+    secrets._refreshed.clear()
+    stored.parameter("secret_key", API_KEY)
+    assert stripe_api.list_refunds("pi_1", "G1") == []
