@@ -45,7 +45,8 @@ class Answer(NamedTuple):
 class RunningStack:
     """Wraps a LocalStack. `faults` has an effect once it is installed.
 
-    `answers` are the bodies that the API has answered; `nights` and `total_amount` (cents) are those of a reservation that is made without them.
+    `answers` are the bodies that the API has answered; `nights` and `total_amount` (cents) those of a reservation
+    that is made without them.
     """
 
     def __init__(
