@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 LOGS = Path(__file__).parent.parent / "build" / "local"
 
+# The longest that a request of the API takes; one in flight is completed before the AWS that it uses stops.
+REQUEST_SECONDS = 10
+
 METHOD_SETTINGS = "aws:apigateway/methodSettings:MethodSettings"
 
 
@@ -187,7 +190,9 @@ class LocalStack:
         return listener
 
     def _serve(self, app: Starlette, listener: socket.socket) -> None:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=REQUEST_SECONDS)
+        )
         thread = threading.Thread(target=server.run, args=([listener],), name="local-stack", daemon=True)
 
         def stop() -> None:

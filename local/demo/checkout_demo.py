@@ -1,6 +1,6 @@
 """Scenarios of a checkout: paid, declined, too late, given back, Stripe down."""
 
-from local.demo.demo_booking import DECLINED, DemoBooking, say
+from local.demo.demo_booking import DECLINED, DemoBooking
 
 PAID = (
     "RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment NextStep? ConfirmReservation AnnouncePayment "
@@ -34,7 +34,7 @@ def declined_expired_retried_paid(booking: DemoBooking) -> None:
 
 def paid_in_the_last_second(booking: DemoBooking) -> None:
     session = booking.press_pay_now()
-    say("Stripe's webhooks are held up")
+    booking.say("Stripe's webhooks are held up")
     booking.local("POST", "stripe/webhooks", {"mode": "hold"})
     try:
         booking.pay(session)
@@ -57,7 +57,7 @@ def three_attempts_then_released(booking: DemoBooking) -> None:
         booking.pay(booking.retry(), DECLINED)
         booking.wait_in("AwaitRetry")
     status, answer = booking.api("POST", f"{booking.id}/retry")
-    say(f"the guest tries a fourth time → {status} {answer['error_code']}")
+    booking.say(f"the guest tries a fourth time → {status} {answer['error_code']}")
     booking.expect("the fourth try", answer["error_code"], "ATTEMPTS_EXHAUSTED")
     attempt = "CreateCheckoutSession AwaitPayment ExpireCheckoutSessions NextStep? RecordFailedAttempt AwaitRetry"
     booking.expect_end(
@@ -70,13 +70,13 @@ def three_attempts_then_released(booking: DemoBooking) -> None:
 
 
 def stripe_down_then_paid(booking: DemoBooking) -> None:
-    say("Stripe is down")
+    booking.say("Stripe is down")
     booking.local(
         "POST", "stripe/faults", {"operation": "checkout.sessions.create", "kind": "rate_limit", "times": 100}
     )
     booking.press_pay_now(503, 202)
     booking.wait_in("AwaitRetry")
-    say("Stripe recovers")
+    booking.say("Stripe recovers")
     booking.local("DELETE", "stripe/faults")
     booking.pay(booking.press_pay_now())
     booking.expect_end(
@@ -91,7 +91,7 @@ def stripe_down_then_paid(booking: DemoBooking) -> None:
 def cancelled_before_paying(booking: DemoBooking) -> None:
     booking.press_pay_now()
     status, _ = booking.api("POST", f"{booking.id}/cancel")
-    say(f"the guest cancels → {status}")
+    booking.say(f"the guest cancels → {status}")
     booking.expect_end(
         states="RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment NextStep? ExpireCheckoutSessions "
         "NextStep? ReleaseHold AnnounceRelease HoldReleased",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from local.demo.checkout_demo import PAID
-from local.demo.demo_booking import VISA, DemoBooking, Json, say
+from local.demo.demo_booking import VISA, DemoBooking, Json
 
 PRICE = 45_001  # cents: half of it is no whole number
 REFUND_FAILS_LATER, REFUND_PENDING = "4000000000005126", "4000000000007726"
@@ -23,13 +23,13 @@ class PaidDemoBooking:
         self.cancellation = f"PAY-{booking.id}-cancellation"
         booking.pay(booking.press_pay_now(), card)
         booking.wait_until(lambda: booking.execution()["status"] == "SUCCEEDED", "the booking to be confirmed")
-        say("payment workflow: " + " → ".join(booking.execution()["visited"]))
+        booking.say("payment workflow: " + " → ".join(booking.execution()["visited"]))
         booking.expect("the path", " ".join(booking.execution()["visited"]), PAID)
 
     def cancel(self, *, status: int, **expected: object) -> Json:
         code, answer = self.booking.api("POST", f"{self.booking.id}/refund")
         shown = " ".join(str(answer[name]) for name in ("error_code", "status", "amount", "details") if name in answer)
-        say(f"the guest cancels the stay → {code} {shown}")
+        self.booking.say(f"the guest cancels the stay → {code} {shown}")
         self.booking.expect("the answer to the cancellation", code, status)
         for name, value in expected.items():
             self.booking.expect(name, answer.get(name), value)
@@ -39,7 +39,7 @@ class PaidDemoBooking:
         operator = self.booking.local("POST", "tokens", {"groups": ["operators"]})["token"]
         path = f"{self.booking.id}/refunds/{self.cancellation}/resolution"
         code, resolved = self.booking.api("POST", path, {"answer": answer}, token=operator)
-        say(f"an operator answers {answer} → {code} {resolved.get('status')}")
+        self.booking.say(f"an operator answers {answer} → {code} {resolved.get('status')}")
         self.booking.expect("the answer to the operator", code, 200)
 
     def refund_execution(self, name: str) -> Json:
@@ -55,7 +55,7 @@ class PaidDemoBooking:
             lambda: self.refund_execution(name).get("waiting_in") == "AwaitOperator", f"{name} to wait for an operator"
         )
         (sent, *_) = [one for one in self.booking.local("GET", "notifications") if self.booking.id in one["message"]]
-        say(f"the operators are notified: {sent['message'].partition('. ')[0]}")
+        self.booking.say(f"the operators are notified: {sent['message'].partition('. ')[0]}")
 
     def _wait_for_end(self, name: str) -> None:
         self.booking.wait_until(lambda: self.refund_execution(name).get("status") == "SUCCEEDED", f"{name} to end")
@@ -67,13 +67,13 @@ class PaidDemoBooking:
         for name, states in refunds.items():
             self._wait_for_end(name)
             visited = self.refund_execution(name)["visited"]
-            say(f"refund workflow {name}: " + " → ".join(visited))
+            self.booking.say(f"refund workflow {name}: " + " → ".join(visited))
             # The workflow checks a pending refund once for each of Stripe's events.
             path = " ".join(visited).replace(f"{CHECKED} {CHECKED}", CHECKED)
             self.booking.expect("the path", path, states)
         item = self.booking.say_refunds()
         actual = {**self.booking.end_state(), "refunded": item.get("refund_amount", 0)}
-        say(f"payment {actual['payment']}, dates {actual['dates']}, reservation {actual['reservation']}")
+        self.booking.say(f"payment {actual['payment']}, dates {actual['dates']}, reservation {actual['reservation']}")
         expected = {"reservation": reservation, "payment": payment, "dates": dates, "refunded": refunded}
         self.booking.expect("the end", actual, expected)
 
@@ -112,16 +112,16 @@ def cancelled_3_days_ahead(booking: DemoBooking) -> None:
 def paid_after_the_release(booking: DemoBooking) -> None:
     session = booking.press_pay_now()["checkout_session_id"]
     status, _ = booking.api("POST", f"{booking.id}/cancel")
-    say(f"the guest cancels before paying → {status}")
+    booking.say(f"the guest cancels before paying → {status}")
     late = booking.local("POST", f"stripe/sessions/{session}/pay")["id"]
-    say("Stripe takes the money all the same, and reports it now")
+    booking.say("Stripe takes the money all the same, and reports it now")
     refund_id = f"REF-{late}"
     booking.wait_until(lambda: refund_id in booking.payment()["refunds"], "the refund to start")
     booking.wait_until(
         lambda: booking.payment()["refunds"][refund_id]["status"] == "succeeded", "the money to be refunded"
     )
     execution = booking.local("GET", f"executions/{refund_id}?workflow=refund")
-    say("refund workflow: " + " → ".join(execution["visited"]))
+    booking.say("refund workflow: " + " → ".join(execution["visited"]))
     booking.expect("the refunded amount", booking.say_refunds()["refund_amount"], PRICE)
     booking.expect_end(
         states="RecordPayment CreateCheckoutSession AwaitPayment VerifyPayment NextStep? ExpireCheckoutSessions "
@@ -146,7 +146,7 @@ def refund_pending_then_completed(booking: DemoBooking) -> None:
 
 def refund_fails_and_is_retried(booking: DemoBooking) -> None:
     paid = PaidDemoBooking(booking)
-    say("refunds fail at Stripe: the account's balance is too low")
+    booking.say("refunds fail at Stripe: the account's balance is too low")
     booking.local("PUT", "stripe/refunds", {"status": "failed"})
     try:
         paid.cancel(status=202, amount=PRICE)
@@ -166,7 +166,7 @@ def refund_fails_and_is_retried(booking: DemoBooking) -> None:
 def refund_returned_and_settled_elsewhere(booking: DemoBooking) -> None:
     paid = PaidDemoBooking(booking, REFUND_FAILS_LATER)
     returned = "failed-" + paid.cancel(status=200, amount=PRICE)["stripe_refund_id"]
-    say("a moment later the guest's bank returns the money to Stripe")
+    booking.say("a moment later the guest's bank returns the money to Stripe")
     paid.wait_for_operator(returned)
     booking.say_refunds()
     paid.resolve("settled_elsewhere")

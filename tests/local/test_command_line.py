@@ -16,7 +16,7 @@ import requests
 import local.__main__
 from local.aws.dynamodb_local import free_port
 from local.command_line import Arguments, parse
-from local.demo.demo_booking import say
+from local.demo.demo_booking import wrapped
 from tests.harness.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "local"]
@@ -215,11 +215,9 @@ def listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_the_demo_wraps_its_lines_at_the_terminals_width(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_demo_wraps_its_lines_at_the_terminals_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    say("states: RecordPayment → CreateCheckoutSession → AwaitPayment → VerifyPayment → NextStep?")
-    assert capsys.readouterr().out == (
-        "    states: RecordPayment → CreateCheckoutSession →\n      AwaitPayment → VerifyPayment → NextStep?\n"
+    states = "states: RecordPayment → CreateCheckoutSession → AwaitPayment → VerifyPayment → NextStep?"
+    assert wrapped(states, indent=4) == (
+        "    states: RecordPayment → CreateCheckoutSession →\n      AwaitPayment → VerifyPayment → NextStep?"
     )
