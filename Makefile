@@ -1,4 +1,4 @@
-# Every target sets itself up: it needs uv, or a Python to get uv with.
+# Every target sets up .venv first; that needs uv, or a Python to install uv with.
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -6,25 +6,49 @@ READY := .venv/.ready
 .PHONY: help demo run test test-real test-account check lint format bench simulate fuzz crashes package import-times \
 	stripe-webhook permissions docs pulumi-cli clean
 
+define HELP
+Run it on this machine
+  make demo            play every scenario and check how it ends (30 seconds)
+  make run             serve the system on http://127.0.0.1:8400 until Ctrl-C
+
+Check a change
+  make check           lint and test: what a change must pass
+  make lint            check format, code style, types and vocabulary
+  make format          format the code and fix what the linter can fix
+  make test            run all tests that need nothing but Python
+
+Test more
+  make test-real       run the tests that use real tools: the Pulumi engine,
+                       DynamoDB Local, stripe-mock, JSONata (half an hour);
+                       PART=pulumi, dynamodb_local, stripe_mock or jsonata
+                       selects one
+  make test-account    run the tests that use your Stripe or AWS account, or a
+                       deployed stack; each says which variable it needs
+  make simulate        run 2000 random histories; N=100 changes their number,
+                       SEED=7 the first one
+  make fuzz            send 5000 malformed requests; N=100 changes the number
+  make crashes         crash every function at each of its calls and stop
+                       executions in each state; writes docs/crashes.md
+  make bench           time 50, 200 and 500 simultaneous bookings; N=50 is quick
+
+Deploy
+  make package         build the archives for Lambda, in build/
+  make import-times    measure what a cold start imports, in ms and MB
+  make stripe-webhook  create or fix the webhook endpoint at Stripe; needs
+                       STACK=dev; REPLACE=1 rotates its secret
+  make pulumi-cli      find the Pulumi CLI, or build it with Go
+
+Generate
+  make docs            write the diagrams, the OpenAPI document and the list of
+                       defects from code and tests
+  make permissions     write docs/permissions.md: what each role may do, and why
+
+  make clean           delete .venv, .uv and build
+endef
+export HELP
+
 help:
-	@echo "make demo     the stories, told by the whole system on this machine"
-	@echo "make run      serve the system on http://127.0.0.1:8400"
-	@echo "make test     all tests"
-	@echo "make test-real  what needs parts of other registries: Stripe's, AWS's, Pulumi's and JSONata's own; says what it"
-	@echo "                could not get; half an hour, or one part: PART=stripe_mock, dynamodb_local, jsonata, pulumi"
-	@echo "make test-account  what needs an account of Stripe or AWS, or a deployed stack; says what it was not given"
-	@echo "make check    format, lint, types, tests"
-	@echo "make bench    50, 200 and 500 bookings at once, with times and counts; N=50 is quick"
-	@echo "make simulate N=2000  so many random histories; SEED=n is the first"
-	@echo "make fuzz N=5000  so many requests that nobody should send"
-	@echo "make crashes  every function dies at each call, every execution is stopped in each state; docs/crashes.md"
-	@echo "make package  what Lambda is sent, into build/"
-	@echo "make import-times  what a cold start of each function imports, in ms and MB"
-	@echo "make stripe-webhook STACK=dev  make or mend the endpoint at Stripe; REPLACE=1 rotates its secret"
-	@echo "make permissions  what every role may do and why, into docs/permissions.md"
-	@echo "make docs     the diagrams and the OpenAPI document, from the code"
-	@echo "make pulumi-cli  the Pulumi CLI: the one on the PATH, else built by Go; says where it is"
-	@echo "make format   format and mend what the linter can"
+	@echo "$$HELP"
 
 demo: $(READY)
 	$(PYTHON) -m local demo
@@ -35,7 +59,7 @@ run: $(READY)
 test: $(READY)
 	$(PYTHON) -m pytest
 
-# Pulumi leaves event loops and sockets open, which pytest finds when all tests are over.
+# Pulumi leaves event loops and sockets open, which pytest reports after the last test.
 test-real: $(READY)
 	$(PYTHON) -m pytest tests/real $(if $(PART),-m "$(PART)") -W ignore::ResourceWarning \
 		-W ignore::pytest.PytestUnraisableExceptionWarning
@@ -49,6 +73,7 @@ lint: $(READY)
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy .
+	$(PYTHON) -m scripts.check_vocabulary
 
 format: $(READY)
 	$(PYTHON) -m ruff format
@@ -74,7 +99,8 @@ import-times: $(READY)
 	$(PYTHON) -m scripts.import_times
 
 stripe-webhook: $(READY)
-	$(PYTHON) -m scripts.stripe_endpoint $(or $(STACK),$(error give STACK=, as in pulumi stack ls)) $(if $(REPLACE),--replace)
+	$(PYTHON) -m scripts.stripe_endpoint $(or $(STACK),$(error give the stack, for example STACK=dev)) \
+		$(if $(REPLACE),--replace)
 
 pulumi-cli: $(READY)
 	$(PYTHON) -m local.pulumi.automation
