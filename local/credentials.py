@@ -1,4 +1,4 @@
-"""Secrets of the local stack, generated at every start: none is stored in a file or looks like a real one."""
+"""Secrets of the local stack, generated at every start: none is stored in a file or resembles a real one."""
 
 import secrets
 from typing import Final

@@ -1,6 +1,6 @@
-"""`make bench`: many bookings at once on the local stack; times, errors, and what one paid booking costs in calls.
+"""`make bench` runs many bookings at once on the local stack, and prints times, errors and the calls per paid booking.
 
-The times are this machine's, with AWS, Stripe and the guests in one Python process; the counts are the system's own.
+The times depend on this machine, where AWS, Stripe and the guests share one Python process; the counts do not.
 """
 
 import argparse
@@ -27,32 +27,33 @@ from local.stack import LocalStack
 
 CARD = "4242424242424242"
 TIMEOUT_SECONDS = 300
-ALONE = 20
+SEQUENTIAL_BOOKINGS = 20
 HTTP = {"payments_api", "stripe_webhook"}
 READS = {"BatchGetItem", "GetItem", "Query"}
 WRITES = {"PutItem", "TransactWriteItems", "UpdateItem"}
-# USD, list prices of us-east-1 as of 2026-11-24: a state transition, a Lambda request, a REST API request, an event on
-# the bus, a DynamoDB on-demand read and write unit. Lambda's time and Stripe's fees are not in it.
+# Each write of a payment moves its entry in the status index, whose sort key is the time of change.
+INDEX_WRITES = 2
+# the bus, a DynamoDB on-demand read and write unit. Lambda's duration and Stripe's fees are not included.
 TRANSITION, LAMBDA, REST, EVENT, READ, WRITE = 25e-6, 0.2e-6, 3.5e-6, 1e-6, 0.125e-6, 0.625e-6
 READ_UNIT, WRITE_UNIT = 4096, 1024  # bytes
-INDEX_WRITES = 2  # the status index is by time of change: each write of a payment moves its entry
+INDEX_WRITES = 2  # each write of a payment moves its entry in the status index, whose sort key is the time of change
 
 
-class Units:
-    """DynamoDB's request units, counted from the requests; a payment item is taken at the size it ends with."""
+class RequestUnits:
+    """DynamoDB's request units, counted from the requests; a payment item counts with its final size."""
 
     def __init__(self, payments_table: str, item_bytes: int) -> None:
         self._payments, self._bytes = payments_table, item_bytes
         self.requests: list[tuple[str, Any]] = []
 
     def observe(self, _caller: str, operation: str, request: Any) -> None:
-        """An entry of `emulator.access` that lets everything pass."""
+        """A hook for `emulator.access` that allows every call."""
         service, _, name = operation.partition(".")
         if service == "dynamodb":
             self.requests.append((name, json.loads(request.body)))
 
     def total(self) -> tuple[int, int]:
-        """Read units and write units of everything observed."""
+        """The read units and write units of all observed requests."""
         reads = writes = 0
         for name, body in self.requests:
             if name == "BatchGetItem":
@@ -78,10 +79,10 @@ def _reserve(stack: LocalStack) -> tuple[str, str]:
     return answer.json()["reservation_id"], answer.json()["guest_token"]
 
 
-def _open(stack: LocalStack, booking: tuple[str, str]) -> tuple[float, str]:
-    """Seconds from "Pay now" to the session's URL, and the URL. Raises RuntimeError."""
+def _open_checkout(stack: LocalStack, booking: tuple[str, str]) -> tuple[float, str]:
+    """The seconds from "Pay now" to the session's URL, and the URL. Raises RuntimeError."""
     reservation_id, token = booking
-    began = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(TIMEOUT_SECONDS):
         answer = requests.post(
             f"{stack.url}/api/payments/checkout-session",
@@ -91,185 +92,188 @@ def _open(stack: LocalStack, booking: tuple[str, str]) -> tuple[float, str]:
         )
         if answer.status_code != requests.codes.accepted:
             break
-        # Not ready after 8 s: as a front end does, ask again.
+        # Not ready after 8 s: asks again, as a front end does.
         time.sleep(1)
     if answer.status_code not in {200, 201}:
         raise RuntimeError(f"checkout-session answered {answer.status_code}")
-    return time.perf_counter() - began, answer.json()["checkout_url"]
+    return time.perf_counter() - started, answer.json()["checkout_url"]
 
 
 def _pay(url: str) -> datetime:
-    began = datetime.now(UTC)
+    started = datetime.now(UTC)
     paid = requests.post(url, data={"card_number": CARD}, allow_redirects=False, timeout=TIMEOUT_SECONDS)
     if paid.status_code != requests.codes.see_other:
         raise RuntimeError(f"the pay page answered {paid.status_code}")
-    return began
+    return started
 
 
-def _attempt[Given, Made](
-    pool: ThreadPoolExecutor, call: Callable[[Given], Made], given: Sequence[Given], errors: Counter[str]
-) -> list[Made | None]:
-    """What `call` makes of each, all at once; None, and an error counted, where it fails."""
+def _call_at_once[Argument, Result](
+    pool: ThreadPoolExecutor, call: Callable[[Argument], Result], arguments: Sequence[Argument], errors: Counter[str]
+) -> list[Result | None]:
+    """The results of `call`, all started at once; where one fails, None and a count in `errors`."""
 
-    def one(item: Given) -> Made | None:
+    def attempt(argument: Argument) -> Result | None:
         try:
-            return call(item)
+            return call(argument)
         except (requests.RequestException, RuntimeError) as error:
             errors[str(error)] += 1
             return None
 
-    return list(pool.map(one, given))
+    return list(pool.map(attempt, arguments))
 
 
-def _ends(stack: LocalStack) -> dict[str, Mapping[str, Any]]:
-    """Every payment execution by name, once none of them runs any more, or time is up."""
+def _wait_for_ends(stack: LocalStack) -> dict[str, Mapping[str, Any]]:
+    """Every payment execution by name, once none is running or the time is up."""
     states = boto3.client("stepfunctions")
     machine = stack.outputs["paymentStateMachineArn"]
-    until = time.monotonic() + TIMEOUT_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while states.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             break
         time.sleep(0.1)
     pages = states.get_paginator("list_executions").paginate(stateMachineArn=machine)
     return {entry["name"]: entry for page in pages for entry in page["executions"]}
 
 
-def _middle_and_last(seconds: Sequence[float]) -> tuple[float, float]:
-    """p50 and p99."""
+def _p50_and_p99(seconds: Sequence[float]) -> tuple[float, float]:
     cuts = statistics.quantiles(seconds, n=100, method="inclusive") if len(seconds) > 1 else list(seconds) * 99
     return cuts[49], cuts[98]
 
 
 def _percentiles(name: str, seconds: Sequence[float]) -> str:
-    middle, last = _middle_and_last(seconds)
-    return f"  {name:<28} p50 {middle:7.3f} s   p99 {last:7.3f} s   worst {max(seconds):7.3f} s"
+    p50, p99 = _p50_and_p99(seconds)
+    return f"  {name:<28} p50 {p50:7.3f} s   p99 {p99:7.3f} s   worst {max(seconds):7.3f} s"
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Seconds of those who were paid and confirmed, and how many were not."""
+class RunResult:
+    """The number of errors; the seconds to the session's URL, and from the card to the confirmation."""
 
     errors: int
     opened: Sequence[float] = ()
     confirmed: Sequence[float] = ()
 
 
-def _run(bookings: int, dynamodb: str | None) -> Measured:
-    """One stack, its items in moto or in the DynamoDB at that address, and so many bookings at once.
+def _run(bookings: int, dynamodb: str | None) -> RunResult:
+    """Runs this number of bookings at once, on a stack that stores its items in moto or in the DynamoDB at the address.
 
-    Everybody presses "Pay now" at once; when all have their page, everybody's card goes out at once.
+    All guests press "Pay now" at once, and once all have their page, all pay at once.
     """
     errors: Counter[str] = Counter()
     with (
         LocalStack(config={"throttleRate": 5000, "throttleBurst": 5000}, dynamodb=dynamodb) as stack,
         ThreadPoolExecutor(bookings) as pool,
     ):
-        # One after another first: cold starts are over then, and the functions' own times are not each other's.
-        for first in (_reserve(stack) for _ in range(ALONE)):
-            _pay(_open(stack, first)[1])
-            _ends(stack)
-        alone = dict(emulator.counts.functions)
-        before = set(_ends(stack))
+        # First one after another: this ends the cold starts, and measures each function without the others' load.
+        for first in (_reserve(stack) for _ in range(SEQUENTIAL_BOOKINGS)):
+            _pay(_open_checkout(stack, first)[1])
+            _wait_for_ends(stack)
+        sequential = dict(emulator.counts.functions)
+        before = set(_wait_for_ends(stack))
         payments_table = stack.outputs["paymentsTable"]
         item = boto3.client("dynamodb").get_item(
             TableName=payments_table, Key={"payment_id": {"S": f"PAY-{first[0]}"}}
         )["Item"]
-        units = Units(payments_table, len(json.dumps(item)))
+        units = RequestUnits(payments_table, len(json.dumps(item)))
         held = [_reserve(stack) for _ in range(bookings)]
         emulator.counts.clear()
         stack.fake_stripe.requests.clear()
         emulator.access.append(units.observe)
-        opened = _attempt(pool, lambda booking: _open(stack, booking), held, errors)
-        cards = _attempt(pool, _pay, [page[1] for page in opened if page], errors)
-        ends = _ends(stack)
+        opened = _call_at_once(pool, lambda booking: _open_checkout(stack, booking), held, errors)
+        cards = _call_at_once(pool, _pay, [page[1] for page in opened if page], errors)
+        ends = _wait_for_ends(stack)
         emulator.access.remove(units.observe)
         functions, operations = dict(emulator.counts.functions), Counter(emulator.counts.operations)
         stripe = len(stack.fake_stripe.requests)
-        stories = [
+        executions = [
             requests.get(f"{stack.url}/local/executions/{name}", timeout=TIMEOUT_SECONDS).json()
             for name in ends.keys() - before
         ]
     paid = [booking[0] for booking, page in zip(held, opened, strict=True) if page]
     confirmed = [
-        (ends[reservation_id]["stopDate"] - began).total_seconds()
-        for reservation_id, began in zip(paid, cards, strict=True)
-        if began and ends[reservation_id]["status"] == "SUCCEEDED"
+        (ends[reservation_id]["stopDate"] - started).total_seconds()
+        for reservation_id, started in zip(paid, cards, strict=True)
+        if started and ends[reservation_id]["status"] == "SUCCEEDED"
     ]
     missing = bookings - len(confirmed) - errors.total()
     if missing:
         errors["not confirmed"] = missing
     done = f"{len(confirmed)} paid and confirmed, {errors.total()} errors"
-    print(f"\n{bookings} bookings at once on {_engine(dynamodb)}: {done}")
+    print(f"\n{bookings} bookings at once on {_engine_name(dynamodb)}: {done}")
     for error, times in errors.items():
         print(f"  {times} times: {error}")
     if not confirmed:
-        return Measured(errors.total())
-    print(f"  functions, {ALONE} bookings one after another:")
-    for name, seconds in sorted(alone.items()):
+        return RunResult(errors.total())
+    print(f"  functions, {SEQUENTIAL_BOOKINGS} bookings one after another:")
+    for name, seconds in sorted(sequential.items()):
         print(_percentiles(f"  {name}", seconds))
     seconds_to_url = [page[0] for page in opened if page]
     print(_percentiles("Pay now → URL", seconds_to_url))
     print(_percentiles("card → confirmed", confirmed))
-    transitions = max(len(story["visited"]) for story in stories)
-    _tell_counts(len(confirmed), transitions, functions, operations, stripe=stripe, units=units)
-    return Measured(errors.total(), seconds_to_url, confirmed)
+    transitions = max(len(execution["visited"]) for execution in executions)
+    _print_costs(len(confirmed), transitions, functions, operations, stripe=stripe, units=units)
+    return RunResult(errors.total(), seconds_to_url, confirmed)
 
 
-def _engine(dynamodb: str | None) -> str:
+def _engine_name(dynamodb: str | None) -> str:
     return "moto" if dynamodb is None else "DynamoDB Local"
 
 
-def _tell_engines(runs: Mapping[tuple[int, str | None], Measured]) -> None:
-    """The same numbers at once, beside each other."""
+def _print_comparison(runs: Mapping[tuple[int, str | None], RunResult]) -> None:
+    """Prints the runs beside each other, one a line."""
     print("\nseconds p50 / p99         Pay now → URL    card → confirmed   errors")
     for (bookings, dynamodb), run in runs.items():
         columns = [
-            "{:.2f} / {:.2f}".format(*_middle_and_last(seconds)) if len(seconds) > 1 else "-"
+            "{:.2f} / {:.2f}".format(*_p50_and_p99(seconds)) if len(seconds) > 1 else "-"
             for seconds in (run.opened, run.confirmed)
         ]
-        print(f"{bookings:4} on {_engine(dynamodb):14} {columns[0]:>17}  {columns[1]:>17}   {run.errors}")
+        print(f"{bookings:4} on {_engine_name(dynamodb):14} {columns[0]:>17}  {columns[1]:>17}   {run.errors}")
 
 
-def _named(operations: Counter[tuple[str | None, str]], service: str, names: set[str]) -> int:
+def _count(operations: Counter[tuple[str | None, str]], service: str, names: set[str]) -> int:
     return sum(n for (_, operation), n in operations.items() if operation in {f"{service}.{name}" for name in names})
 
 
-def _tell_counts(
+def _print_costs(
     bookings: int,
     transitions: int,
     functions: Mapping[str, Sequence[float]],
     operations: Counter[tuple[str | None, str]],
     *,
     stripe: int,
-    units: Units,
+    units: RequestUnits,
 ) -> None:
     http = sum(len(calls) for name, calls in functions.items() if name in HTTP)
     states = sum(len(calls) for name, calls in functions.items() if name not in HTTP)
     print(f"  per paid booking: {transitions} transitions at most, {states / bookings:.2f} Lambda calls by states,")
     print(f"    {http / bookings:.2f} Lambda calls by HTTP, {stripe / bookings:.2f} Stripe calls,")
-    reads, writes = _named(operations, "dynamodb", READS), _named(operations, "dynamodb", WRITES)
+    reads, writes = _count(operations, "dynamodb", READS), _count(operations, "dynamodb", WRITES)
     print(f"    {reads / bookings:.2f} DynamoDB reads, {writes / bookings:.2f} DynamoDB writes,")
     read_units, write_units = units.total()
-    events = _named(operations, "events", {"PutEvents"})
+    events = _count(operations, "events", {"PutEvents"})
     cost = (http + states) * LAMBDA + http * REST + events * EVENT + read_units * READ + write_units * WRITE
     print(
         f"    {read_units / bookings:.1f} read units, {write_units / bookings:.1f} write units,"
-        f" USD {transitions * TRANSITION + cost / bookings:.6f} without Lambda's time"
+        f" USD {transitions * TRANSITION + cost / bookings:.6f} without Lambda's duration"
     )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=__doc__)
-    parser.add_argument("bookings", nargs="*", type=int, default=[50], help="how many at once, one run each")
-    given = parser.parse_args()
-    with ExitStack() as end:
+    parser.add_argument(
+        "bookings", nargs="*", type=int, default=[50], help="the number of bookings at once; one run for each number"
+    )
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
         engines: list[str | None] = [None]
         try:
-            engines.append(end.enter_context(dynamodb_local()))
+            engines.append(stack.enter_context(dynamodb_local()))
         except ToolUnavailableError as reason:
             print(reason)
-        runs = {(bookings, dynamodb): _run(bookings, dynamodb) for bookings in given.bookings for dynamodb in engines}
-    _tell_engines(runs)
+        runs = {
+            (bookings, dynamodb): _run(bookings, dynamodb) for bookings in arguments.bookings for dynamodb in engines
+        }
+    _print_comparison(runs)
     return 1 if any(run.errors for run in runs.values()) else 0
 
 

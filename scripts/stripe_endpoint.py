@@ -1,11 +1,11 @@
-"""The Stripe keys and the webhook endpoint of a deployed stack: `make stripe-webhook STACK=dev`.
+"""Stores the Stripe keys of a deployed stack and sets up its webhook endpoint: `make stripe-webhook STACK=dev`.
 
-A key that the environment has (STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY) goes into its parameter first.
+The keys in the environment (STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY) are stored in the stack's parameters first.
 
-The endpoint has the API version that the code is pinned to and exactly the events that it handles; its signing secret,
-which Stripe tells once, goes into the stack's parameter. May be run again at any time: what is right stays. An endpoint
-of another API version, or whose secret is not in the parameter, is replaced without losing an event: the new secret is
-stored beside the old one before the old endpoint is switched off.
+The endpoint gets the API version that the code is pinned to and exactly the events that it handles. Its signing secret,
+which Stripe returns only once, is stored in the stack's parameter. Safe to run again at any time: what is correct
+stays. An endpoint with another API version, or whose secret is not in the parameter, is replaced without losing an
+event: the new secret is stored beside the old one before the old endpoint is disabled.
 """
 
 import json
@@ -27,43 +27,46 @@ EVENTS = sorted(HANDLED)
 
 
 def set_up(outputs: Mapping[str, Any], *, replace: bool = False, api_base: str = "https://api.stripe.com") -> str:
-    """Make the endpoint what it should be, and say what was done; `outputs` are the stack's.
+    """Creates or corrects the endpoint, and returns a sentence about what was done; `outputs` are the stack's.
 
-    `replace` makes a new endpoint, and so a new secret, in any case: that is how the secret is rotated.
+    `replace` creates a new endpoint, and with it a new secret, in any case: this rotates the secret.
     """
     ssm = boto3.client("ssm", region_name=outputs["operatorTopicArn"].split(":")[3])
     key = clean_secret("secret_key", _parameter(ssm, outputs["secretKeyParameter"]))
-    stored = _parameter(ssm, outputs["webhookSecretParameter"])
-    known = [] if stored == PLACEHOLDER else clean_secret("webhook_secret", stored).split(",")
+    parameter = _parameter(ssm, outputs["webhookSecretParameter"])
+    stored = [] if parameter == PLACEHOLDER else clean_secret("webhook_secret", parameter).split(",")
     endpoints = stripe.StripeClient(
         key, stripe_version=API_VERSION, base_addresses={"api": api_base}
     ).v1.webhook_endpoints
-    ours = [one for one in endpoints.list({"limit": 100}).auto_paging_iter() if one.url == outputs["webhookUrl"]]
-    enabled = [one for one in ours if one.status == "enabled"]
-    current = next((one for one in enabled if one.api_version == API_VERSION), None)
-    if current is not None and known and not replace:
+    enabled = [
+        endpoint
+        for endpoint in endpoints.list({"limit": 100}).auto_paging_iter()
+        if endpoint.url == outputs["webhookUrl"] and endpoint.status == "enabled"
+    ]
+    current = next((endpoint for endpoint in enabled if endpoint.api_version == API_VERSION), None)
+    if current is not None and stored and not replace:
         if sorted(current.enabled_events) == EVENTS:
-            return f"{current.id} is as it should be"
-        endpoints.update(current.id, {"enabled_events": EVENTS})  # type: ignore[arg-type]  # names from elsewhere
-        return f"{current.id}: its events are the {len(EVENTS)} that are handled now"
+            return f"{current.id} is correct"
+        endpoints.update(current.id, {"enabled_events": EVENTS})  # type: ignore[arg-type]  # wants literal names
+        return f"{current.id} now gets the {len(EVENTS)} handled events"
 
-    made = endpoints.create(
+    created = endpoints.create(
         {
             "url": outputs["webhookUrl"],
-            "api_version": API_VERSION,  # type: ignore[typeddict-item]  # its type lists older ones
+            "api_version": API_VERSION,  # type: ignore[typeddict-item]  # lists older versions only
             "enabled_events": EVENTS,  # type: ignore[typeddict-item]
             "description": "booking-payments",
         }
     )
-    if made.secret is None:
-        raise RuntimeError(f"Stripe told no secret for {made.id}")
-    # Two at most: what the old endpoint has sent is on its way.
-    secrets = ",".join([made.secret, *known[:1]])
+    if created.secret is None:
+        raise RuntimeError(f"Stripe returned no secret for {created.id}")
+    # The old secret stays valid: events that the old endpoint sent may still arrive.
+    secrets = ",".join([created.secret, *stored[:1]])
     store_keys(outputs, webhook_secret=secrets)
     for old in enabled:
         endpoints.update(old.id, {"disabled": True})
-    switched_off = f"; {', '.join(old.id for old in enabled)} switched off" if enabled else ""
-    return f"{made.id} made, its secret is in {outputs['webhookSecretParameter']}{switched_off}"
+    disabled = f"; {', '.join(old.id for old in enabled)} disabled" if enabled else ""
+    return f"{created.id} created, its secret is in {outputs['webhookSecretParameter']}{disabled}"
 
 
 def _parameter(ssm: Any, name: str) -> str:
@@ -71,15 +74,15 @@ def _parameter(ssm: Any, name: str) -> str:
 
 
 def main(stack: str, *options: str) -> None:
-    told = subprocess.run(
+    printed = subprocess.run(
         ["pulumi", "stack", "output", "--json", "--stack", stack], check=True, capture_output=True, text=True
     ).stdout
-    outputs = json.loads(told)
-    given = {name: os.environ.get(f"STRIPE_{name.upper()}") for name in ("secret_key", "publishable_key")}
+    outputs = json.loads(printed)
+    keys = {name: os.environ.get(f"STRIPE_{name.upper()}") for name in ("secret_key", "publishable_key")}
     try:
-        store_keys(outputs, **{name: key for name, key in given.items() if key})
+        store_keys(outputs, **{name: key for name, key in keys.items() if key})
         done = set_up(outputs, replace="--replace" in options)
-    except ValueError as error:  # the form of a key is wrong; the message does not quote it
+    except ValueError as error:  # a key has the wrong form; the message does not quote it
         sys.exit(str(error))
     sys.stdout.write(f"{done}\n")
 

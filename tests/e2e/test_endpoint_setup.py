@@ -42,7 +42,7 @@ def test_a_correct_endpoint_stays_and_one_with_other_events_is_corrected(
     stack: StackOverHttp, outputs: dict[str, Any]
 ) -> None:
     (endpoint,) = endpoints(stack)
-    assert run(stack, outputs) == f"{endpoint['id']} is as it should be"
+    assert run(stack, outputs) == f"{endpoint['id']} is correct"
     endpoint["enabled_events"] = ["charge.refunded"]
     assert endpoint["id"] in run(stack, outputs)
     (corrected,) = endpoints(stack)
@@ -66,7 +66,7 @@ def test_replacing_the_endpoint_rotates_the_secret_while_bookings_are_confirmed(
 
 def test_a_stack_without_a_secret_gets_its_endpoint(stack: StackOverHttp, outputs: dict[str, Any]) -> None:
     store_keys(outputs, webhook_secret=PLACEHOLDER)
-    assert "made" in run(stack, outputs)
+    assert "created" in run(stack, outputs)
     new = [endpoint for endpoint in endpoints(stack) if endpoint["status"] == "enabled"]
     assert len(new) == 1
     assert stack.stripe.webhooks.secrets[new[0]["id"]] == [parameter(outputs)]
