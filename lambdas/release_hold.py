@@ -31,7 +31,7 @@ def _release(request: ReleaseHoldInput) -> ReleaseHoldOutput:
         released = ReleaseHoldOutput(nights=booking.reservation.nights)
         if payment.status == "expired":
             return released
-        if payment.status != "pending" or booking.reservation.status in {"confirmed", "completed"}:
+        if payment.status != "pending" or booking.reservation.takes_place:
             raise BookedElsewhere(f"reservation {booking.reservation.status}, payment {payment.status}")
         status = "expired" if payment.cancel_requested_at is None else "cancelled"
         if bookings.release_hold(booking, status=status, now=datetime.now(UTC)):

@@ -50,6 +50,7 @@ DEFECTS = {
     "D-40": "Test and live events are not distinguished.",
     "D-41": "A total outside Stripe's bounds is sent to Stripe.",
     "D-45": "One role may do everything.",
+    "R-13": "An item that the platform writes in its own way breaks the payment, or strands dates.",
     "R-15": "A replacement execution has the name of another booking's execution and never starts.",
     "P-01": "The guest is charged, but the dates are gone.",
     "P-02": "Several sessions of one order can be paid.",

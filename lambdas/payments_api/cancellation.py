@@ -26,7 +26,7 @@ def cancel(payment_or_reservation_id: str) -> Response[str]:
     http.parse_body(EmptyRequest)
     reservation, payment = http.find_booking(reservation_id, caller)
     now = datetime.now(UTC)
-    if payment is None and reservation.status in {"confirmed", "completed"}:
+    if payment is None and reservation.takes_place:
         raise ApiError("ALREADY_PAID")
     if payment is None and reservation.status != "pending":
         return http.json_response(200, payment_status(reservation, payment, now))

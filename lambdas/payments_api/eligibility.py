@@ -7,11 +7,15 @@ from shared.domain.attempts import amount_payable, attempts_left, hold_ending
 from shared.domain.models import Payment, Reservation, iso
 from shared.settings import settings
 
+# The platform may use other statuses; they get the general answer.
+_KNOWN_STATUSES = frozenset({"cancelled", "completed", "confirmed", "expired"})
+
 
 def check_payable(reservation: Reservation, payment: Payment | None) -> None:
     """Raises RESERVATION_NOT_PAYABLE."""
     if reservation.status != "pending":
-        raise ApiError("RESERVATION_NOT_PAYABLE", reservation.status)
+        known = reservation.status in _KNOWN_STATUSES
+        raise ApiError("RESERVATION_NOT_PAYABLE", reservation.status if known else "general")
     if payment is not None and payment.status != "pending":
         raise ApiError("RESERVATION_NOT_PAYABLE", "expired" if payment.status == "expired" else "paid")
     if payment is not None and payment.cancel_requested_at is not None:

@@ -1,10 +1,11 @@
 """What `/local` offers, for callers in the same process: tests, the demo, the benchmark."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -51,30 +52,39 @@ class LocalAdmin(ExecutionsAdmin):
         check_in: date | None = None,
         total_amount: int = 45000,
         customer_id: str | None = None,
+        customer_email: str | None = None,
+        reservation_id: str | None = None,
+        extra: Mapping[str, Any] = MappingProxyType({}),
     ) -> Json:
         """A pending reservation with its nights held, and a token of its guest; `total_amount` in cents.
 
-        Raises LookupError where a night is taken.
+        `extra`: further attributes, or other values of those above, stored unchanged. Raises LookupError where a night
+        or the reservation id is taken.
         """
         first = check_in or self._free_days(nights)
-        reservation_id = f"RES-{uuid4().hex[:12]}"
+        reservation_id = reservation_id or f"RES-{uuid4().hex[:12]}"
         customer_id = customer_id or f"CUST-{uuid4().hex[:12]}"
         reservation = {
             "reservation_id": reservation_id,
             "customer_id": customer_id,
-            "customer_email": f"{customer_id}@example.com",
+            "customer_email": customer_email or f"{customer_id}@example.com",
             "check_in": first.isoformat(),
             "check_out": (first + timedelta(days=nights)).isoformat(),
             "status": "pending",
             "payment_status": "pending",
             "total_amount": total_amount,
             "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            **extra,
         }
         held = [
             {"date": (first + timedelta(days=n)).isoformat(), "status": "booked", "reservation_id": reservation_id}
             for n in range(nights)
         ]
-        put_reservation = {"TableName": self.outputs["reservationsTable"], "Item": to_stored(reservation)}
+        put_reservation = {
+            "TableName": self.outputs["reservationsTable"],
+            "Item": to_stored(reservation),
+            "ConditionExpression": "attribute_not_exists(reservation_id)",
+        }
         put_nights = [
             {
                 "TableName": self.outputs["availabilityTable"],
@@ -89,7 +99,7 @@ class LocalAdmin(ExecutionsAdmin):
         try:
             self._dynamodb.transact_write_items(TransactItems=items)
         except self._dynamodb.exceptions.TransactionCanceledException:
-            raise LookupError(f"not all {nights} nights from {first} are free") from None
+            raise LookupError(f"{reservation_id} exists, or not all {nights} nights from {first} are free") from None
         return {**reservation, "guest_token": self.token(customer_id)["token"]}
 
     def _free_days(self, nights: int) -> date:

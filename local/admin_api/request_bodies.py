@@ -15,10 +15,13 @@ class NewReservation(RequestBody):
     check_in: date | None = None
     total_amount: int = 45000
     customer_id: str | None = None
+    customer_email: str | None = None
+    reservation_id: Annotated[str, Field(min_length=1)] | None = None
+    extra: dict[str, Any] = {}
 
 
 class ReservationChanges(RequestBody):
-    status: Literal["pending", "confirmed", "cancelled", "expired", "completed"] | None = None
+    status: str | None = None
     total_amount: int | None = None
 
 

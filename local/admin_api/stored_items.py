@@ -10,7 +10,20 @@ _deserialize = TypeDeserializer().deserialize
 
 
 def to_stored(item: dict[str, Any]) -> dict[str, Any]:
-    return {name: serialize(value) for name, value in item.items()}
+    return {name: serialize(_to_stored(value)) for name, value in item.items()}
+
+
+def _to_stored(value: Any) -> Any:
+    """DynamoDB takes fractions as Decimal only."""
+    match value:
+        case float():
+            return Decimal(str(value))
+        case dict():
+            return {name: _to_stored(member) for name, member in value.items()}
+        case list():
+            return [_to_stored(member) for member in value]
+        case _:
+            return value
 
 
 def to_json(item: Any) -> dict[str, Any]:

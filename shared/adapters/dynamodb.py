@@ -249,15 +249,13 @@ def serialize(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item as Python values. Raises ValueError for a number that is not whole."""
+    """An item as Python values. Whole numbers are int; others stay Decimal, which no attribute of ours accepts."""
     return {name: _integers(_deserialize(value)) for name, value in item.items()}
 
 
 def _integers(value: Any) -> Any:
     if isinstance(value, Decimal):
-        if value != value.to_integral_value():
-            raise ValueError(f"{value} is not a whole number")
-        return int(value)
+        return int(value) if value == value.to_integral_value() else value
     if isinstance(value, dict):
         return {name: _integers(inner) for name, inner in value.items()}
     return [_integers(inner) for inner in value] if isinstance(value, list) else value

@@ -49,17 +49,25 @@ class Value(BaseModel):
 
 
 class Reservation(Value):
-    """The booking platform's item in the table reservations; `check_out` is exclusive."""
+    """The booking platform's item in the table reservations; `check_out` is exclusive.
+
+    The platform may use statuses of its own, such as `checked_in`. Any status other than `pending`, `cancelled` and
+    `expired` means that the stay takes place.
+    """
 
     reservation_id: str
     customer_id: str
     customer_email: str | None = None
     check_in: Day
     check_out: Day
-    status: Literal["pending", "confirmed", "cancelled", "expired", "completed"]
+    status: str
     payment_id: str | None = None
     total_amount: int
     created_at: Instant
+
+    @property
+    def takes_place(self) -> bool:
+        return self.status not in {"pending", "cancelled", "expired"}
 
     @property
     def nights(self) -> list[str]:

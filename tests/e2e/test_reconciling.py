@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.e2e.conftest import StackOverHttp
+from tests.harness.booking_driver import BookingDriver
 from tests.harness.waiting import wait_until
 
 
@@ -33,6 +34,19 @@ def test_a_stopped_execution_is_replaced_and_the_same_session_is_paid(stack: Sta
     assert message.endswith(f"details/{arn}")
 
 
+@pytest.mark.defect("R-15")
+def test_reservations_whose_ids_look_like_restarts_do_not_block_each_other(stack: StackOverHttp) -> None:
+    """X and X-r1 are two reservations; the execution of X is replaced while that of X-r1 runs."""
+    booking = stack.reserve()
+    revision = BookingDriver(stack, stack.admin.call("POST", "reservations", reservation_id=f"{booking.id}-r1"))
+    assert [booking.pay_now().status, revision.pay_now().status] == [201, 201]
+    stack.admin.stop_execution(booking.id)
+    booking.wait_in("AwaitPayment", restart=1)
+    assert [booking.pay_on_page(), revision.pay_on_page()] == [303, 303]
+    wait_until(lambda: booking.reservation_status == "confirmed", "the confirmation")
+    wait_until(lambda: revision.reservation_status == "confirmed", "the confirmation of the other")
+
+
 def test_a_hold_without_a_payment_is_released_by_the_reconciler(stack: StackOverHttp) -> None:
     booking = stack.reserve()
     booking.set_stored("reservations", "created_at", (datetime.now(UTC) - timedelta(minutes=1)).isoformat())
@@ -48,3 +62,20 @@ def test_a_paid_booking_is_confirmed_without_any_webhook(stack: StackOverHttp) -
     booking.pay_now()
     assert booking.pay_on_page() == 303
     wait_until(lambda: booking.reservation_status == "confirmed", "the confirmation")
+
+
+@pytest.mark.defect("R-13")
+def test_a_booking_with_attributes_and_a_status_of_the_platform_is_paid_and_read(stack: StackOverHttp) -> None:
+    held = stack.admin.call("POST", "reservations", customer_email="ada@guests.example", extra={"tax_rate": 0.1})
+    assert (held["tax_rate"], held["customer_email"]) == (0.1, "ada@guests.example")
+    booking = BookingDriver(stack, held)
+    booking.pay_now()
+    assert booking.pay_on_page() == 303
+    wait_until(lambda: booking.reservation_status == "confirmed", "the confirmation")
+    stack.admin.change_reservation(booking.id, status="checked_in", total_amount=None)
+    assert booking.call("GET", f"{booking.id}/status").body["has_completed_payment"]
+    goodwill = {"kind": "goodwill", "amount": 500}
+    headers = {"Idempotency-Key": "one"}
+    answer = booking.call("POST", f"{booking.id}/refund", goodwill, token=stack.operator, headers=headers)
+    assert (answer.status, answer.body["amount"]) == (200, 500)
+    assert booking.reservation_status == "checked_in"

@@ -51,8 +51,8 @@ def reasons_in(arguments: list[ast.expr]) -> set[str]:
             return {reason}
         case [ast.IfExp(body=ast.Constant(str(one)), orelse=ast.Constant(str(other)))]:
             return {one, other}
-    assert [ast.unparse(argument) for argument in arguments] == ["reservation.status"]
-    return UNPAYABLE_STATUSES
+    assert [ast.unparse(argument) for argument in arguments] == ["reservation.status if known else 'general'"]
+    return UNPAYABLE_STATUSES | {"general"}
 
 
 def raised_errors() -> set[tuple[str, str]]:

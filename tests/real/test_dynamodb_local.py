@@ -37,7 +37,7 @@ BUSY_TRIES = 20
 @pytest.mark.parametrize(
     "command",
     [
-        "pytest tests/unit/lambdas",
+        "pytest tests/unit/lambdas tests/unit/shared/adapters tests/unit/shared/services",
         "pytest tests/e2e",
         "tests.properties.crash_points.crash_table --once",
         "tests.properties.simulation.run --histories 300 --processes 1",

@@ -69,7 +69,8 @@ def test_a_reservation_that_the_platform_ended_keeps_its_status(unpaid: BookingS
     assert unpaid.item["status"] == "expired"
 
 
-@pytest.mark.parametrize("status", ["confirmed", "completed"])
+@pytest.mark.defect("R-13")
+@pytest.mark.parametrize("status", ["confirmed", "completed", "checked_in"])
 def test_a_reservation_confirmed_by_another_is_not_released(unpaid: BookingStates, status: str) -> None:
     unpaid.stored.reservation(status=status)
     with unpaid.fails_unchanged(BookedElsewhere):

@@ -57,6 +57,9 @@ TOTAL = "The total of this booking cannot be paid online."
         pytest.param({"status": "expired"}, None, EXPIRED, id="expired"),
         pytest.param({"status": "confirmed"}, None, "This booking is already confirmed.", id="confirmed elsewhere"),
         pytest.param({"status": "completed"}, None, "This stay is already over.", id="over"),
+        pytest.param(
+            {"status": "checked_in"}, None, "This booking cannot be paid.", id="a status of the platform's own"
+        ),
         pytest.param({"total_amount": 0}, None, TOTAL, id="free of charge"),
         pytest.param({"total_amount": 49}, None, TOTAL, id="below Stripe's minimum"),
         pytest.param({"total_amount": 100_000_000}, None, TOTAL, id="above Stripe's maximum"),
@@ -67,7 +70,7 @@ TOTAL = "The total of this booking cannot be paid online."
         pytest.param({"status": "cancelled"}, awaited(), CANCELLED, id="cancelled by the platform meanwhile"),
     ],
 )
-@pytest.mark.defect("D-04", "D-07", "D-12", "D-41")
+@pytest.mark.defect("D-04", "D-07", "D-12", "D-41", "R-13")
 def test_a_booking_that_cannot_be_paid_is_answered_with_the_reason(
     stored: Stored, workflow: FakeAws, reserved: dict[str, Any], of: Payment | None, message: str
 ) -> None:

@@ -1,6 +1,9 @@
 """shared.adapters.bookings: transactions that change the refund ledger together with other items."""
 
+from decimal import Decimal
+
 import pytest
+from pydantic import ValidationError
 
 from shared.adapters import bookings, payment_items, refund_ledger
 from shared.adapters.dynamodb import to_item
@@ -24,3 +27,15 @@ def test_a_settled_refund_does_not_hide_another_one_from_the_reconciler(stored: 
     assert now is not None
     assert refund_ledger.update_refund(now, "G1", settled, now=NOW)
     assert stored.get("payments", "PAY-RES-1")["refunding"] == "yes"
+
+
+@pytest.mark.defect("R-13")
+def test_attributes_of_the_platform_are_ignored_whatever_they_hold(stored: Stored) -> None:
+    """A nightly price or a tax rate may be a fraction; only our own attributes must be whole numbers."""
+    stored.reservation(tax_rate=Decimal("0.1"), guests={"adults": Decimal("2.5")})
+    stored.put("availability", {**stored.get("availability", "2026-12-20"), "price": Decimal("89.95")})
+    booking = bookings.read_booking("RES-1")
+    assert (booking.reservation.total_amount, booking.nights_held) == (TOTAL, True)
+    stored.reservation(total_amount=Decimal("1125.5"))
+    with pytest.raises(ValidationError, match="total_amount"):
+        bookings.read_booking("RES-1")
