@@ -1,6 +1,7 @@
 """State ReleaseHold: free the nights and end the payment as `expired`, in one transaction.
 
-Changes: the reservation (`expired`, or `cancelled` if the guest asked for it), its nights and the payment item.
+Changes: the reservation (`expired`, or `cancelled` if the guest asked for it), its nights and the payment item, or the
+payment item alone where the platform has confirmed the reservation itself.
 Safe to run twice: a payment that is `expired` was released before. Nights that no longer belong to the reservation
 are left alone. A transaction that loses a race is built again from what is stored then.
 """
@@ -28,13 +29,14 @@ def _release(request: ReleaseHoldInput) -> ReleaseHoldOutput:
     for _ in range(TRIES):
         booking = bookings.read_booking(request.reservation_id)
         payment = payment_of(booking)
-        released = ReleaseHoldOutput(nights=booking.reservation.nights)
-        if payment.status == "expired":
-            return released
-        if payment.status != "pending" or booking.reservation.takes_place:
-            raise BookedElsewhere(f"reservation {booking.reservation.status}, payment {payment.status}")
+        elsewhere = BookedElsewhere(f"reservation {booking.reservation.status}, payment {payment.status}")
+        if payment.status not in {"pending", "expired"}:
+            raise elsewhere
         status = "expired" if payment.cancel_requested_at is None else "cancelled"
-        if bookings.release_hold(booking, status=status, now=datetime.now(UTC)):
-            count("HoldsReleased", reason=status)
-            return released
+        if payment.status == "expired" or bookings.release_hold(booking, status=status, now=datetime.now(UTC)):
+            if booking.reservation.takes_place:
+                raise elsewhere
+            if payment.status == "pending":
+                count("HoldsReleased", reason=status)
+            return ReleaseHoldOutput(nights=booking.reservation.nights)
     raise StoreBusy("the booking kept changing while it was released")

@@ -55,6 +55,6 @@ def _signal_until_released(reservation_id: str, caller: Caller) -> Response[str]
     )
     if payment is None or payment.status == "pending":
         return accepted(reservation, payment)
-    if payment.status != "expired":
+    if payment.status != "expired" or reservation.takes_place:
         raise ApiError("ALREADY_PAID")
     return http.json_response(200, payment_status(reservation, payment, datetime.now(UTC)))

@@ -101,8 +101,8 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
 def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:
     """End an unpaid booking; False if something changed since it was read.
 
-    A pending reservation takes `status`, any other stays unchanged. The nights that are held become available, and the
-    payment becomes `expired`.
+    A pending reservation takes `status`, any other stays unchanged. The nights that are held become available, unless
+    the platform has confirmed the reservation itself, and the payment becomes `expired`.
     """
     reservation, payment = booking.reservation, payment_of(booking)
     expire = UpdateBuilder().set_all(status="expired", updated_at=iso(now)).remove("task_token", "awaiting")
@@ -113,7 +113,8 @@ def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:
         reservation_operation = _reservation_update(reservation, end)
     else:
         reservation_operation = check_operation(settings().reservations_table, _reservation_key(reservation), end)
-    return transact([_payment_update(payment, expire), reservation_operation, *_night_releases(booking)])
+    nights = [] if reservation.takes_place else _night_releases(booking)
+    return transact([_payment_update(payment, expire), reservation_operation, *nights])
 
 
 def reserve_refund(

@@ -69,12 +69,18 @@ def test_a_reservation_that_the_platform_ended_keeps_its_status(unpaid: BookingS
     assert unpaid.item["status"] == "expired"
 
 
-@pytest.mark.defect("R-13")
+@pytest.mark.defect("R-10", "R-13")
 @pytest.mark.parametrize("status", ["confirmed", "completed", "checked_in"])
-def test_a_reservation_confirmed_by_another_is_not_released(unpaid: BookingStates, status: str) -> None:
+def test_a_reservation_confirmed_by_the_platform_keeps_its_nights_and_ends_the_payment(
+    unpaid: BookingStates, status: str
+) -> None:
     unpaid.stored.reservation(status=status)
-    with unpaid.fails_unchanged(BookedElsewhere):
-        unpaid.release()
+    for _ in range(2):
+        with pytest.raises(BookedElsewhere):
+            unpaid.release()
+        assert unpaid.reservation["status"] == status
+        assert unpaid.night("2026-12-20")["status"] == "booked"
+        assert unpaid.item["status"] == "expired"
 
 
 @pytest.mark.parametrize("status", ["completed", "partially_refunded", "refunded"])
@@ -118,7 +124,7 @@ def test_a_reservation_confirmed_in_between_is_not_released(unpaid: BookingState
     with pytest.raises(BookedElsewhere):
         unpaid.release()
     assert unpaid.night("2026-12-20")["status"] == "booked"
-    assert unpaid.item["status"] == "pending"
+    assert unpaid.item["status"] == "expired"
 
 
 def test_a_booking_that_keeps_changing_is_tried_again_later(

@@ -3,7 +3,6 @@
 from typing import Any
 
 from tests.harness.booking_driver import BookingDriver
-from tests.harness.waiting import wait_until
 from tests.workflows.payment.scenarios import (
     REFUNDED,
     UNAPPLIED,
@@ -175,27 +174,39 @@ def repriced_before_the_confirmation(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
-@scenario(
-    released(
-        " | ".join(
-            ["OPENED VERIFIED CLOSED ReleaseHold NEEDS_ATTENTION"]
-            + 3 * ["RecordPayment VERIFIED ReleaseHold NEEDS_ATTENTION"]
-        ),
-        reservation="confirmed",
-        payment="pending",
-        nights="booked",
-        failures=4 * ["BookedElsewhere"],
-    ),
-    defects=("D-15",),
-)
-def confirmed_by_somebody_else(booking: BookingDriver) -> None:
-    """A booking confirmed without our payment is neither released nor treated as paid; a person decides."""
+BOOKED_ELSEWHERE = "ReleaseHold NotifyBookedElsewhere BookedElsewhere"
+KEPT: dict[str, Any] = {"reservation": "confirmed", "nights": "booked"}
+
+
+@scenario(released(f"OPENED VERIFIED CLOSED {BOOKED_ELSEWHERE}", **KEPT), defects=("D-15", "R-10"))
+def confirmed_by_the_platform(booking: BookingDriver) -> None:
+    """A booking that is paid another way keeps its dates; its session is closed and operators are notified once."""
     assert booking.pay_now().outcome == (201, 1)
     booking.change_reservation(status="confirmed")
     assert booking.return_from_stripe().outcome == (200, "pending")
-    assert booking.wait_for_end().status == "FAILED"
-    wait_until(lambda: "PaymentRestartsExhausted" in booking.notified(), "the last replacement to end the same way")
-    assert booking.notified().count("BookedElsewhere") == 4
+    assert booking.wait_for_end().status == "SUCCEEDED"
+    booking.stack.admin.reconcile()
+    assert booking.notified().count("BookedElsewhere") == 1
+    assert booking.published_types() == []
+    assert booking.pay_now().outcome == (400, "RESERVATION_NOT_PAYABLE")
+    assert booking.cancel().outcome == (409, "ALREADY_PAID")
+
+
+@scenario(refunded(f"OPENED VERIFIED REFUND_STARTED {BOOKED_ELSEWHERE}", **KEPT), defects=("R-10",))
+def confirmed_by_the_platform_while_the_guest_pays(booking: BookingDriver) -> None:
+    """The guest has paid twice, so our money goes back."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.before("verify_payment", lambda: booking.change_reservation(status="confirmed"))
+    booking.pay_to_the_end()
+
+
+@scenario(released(f"OPENED VERIFIED CLOSED {BOOKED_ELSEWHERE}", **KEPT), defects=("R-10",))
+def confirmed_by_the_platform_while_the_hold_is_released(booking: BookingDriver) -> None:
+    """The repeat of a release whose answer was lost finds the same."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.before("release_hold", lambda: booking.change_reservation(status="confirmed"))
+    booking.faults.fail_aws("lambda.Invoke", "unanswered", containing="release-hold")
+    assert booking.cancel().outcome == (409, "ALREADY_PAID")
 
 
 @scenario.parametrize()
