@@ -1,7 +1,7 @@
-"""Against real services, where somebody gives their account: `make test-account`. What is not given is skipped.
+"""Tests with real accounts: `make test-account`. A test is skipped where the environment lacks its variable.
 
-stripe    STRIPE_SECRET_KEY=sk_test_…: a sandbox; opens and expires a session, no money moves
-aws       AWS_REGION and credentials allowed states:ValidateStateMachineDefinition and states:TestState: makes nothing
+stripe    STRIPE_SECRET_KEY=sk_test_… of a sandbox: opens and expires a session, moves no money
+aws       AWS_REGION, and credentials for states:ValidateStateMachineDefinition and states:TestState: creates nothing
 deployed  SMOKE_API_URL=https://….execute-api.….amazonaws.com/api (the stack's output apiUrl): changes nothing
 """
 
@@ -25,10 +25,10 @@ from tests.harness.lambda_environment import ENVIRONMENT
 TIMEOUT = 40
 
 
-def given(variable: str, prefix: str = "") -> str:
-    value = os.environ.get(variable, "")
+def variable_or_skip(name: str, prefix: str = "") -> str:
+    value = os.environ.get(name, "")
     if not value or not value.startswith(prefix):
-        pytest.skip(f"{variable}{f' ({prefix}…)' if prefix else ''} is not set")
+        pytest.skip(f"{name}{f' ({prefix}…)' if prefix else ''} is not set")
     return value
 
 
@@ -37,7 +37,7 @@ def given(variable: str, prefix: str = "") -> str:
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    key = given("STRIPE_SECRET_KEY", "sk_test_")
+    key = variable_or_skip("STRIPE_SECRET_KEY", "sk_test_")
     base = os.environ.get("STRIPE_API_BASE", "https://api.stripe.com")
     for name, value in (ENVIRONMENT | {"STRIPE_API_BASE": base}).items():
         monkeypatch.setenv(name, value)
@@ -47,8 +47,9 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.stripe
 @pytest.mark.usefixtures("sandbox")
-def test_stripe_takes_our_session_repeats_it_and_expires_it() -> None:
-    """D-02, D-21."""
+@pytest.mark.defect("D-02", "D-21")
+def test_stripe_creates_our_session_once_for_each_key_and_expires_it() -> None:
+    """Stripe returns the same session for the same key, and refuses the key with other parameters."""
     now = datetime.now(UTC)
     reservation = Reservation(
         reservation_id=f"RES-{uuid.uuid4().hex[:12]}",
@@ -83,14 +84,14 @@ def test_stripe_takes_our_session_repeats_it_and_expires_it() -> None:
 
 @pytest.fixture
 def states() -> Any:
-    region = given("AWS_REGION")
+    region = variable_or_skip("AWS_REGION")
     if boto3.Session().get_credentials() is None:
         pytest.skip("there are no AWS credentials")
     return boto3.client("stepfunctions", region_name=region)
 
 
 def definition(name: str) -> str:
-    """With every placeholder filled by something of its kind."""
+    """The definition with a plausible value for each placeholder."""
     kinds: dict[str, str | int] = {
         "Seconds": 30,
         "StateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:test",
@@ -107,14 +108,14 @@ def definition(name: str) -> str:
 
 @pytest.mark.aws
 @pytest.mark.parametrize("name", ["payment", "refund"])
-def test_step_functions_finds_no_error_in_a_definition(states: Any, name: str) -> None:
+def test_step_functions_reports_no_error_in_a_definition(states: Any, name: str) -> None:
     answer = states.validate_state_machine_definition(definition=definition(name), type="STANDARD", severity="ERROR")
     assert (answer["result"], answer["diagnostics"]) == ("OK", [])
 
 
 @pytest.mark.aws
 @pytest.mark.parametrize(
-    ("next_step", "following"),
+    ("next_step", "next_state"),
     [
         ("confirm", "ConfirmReservation"),
         ("refund_unapplied", "RefundUnusablePayment"),
@@ -126,13 +127,13 @@ def test_step_functions_finds_no_error_in_a_definition(states: Any, name: str) -
         ("release_hold", "ReleaseHold"),
     ],
 )
-def test_step_functions_goes_where_the_next_step_says(states: Any, next_step: str, following: str) -> None:
-    whole = json.loads(definition("payment"))
-    state = {"QueryLanguage": "JSONata", **whole["States"]["NextStep?"]}
+def test_step_functions_goes_to_the_state_of_each_next_step(states: Any, next_step: str, next_state: str) -> None:
+    states_of_payment = json.loads(definition("payment"))["States"]
+    state = {"QueryLanguage": "JSONata", **states_of_payment["NextStep?"]}
     answer = states.test_state(
         definition=json.dumps(state), input="{}", variables=json.dumps({"nextStep": next_step, "refundsStarted": []})
     )
-    assert (answer["status"], answer["nextState"]) == ("SUCCEEDED", following)
+    assert (answer["status"], answer["nextState"]) == ("SUCCEEDED", next_state)
 
 
 # A deployed stack.
@@ -140,31 +141,32 @@ def test_step_functions_goes_where_the_next_step_says(states: Any, next_step: st
 
 @pytest.fixture
 def api() -> str:
-    return given("SMOKE_API_URL", "http").rstrip("/")
+    return variable_or_skip("SMOKE_API_URL", "http").rstrip("/")
 
 
-def refused(answer: requests.Response) -> tuple[int, str]:
-    told = answer.json()
-    assert {"success", "error_code", "message", "recovery"} <= told.keys()
+def refusal(answer: requests.Response) -> tuple[int, str]:
+    """The status and the error code of a complete error answer."""
+    body = answer.json()
+    assert {"success", "error_code", "message", "recovery"} <= body.keys()
     assert "x-correlation-id" in answer.headers
-    return answer.status_code, told["error_code"]
+    return answer.status_code, body["error_code"]
 
 
 @pytest.mark.deployed
-def test_a_deployed_stack_lets_nobody_in_without_a_token(api: str) -> None:
+def test_a_deployed_stack_requires_a_token(api: str) -> None:
     answer = requests.get(f"{api}/payments/RES-1/status", timeout=TIMEOUT)
-    assert refused(answer) == (401, "UNAUTHENTICATED")
-    assert refused(requests.post(f"{api}/payments/checkout-session", json={}, timeout=TIMEOUT))[0] == 401
+    assert refusal(answer) == (401, "UNAUTHENTICATED")
+    assert refusal(requests.post(f"{api}/payments/checkout-session", json={}, timeout=TIMEOUT))[0] == 401
 
 
 @pytest.mark.deployed
-def test_a_deployed_stack_knows_its_routes_only(api: str) -> None:
-    assert refused(requests.get(f"{api}/nothing", timeout=TIMEOUT)) == (404, "NOT_FOUND")
+def test_a_deployed_stack_answers_404_for_an_unknown_route(api: str) -> None:
+    assert refusal(requests.get(f"{api}/nothing", timeout=TIMEOUT)) == (404, "NOT_FOUND")
 
 
 @pytest.mark.deployed
-def test_a_deployed_webhook_believes_only_stripe(api: str) -> None:
-    """The function runs, reads its secret, and refuses."""
+def test_a_deployed_webhook_refuses_a_forged_signature(api: str) -> None:
+    """The function can read its secret: it refuses the signature, and does not fail."""
     forged = {"Stripe-Signature": f"t={int(datetime.now(UTC).timestamp())},v1={'0' * 64}"}
     answer = requests.post(f"{api}/webhooks/stripe", data=b"{}", headers=forged, timeout=TIMEOUT)
-    assert refused(answer) == (400, "INVALID_SIGNATURE")
+    assert refusal(answer) == (400, "INVALID_SIGNATURE")

@@ -1,4 +1,4 @@
-"""The in-process AWS for other processes: what they send to an address on loopback is answered as it is in here."""
+"""Serves the in-process AWS on an address of loopback, so that another process can use it."""
 
 import re
 import threading
@@ -41,12 +41,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - the base class's names
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Logs nothing."""
 
 
 @contextmanager
 def served() -> Iterator[str]:
-    """The address."""
+    """The address of the in-process AWS, while the block runs."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

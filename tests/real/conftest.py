@@ -1,4 +1,4 @@
-"""Each real part is a fixture: started for the session on loopback, or what needs it skips with the reason."""
+"""Fixtures for the external tools. Where one is not available, the tests that need it are skipped with the reason."""
 
 import re
 import subprocess
@@ -8,32 +8,33 @@ from contextlib import ExitStack
 
 import pytest
 
-from local.aws.dynamodb_local import dynamodb_local as running
+from local.aws.dynamodb_local import dynamodb_local as start_dynamodb_local
 from local.external_tools import ToolUnavailableError, install
 
-MISSING: set[str] = set()
+UNAVAILABLE: set[str] = set()
 
 
-def tool_or_skip[Part](brought: Callable[[], Part]) -> Part:
+def tool_or_skip[Tool](install_tool: Callable[[], Tool]) -> Tool:
+    """What `install_tool` returns; skips the test where it raises ToolUnavailableError."""
     try:
-        return brought()
+        return install_tool()
     except ToolUnavailableError as reason:
-        MISSING.add(str(reason))
+        UNAVAILABLE.add(str(reason))
         pytest.skip(str(reason))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for reason in sorted(MISSING):
+    for reason in sorted(UNAVAILABLE):
         terminalreporter.write_line(reason, yellow=True)
 
 
 @pytest.fixture(scope="session")
 def stripe_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of Stripe's own test server, which checks requests against Stripe's OpenAPI description."""
+    """The address of stripe-mock, which checks requests against Stripe's OpenAPI description."""
     build = ["go", "build", "-o", ".", "github.com/stripe/stripe-mock"]
     folder = tool_or_skip(lambda: install("stripe-mock", build))
-    anywhere = "127.0.0.1:0"
-    command = [str(folder / "stripe-mock"), "-http-addr", anywhere, "-https-addr", anywhere]
+    any_port = "127.0.0.1:0"
+    command = [str(folder / "stripe-mock"), "-http-addr", any_port, "-https-addr", any_port]
     log = tmp_path_factory.mktemp("stripe-mock") / "log"
     with log.open("w") as written, subprocess.Popen(command, stdout=written, stderr=written) as server:
         try:
@@ -47,6 +48,6 @@ def stripe_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def dynamodb_local() -> Iterator[str]:
-    """The address of an empty DynamoDB Local, AWS's own engine."""
-    with ExitStack() as end:
-        yield tool_or_skip(lambda: end.enter_context(running()))
+    """The address of an empty DynamoDB Local."""
+    with ExitStack() as stack:
+        yield tool_or_skip(lambda: stack.enter_context(start_dynamodb_local()))

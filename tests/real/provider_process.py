@@ -1,7 +1,7 @@
-"""A provider in a process of its own, which a test can kill: `python -m tests.real.provider_process AWS TYPE NAME`.
+"""A provider in its own process, which a test can kill: `python -m tests.real.provider_process AWS TYPE NAME`.
 
-Its AWS is at the address AWS. It prints its port, and dies by SIGKILL once it has made the resource of TYPE whose
-`name` ends with NAME (whichever, where it is -), before the engine hears of it.
+It uses the AWS at the address AWS and prints its port. It kills itself once it has created the resource of TYPE whose
+`name` ends with NAME (any of them if NAME is -), before the engine gets the answer.
 """
 
 import os
@@ -16,19 +16,19 @@ from local.pulumi.resources.registry import RESOURCE_TYPES
 from local.pulumi.resources.resource_type import AwsClients
 
 
-def main(address: str, type_: str, name: str) -> None:
+def main(address: str, type_name: str, name: str) -> None:
     config = Config(retries={"total_max_attempts": 1})
     aws = AwsClients(endpoint_url=address, aws_access_key_id="local", aws_secret_access_key="local", config=config)
-    kind = RESOURCE_TYPES[type_]
-    create = kind.create
+    type_ = RESOURCE_TYPES[type_name]
+    create = type_.create
 
-    def make_and_die(aws: AwsClients, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        made = create(aws, inputs)
+    def create_and_die(aws: AwsClients, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        created = create(aws, inputs)
         if name == "-" or inputs["name"].endswith(name):
             os.kill(os.getpid(), signal.SIGKILL)
-        return made
+        return created
 
-    kind.create = make_and_die  # type: ignore[method-assign]
+    type_.create = create_and_die  # type: ignore[method-assign]
     sys.stdout.write(f"{AwsProvider(aws).port}\n")
     sys.stdout.flush()
     signal.pause()
