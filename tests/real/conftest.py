@@ -1,15 +1,20 @@
 """Fixtures for the external tools. Where one is not available, the tests that need it are skipped with the reason."""
 
+import gc
 import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from local.aws import emulator
 from local.aws.dynamodb_local import dynamodb_local as start_dynamodb_local
 from local.external_tools import ToolUnavailableError, install
+from local.pulumi import automation
+from tests.real.pulumi_cloud import PulumiCloud
 
 UNAVAILABLE: set[str] = set()
 
@@ -51,3 +56,18 @@ def dynamodb_local() -> Iterator[str]:
     """The address of an empty DynamoDB Local."""
     with ExitStack() as stack:
         yield tool_or_skip(lambda: stack.enter_context(start_dynamodb_local()))
+
+
+@pytest.fixture(scope="session")
+def pulumi_cli() -> None:
+    tool_or_skip(automation.cli)
+
+
+@pytest.fixture
+def cloud(pulumi_cli: None, tmp_path: Path) -> Iterator[PulumiCloud]:
+    moto = emulator.start()
+    cloud = PulumiCloud(tmp_path)
+    yield cloud
+    cloud.provider.close()
+    emulator.stop(moto)
+    gc.collect()  # while the test's marks still ignore what Pulumi leaves open

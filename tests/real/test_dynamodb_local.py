@@ -1,4 +1,4 @@
-"""What runs on moto's tables elsewhere, on AWS's own engine; and what only an engine with real concurrency can show."""
+"""The system on DynamoDB Local in place of moto's tables, and what only an engine with real concurrency can show."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ BUSY_TRIES = 20
         "tests.properties.simulation.run --histories 300 --processes 1",
     ],
 )
-def test_the_system_does_the_same_on_it(dynamodb_local: str, command: str) -> None:
+def test_the_other_tests_pass_on_dynamodb_local(dynamodb_local: str, command: str) -> None:
     environment = os.environ | {credentials.DYNAMODB_ENDPOINT: dynamodb_local}
     tables = boto3.client(
         "dynamodb",
@@ -52,20 +52,20 @@ def test_the_system_does_the_same_on_it(dynamodb_local: str, command: str) -> No
         aws_access_key_id="a",
         aws_secret_access_key="s",
     )
-    came_to_it = False
+    used = False
     with tempfile.TemporaryFile() as output:
         running = subprocess.Popen(
             [sys.executable, "-m", *command.split()], env=environment, stdout=output, stderr=output
         )
         while running.poll() is None:
-            came_to_it = came_to_it or bool(tables.list_tables()["TableNames"])
+            used = used or bool(tables.list_tables()["TableNames"])
             time.sleep(0.2)
         output.seek(0)
         assert running.returncode == 0, output.read().decode()
-    assert came_to_it
+    assert used
 
 
-# At the same time, with real threads.
+# Concurrent calls.
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def stored(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sto
     emulator.stop(running)
 
 
-def paid(stored: Stored, number: int) -> str:
-    """A booking whose capture is recorded and has no role yet."""
+def store_paid_booking(stored: Stored, number: int) -> None:
+    """Stores a booking whose capture is recorded, and has no role yet."""
     name = f"RES-{number}"
     check_in = date(2027, 1, 1) + timedelta(days=2 * number)
     nights = [str(check_in), str(check_in + timedelta(days=1))]
@@ -98,15 +98,14 @@ def paid(stored: Stored, number: int) -> str:
     held = [{"date": night, "status": "booked", "reservation_id": name} for night in nights]
     stored.put_all({"reservations": [item], "availability": held})
     stored.payment(payment(payment_id=f"PAY-{name}", reservation_id=name, captures={f"pi_{number}": capture()}))
-    return name
 
 
-def at_the_same_time(*calls: Callable[[], str]) -> list[str]:
-    """Each in a thread of its own, let off together; a busy store is asked again, as the workflow does."""
-    together = threading.Barrier(len(calls))
+def call_at_once(*calls: Callable[[], str]) -> list[str]:
+    """The results of calls that start together, each in its own thread; StoreBusy is retried, as the workflow does."""
+    start = threading.Barrier(len(calls))
 
     def run(call: Callable[[], str]) -> str:
-        together.wait()
+        start.wait()
         for _ in range(BUSY_TRIES):
             try:
                 return call()
@@ -140,71 +139,73 @@ def release(number: int) -> str:
 
 
 def cancel(number: int) -> str:
-    of = payment(payment_id=f"PAY-RES-{number}", reservation_id=f"RES-{number}")
-    return "cancelled" if payment_items.request_cancel(of, by="guest-1", now=NOW) else "refused"
+    item = payment(payment_id=f"PAY-RES-{number}", reservation_id=f"RES-{number}")
+    return "cancelled" if payment_items.request_cancel(item, by="guest-1", now=NOW) else "refused"
 
 
 def refund(number: int) -> str:
     pi = f"pi_{number}"
-    order = {"refund_id": f"REF-{pi}", "kind": "unapplied", "payment_intent": pi, "requested_by": "workflow"}
+    requested = {"refund_id": f"REF-{pi}", "kind": "unapplied", "payment_intent": pi, "requested_by": "workflow"}
     try:
-        reserve_refund.handler(state_input(number) | order, CONTEXT)
+        reserve_refund.handler(state_input(number) | requested, CONTEXT)
     except NotRefundable:
         return "refused"
     return "reserved"
 
 
-def ended(stored: Stored, number: int) -> tuple[Any, ...]:
-    """Reservation, payment, nights, role of the capture, whether to be cancelled, refunds."""
-    of = stored.get("payments", f"PAY-RES-{number}")
+def end_state(stored: Stored, number: int) -> tuple[Any, ...]:
+    """The statuses of reservation, payment and nights, the capture's role, whether to cancel, and the refunds."""
+    item = stored.get("payments", f"PAY-RES-{number}")
     check_in = date(2027, 1, 1) + timedelta(days=2 * number)
     nights = {stored.get("availability", str(check_in + timedelta(days=day)))["status"] for day in (0, 1)}
     return (
         stored.get("reservations", f"RES-{number}")["status"],
-        of["status"],
+        item["status"],
         "/".join(sorted(nights)),
-        of["captures"][f"pi_{number}"].get("role"),
-        "cancel_requested_at" in of,
-        {name.removesuffix(f"_{number}"): int(entry["amount"]) for name, entry in of.get("refunds", {}).items()},
+        item["captures"][f"pi_{number}"].get("role"),
+        "cancel_requested_at" in item,
+        {name.removesuffix(f"_{number}"): int(entry["amount"]) for name, entry in item.get("refunds", {}).items()},
     )
 
 
 @pytest.mark.parametrize(
-    ("beside", "success", "other_end"),
+    ("competing", "success", "other_end"),
     [
         (release, "released", ("expired", "expired", "available", None, False, {})),
         (cancel, "cancelled", ("pending", "pending", "booked", None, True, {})),
         (refund, "reserved", ("pending", "pending", "booked", "unapplied", False, {"REF-pi": TOTAL})),
     ],
 )
-def test_a_confirmation_and_what_forbids_it_exclude_each_other(
-    stored: Stored, beside: Callable[[int], str], success: str, other_end: tuple[Any, ...]
+@pytest.mark.defect("D-04", "D-33")
+def test_of_a_confirmation_and_a_competing_change_exactly_one_happens(
+    stored: Stored, competing: Callable[[int], str], success: str, other_end: tuple[Any, ...]
 ) -> None:
-    """D-04 D-33: 100 times at the same moment; all of one or all of the other has happened."""
+    """100 times at the same moment, and each time one of them completely and nothing of the other."""
     for number in range(ROUNDS):
-        paid(stored, number)
-        told = at_the_same_time(partial(confirm, number), partial(beside, number))
-        if told == ["confirmed", "refused"]:
-            assert ended(stored, number) == ("confirmed", "completed", "booked", "booking", False, {})
+        store_paid_booking(stored, number)
+        results = call_at_once(partial(confirm, number), partial(competing, number))
+        if results == ["confirmed", "refused"]:
+            assert end_state(stored, number) == ("confirmed", "completed", "booked", "booking", False, {})
         else:
-            assert told == ["lost", success]
-            assert ended(stored, number) == other_end
+            assert results == ["lost", success]
+            assert end_state(stored, number) == other_end
 
 
 def pay_at_once(stripe: FakeStripe, reservation_id: str) -> None:
-    """The guest's card is there the moment that the session is, before anybody has its URL."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
+    """Pays the session as soon as it exists, before the workflow knows its URL."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         with stripe.lock:
-            made = stripe.all("checkout.session", lambda of: of["metadata"]["reservation_id"] == reservation_id)
-        if made:
-            stripe.pay(made[0]["id"])
+            sessions = stripe.all("checkout.session", lambda one: one["metadata"]["reservation_id"] == reservation_id)
+        if sessions:
+            stripe.pay(sessions[0]["id"])
             return
         time.sleep(0.002)
 
 
-def test_a_token_is_written_beside_the_signal_that_it_is_for(dynamodb_local: str) -> None:
-    """P-12: 100 times the event comes before, while and after AwaitPayment stores its token."""
+@pytest.mark.defect("P-12")
+def test_a_payment_that_arrives_while_the_token_is_stored_is_confirmed(dynamodb_local: str) -> None:
+    """100 times the event arrives before, while or after AwaitPayment stores its token."""
     config: dict[str, str | int] = {"throttleRate": 5000, "throttleBurst": 5000, "checkoutWindowSeconds": 60}
     with quiet_imports(), LocalStack(config=config, dynamodb=dynamodb_local) as local:
         stack = RunningStack(local)

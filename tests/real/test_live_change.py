@@ -1,4 +1,4 @@
-"""A deployment while bookings wait: each ends on the definition and the functions that it began with."""
+"""A deployment while bookings wait: each finishes on the definition and the functions that it started with."""
 
 import gc
 import json
@@ -14,61 +14,55 @@ from typing import Any
 import pytest
 
 from infra import packaging
-from local.pulumi import automation
 from local.stack import LocalStack
 from statemachines.render import render
 from tests.e2e.conftest import StackOverHttp
 from tests.harness.booking_driver import BookingDriver
-from tests.real.conftest import tool_or_skip
+from tests.real.pulumi_cloud import PULUMI_MARKS
 
-pytestmark = [
-    pytest.mark.pulumi,
-    # Pulumi complains of its own modules, and leaves event loops and pipes open.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = PULUMI_MARKS
 
 ROOT = Path(__file__).parents[2]
 type Json = dict[str, Any]
 
 
 class Releases:
-    """What the program is deployed from in place of the working tree: releases of the code, and of the definition."""
+    """Releases of the code and the definition, from which the program is deployed in place of the working tree."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder, self._monkeypatch = folder, monkeypatch
 
-    def take(self, name: str, *, note: bool) -> None:
-        """Functions that say the name of their release whenever they run; `note`: a state more."""
+    def select(self, name: str, *, extra_state: bool) -> None:
+        """The next deployment takes this release, whose functions print its name when they run."""
         root = self._folder / name
         if not root.exists():
             for package in ("lambdas", "shared"):
                 shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
-            self._mark(root / "lambdas" / "verify_payment.py", _saying(name, "reservation_id"))
-            self._mark(root / "lambdas" / "check_refund.py", _saying(name, "refund_id"))
+            self._insert(root / "lambdas" / "verify_payment.py", _print_release(name, "reservation_id"))
+            self._insert(root / "lambdas" / "check_refund.py", _print_release(name, "refund_id"))
         self._monkeypatch.setattr(packaging, "_ROOT", root)
-        self._monkeypatch.setattr("infra.workflow.render", noted if note else render)
+        self._monkeypatch.setattr("infra.workflow.render", with_extra_state if extra_state else render)
 
     @staticmethod
-    def _mark(path: Path, line: str) -> None:
-        text, marked = re.subn(
+    def _insert(path: Path, line: str) -> None:
+        text, inserted = re.subn(
             r"(    request = \w+\.model_validate\(event\)\n)", lambda found: f"{found[1]}    {line}\n", path.read_text()
         )
-        assert marked == 1
+        assert inserted == 1
         path.write_text(text)
 
 
-def _saying(name: str, id_: str) -> str:
-    """At once, since several functions write to one log."""
+def _print_release(name: str, id_: str) -> str:
+    """A statement that prints one string, newline included, since several functions write to one log."""
     return f'print(f"<release {name} {{request.{id_}}}>\\n", end="")'
 
 
-def noted(name: str, values: Mapping[str, str | int]) -> str:
-    """The definition with a state that only passes on, between looking and deciding."""
+def with_extra_state(name: str, values: Mapping[str, str | int]) -> str:
+    """The definition with a Pass state after VerifyPayment."""
     definition = json.loads(render(name, values))
     if name == "payment":
         states = definition["States"]
-        states["NoteRelease"] = {"Type": "Pass", "Comment": "Pass on.", "Next": states["VerifyPayment"]["Next"]}
+        states["NoteRelease"] = {"Type": "Pass", "Comment": "Does nothing.", "Next": states["VerifyPayment"]["Next"]}
         states["VerifyPayment"]["Next"] = "NoteRelease"
     return json.dumps(definition)
 
@@ -79,11 +73,10 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
 
 
 @pytest.fixture
-def stack(releases: Releases) -> Iterator[StackOverHttp]:
-    tool_or_skip(automation.cli)
+def stack(pulumi_cli: None, releases: Releases) -> Iterator[StackOverHttp]:
     for name in [name for name in sys.modules if name.startswith("lambdas.")]:
         del sys.modules[name]
-    releases.take("one", note=False)
+    releases.select("one", extra_state=False)
     with LocalStack(pulumi=True) as local:
         yield StackOverHttp(local)
     gc.collect()
@@ -171,14 +164,14 @@ def test_waiting_bookings_finish_on_their_release_and_new_ones_start_on_the_newe
     """Forward to a new release, and back to the old one."""
     first = Waiting(stack)
 
-    releases.take("two", note=True)
+    releases.select("two", extra_state=True)
     changed = stack.local.engine.up()
     assert changed.keys() == {"same", "update"}
     assert changed["update"] == 12 + 12 + 2 + 2  # functions, state machines, and the alias `live` of each
     second = Waiting(stack)
     first.finish()
 
-    releases.take("one", note=False)
+    releases.select("one", extra_state=False)
     stack.local.engine.up()
     third = stack.reserve()
     third.pay_now()

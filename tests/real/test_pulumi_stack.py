@@ -9,15 +9,8 @@ from pathlib import Path
 import pytest
 
 from local.aws.dynamodb_local import free_port
-from local.pulumi import automation
-from tests.real.conftest import tool_or_skip
 
-pytestmark = pytest.mark.pulumi
-
-
-@pytest.fixture(autouse=True)
-def cli() -> None:
-    tool_or_skip(automation.cli)
+pytestmark = [pytest.mark.pulumi, pytest.mark.usefixtures("pulumi_cli")]
 
 
 def run(*command: str) -> str:
