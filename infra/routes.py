@@ -63,7 +63,7 @@ PAYMENTS_ROUTES = {
         summary="Cancel a paid booking with a refund by policy, or refund an amount out of goodwill",
         body=RefundRequest,
         answers={200: RefundResponse, 202: RefundResponse},
-        errors=("REFUND_NOT_ALLOWED", "REFUND_IN_PROGRESS", "PAYMENT_DISPUTED"),
+        errors=("REFUND_NOT_ALLOWED", "REFUND_IN_PROGRESS", "REFUND_EXISTS", "PAYMENT_DISPUTED"),
         headers={"Idempotency-Key": "Required for a goodwill refund; the same key always means the same refund"},
     ),
     ("POST", "/payments/{id}/attempts"): Route(
@@ -76,7 +76,7 @@ PAYMENTS_ROUTES = {
         summary="For operators: decide about a refund that failed",
         body=ResolutionRequest,
         answers={200: RefundResponse},
-        errors=("REFUND_IN_PROGRESS",),
+        errors=("NOTHING_TO_RESOLVE",),
     ),
 }
 COMMON_ERRORS = (

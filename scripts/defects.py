@@ -50,6 +50,7 @@ DEFECTS = {
     "D-40": "Test and live events are not distinguished.",
     "D-41": "A total outside Stripe's bounds is sent to Stripe.",
     "D-45": "One role may do everything.",
+    "R-11": "An operator who asks for another amount is answered with an older refund as if it were theirs.",
     "R-13": "An item that the platform writes in its own way breaks the payment, or strands dates.",
     "R-15": "A replacement execution has the name of another booking's execution and never starts.",
     "P-01": "The guest is charged, but the dates are gone.",
@@ -70,6 +71,7 @@ DEFECTS = {
     "R-10": "A booking that the platform confirms itself kills its executions and stays pending for ever.",
     "R-14": "A log line, an error or an answer quotes a secret, an e-mail address or a token.",
     "R-16": "A hold is released while Stripe refuses to expire its session.",
+    "R-17": "The status says something that another route does not, or hides that a refund failed.",
 }
 
 

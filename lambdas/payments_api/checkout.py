@@ -36,14 +36,14 @@ def create_checkout_session() -> Response[str]:
 
 @router.post("/payments/<payment_or_reservation_id>/retry")
 def retry(payment_or_reservation_id: str) -> Response[str]:
-    """Open the next attempt of a payment that was started before."""
+    """Open the next attempt, or the first one if the payment was never started: 201, 200 or 202 as for Pay now."""
     caller = http.identify_caller()
     reservation_id = http.parse_reservation_id(payment_or_reservation_id)
     http.parse_body(EmptyRequest)
-    return _open_session(reservation_id, caller, None)
+    return _open_session(reservation_id, caller, return_urls(CheckoutSessionRequest(reservation_id=reservation_id)))
 
 
-def _open_session(reservation_id: str, caller: Caller, urls: ReturnUrls | None) -> Response[str]:
+def _open_session(reservation_id: str, caller: Caller, urls: ReturnUrls) -> Response[str]:
     """Act once if the workflow needs it, then wait until a session can be offered."""
     deadline = polling.deadline()
     ended_wait: int | None = None
@@ -65,7 +65,7 @@ def _open_session(reservation_id: str, caller: Caller, urls: ReturnUrls | None) 
 
 
 def _request_attempt(
-    reservation: Reservation, payment: Payment | None, urls: ReturnUrls | None, ended_wait: int | None, now: datetime
+    reservation: Reservation, payment: Payment | None, urls: ReturnUrls, ended_wait: int | None, now: datetime
 ) -> int | None:
     """Start the execution, or end its wait for the next attempt, unless this call has done so already.
 
@@ -73,8 +73,6 @@ def _request_attempt(
     acted. Raises ApiError when the attempt is not allowed, or has failed.
     """
     if payment is None:
-        if urls is None:
-            raise ApiError("NOT_FOUND")
         _start_payment(reservation, urls, now)
         return 0
     if payment.awaiting != "retry" or not payment.task_token:

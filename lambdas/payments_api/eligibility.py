@@ -24,6 +24,16 @@ def check_payable(reservation: Reservation, payment: Payment | None) -> None:
         raise ApiError("RESERVATION_NOT_PAYABLE", "total")
 
 
+def attempt_allowed(reservation: Reservation, payment: Payment, now: datetime) -> bool:
+    """Whether neither of the two checks of a new attempt refuses it."""
+    try:
+        check_payable(reservation, payment)
+        check_attempt_allowed(payment, now)
+    except ApiError:
+        return False
+    return True
+
+
 def check_attempt_allowed(payment: Payment, now: datetime) -> None:
     """Raises ATTEMPTS_EXHAUSTED or HOLD_ENDING."""
     if attempts_left(payment, settings().max_attempts) == 0:

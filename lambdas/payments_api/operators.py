@@ -34,11 +34,11 @@ def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[s
         raise ApiError("NOT_FOUND", "refund")
     token = entry.task_token
     if entry.awaiting != "operator" or token is None:
-        raise ApiError("REFUND_IN_PROGRESS")
+        raise ApiError("NOTHING_TO_RESOLVE")
     if request.note is not None:
         refund_ledger.record_operator_note(payment.payment_id, refund_id, token=token, note=request.note)
     if not step_functions.signal(token, request.answer):
-        raise ApiError("REFUND_IN_PROGRESS")
+        raise ApiError("NOTHING_TO_RESOLVE")
 
     def read() -> Payment:
         _, payment = http.find_booking(reservation_id, caller)

@@ -34,8 +34,7 @@ def refund(payment_or_reservation_id: str) -> Response[str]:
     refund_id = _refund_id(payment_id_of(reservation_id), request)
     bind(refund_id=refund_id)
     if payment is not None and refund_id in payment.refunds:
-        if request.kind == "goodwill" and request.amount not in {None, payment.refunds[refund_id].amount}:
-            raise ApiError("INVALID_REQUEST", details={"Idempotency-Key": "Was already used for another amount."})
+        _check_amount(request, payment, refund_id)
         return refund_response(payment, refund_id)
     own = None if payment is None else payment.own_capture
     if payment is None or own is None or payment.status not in {"completed", "partially_refunded"}:
@@ -58,7 +57,17 @@ def refund(payment_or_reservation_id: str) -> Response[str]:
     )
     if request.reason is not None:
         refund_ledger.record_refund_reason(payment, refund_id, request.reason)
-    return _start_and_wait(order, caller)
+    payment = _start_and_wait(order, caller)
+    _check_amount(request, payment, refund_id)
+    return refund_response(payment, refund_id)
+
+
+def _check_amount(request: RefundRequest, payment: Payment, refund_id: str) -> None:
+    """Raises REFUND_EXISTS if the refund has another amount than the one requested, perhaps in another call."""
+    amount = payment.refunds[refund_id].amount
+    if request.amount not in {None, amount}:
+        details = {"refund_id": refund_id, "amount": amount}
+        raise ApiError("REFUND_EXISTS", "key" if request.kind == "goodwill" else "general", details=details)
 
 
 def _refund_id(payment_id: str, request: RefundRequest) -> str:
@@ -96,7 +105,7 @@ def _not_enough_left(payment: Payment, payment_intent: str) -> ApiError:
     return ApiError("REFUND_NOT_ALLOWED", "too_much", details={"refundable_amount": left})
 
 
-def _start_and_wait(order: RefundExecutionInput, caller: Caller) -> Response[str]:
+def _start_and_wait(order: RefundExecutionInput, caller: Caller) -> Payment:
     """Start the refund's execution and wait until the refund is settled.
 
     A name cannot be used again after its execution has closed, so the next one is tried, but never beside an
@@ -127,7 +136,7 @@ def _start_and_wait(order: RefundExecutionInput, caller: Caller) -> Response[str
     payment = polling.poll(read_or_restart, until=settled)
     if payment is None or order.refund_id not in payment.refunds:
         raise ApiError("REFUND_IN_PROGRESS")
-    return refund_response(payment, order.refund_id)
+    return payment
 
 
 def _why_refused(execution: step_functions.Execution, payment: Payment, payment_intent: str) -> ApiError:

@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from aws_lambda_powertools.event_handler import Response
 
 from lambdas.payments_api import http
+from lambdas.payments_api.eligibility import attempt_allowed
 from lambdas.payments_api.http import router
 from lambdas.payments_api.return_urls import ReturnUrls
 from shared.adapters import payment_items, step_functions
 from shared.contracts.http_bodies import AttemptStatusResponse, PaymentStatusResponse, RefundStatusResponse
-from shared.domain.attempts import amount_payable, attempts_left, hold_ending, new_payment, offerable
+from shared.domain.attempts import attempts_left, new_payment, offerable
+from shared.domain.ledger import refund_state
 from shared.domain.models import Payment, Reservation, iso
 from shared.settings import settings
 
@@ -60,32 +62,24 @@ def payment_status(reservation: Reservation, payment: Payment | None, now: datet
     if payment is None and reservation.status != "pending":
         known = known.model_copy(update={"status": "expired"})
     left = attempts_left(payment, settings().max_attempts)
-    window = timedelta(seconds=settings().checkout_window_seconds)
     offered = known.current if offerable(known, reservation, margin=timedelta(0), now=now) else None
-    payable = (
-        known.status == "pending"
-        and reservation.status == "pending"
-        and known.cancel_requested_at is None
-        and amount_payable(reservation)
-    )
     return PaymentStatusResponse(
         reservation_id=known.reservation_id,
         payment_id=known.payment_id,
         status=known.status,
+        reservation_status=reservation.status,
         amount=reservation.total_amount if known.amount is None else known.amount,
         currency="EUR",
         has_completed_payment=known.status in {"completed", "partially_refunded", "refunded"},
         is_refunded=known.status == "refunded",
         refund_amount=known.refund_amount,
         refund_pending_amount=known.refund_pending_amount,
+        refund_state=refund_state(known),
         payment_attempts=sum(attempt.counted for attempt in known.attempts.values()),
         attempts_left=left,
         hold_expires_at=iso(known.hold_expires_at),
         # Before the first attempt or between two; while a session is open or being checked there is nothing to retry.
-        can_retry=payable
-        and (payment is None or payment.awaiting == "retry")
-        and left > 0
-        and not hold_ending(known.hold_expires_at, window, now),
+        can_retry=(payment is None or payment.awaiting == "retry") and attempt_allowed(reservation, known, now),
         checkout_url=offered.checkout_url if offered else None,
         stripe_payment_intent_id=known.stripe_payment_intent_id,
         completed_at=optional_iso(known.completed_at),

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from shared.contracts.states import Contract, ReservationId
 from shared.domain.api_errors import ApiError
-from shared.domain.models import AttemptStatus, PaymentStatus, RefundKind, RefundPolicy, RefundStatus
+from shared.domain.models import AttemptStatus, PaymentStatus, RefundKind, RefundPolicy, RefundState, RefundStatus
 
 CheckoutUrl = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
@@ -74,17 +74,19 @@ class RefundStatusResponse(Contract):
 
 
 class PaymentStatusResponse(Contract):
-    """GET /payments/{id}/status."""
+    """GET /payments/{id}/status; a cancelled stay whose refund failed has `refund_state` `failed`."""
 
     reservation_id: str
     payment_id: str
     status: PaymentStatus
+    reservation_status: str
     amount: int
     currency: Literal["EUR"]
     has_completed_payment: bool
     is_refunded: bool
     refund_amount: int
     refund_pending_amount: int
+    refund_state: RefundState
     payment_attempts: int
     attempts_left: int
     hold_expires_at: str

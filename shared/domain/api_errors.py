@@ -61,6 +61,11 @@ _TABLE = """
     general: The hold on your dates ends too soon to pay. | Make a new booking if the dates are still available.
 409 REFUND_IN_PROGRESS
     general: A refund for this booking is already in progress. | Wait until the booking's status shows it as settled.
+409 REFUND_EXISTS
+    general: This booking already has this refund, with another amount. | To return more, make a goodwill refund.
+    key: This Idempotency-Key was already used for a refund of another amount. | Use a new key for another refund.
+409 NOTHING_TO_RESOLVE
+    general: This refund does not wait for a decision. | Check the booking's status.
 409 PAYMENT_DISPUTED
     general: This payment is disputed, so the bank decides about the money. | Wait for the bank's decision.
 413 REQUEST_TOO_LARGE

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.domain.models import PENDING, SETTLED, Payment, PaymentStatus
+from shared.domain.models import PENDING, SETTLED, Payment, PaymentStatus, Refund, RefundState
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,28 @@ class Ledger:
 def ledger(payment: Payment) -> Ledger:
     """Add up the refunds of the booking's own capture, or of all captures if none is the booking's."""
     own = payment.own_capture
-    entries = [refund for refund in payment.refunds.values() if own is None or refund.payment_intent == own[0]]
+    entries = _entries(payment)
     settled = sum(refund.amount for refund in entries if refund.status in SETTLED)
     pending = sum(refund.amount for refund in entries if refund.status in PENDING)
     status = payment.status
     if own is not None and status not in {"pending", "expired"}:
         status = "refunded" if settled >= own[1].amount else "partially_refunded" if settled else "completed"
     return Ledger(status=status, refund_amount=settled, refund_pending_amount=pending)
+
+
+def refund_state(payment: Payment) -> RefundState:
+    """How the same refunds stand together: `failed` as soon as one of them needs a person, `none` if there are none."""
+    entries = _entries(payment)
+    if any(refund.unsettled and refund.status not in PENDING for refund in entries):
+        return "failed"
+    if any(refund.status in PENDING for refund in entries):
+        return "pending"
+    return "settled" if any(refund.status in SETTLED for refund in entries) else "none"
+
+
+def _entries(payment: Payment) -> list[Refund]:
+    own = payment.own_capture
+    return [refund for refund in payment.refunds.values() if own is None or refund.payment_intent == own[0]]
 
 
 # How final each refund status is. Events arrive in any order, and even `succeeded` may be followed by `failed`.

@@ -35,6 +35,7 @@ CaptureRole = Literal["booking", "unapplied"]
 RefundKind = Literal["cancellation", "goodwill", "unapplied", "dashboard"]
 RefundPolicy = Literal["full_refund", "partial_refund_50", "manual_refund"]
 StripeRefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+RefundState = Literal["none", "pending", "failed", "settled"]
 RefundStatus = Literal[StripeRefundStatus, "settled_elsewhere"]
 
 # The session of such an attempt may still be payable, or may have been paid.

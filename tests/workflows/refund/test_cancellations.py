@@ -193,7 +193,7 @@ def test_an_idempotency_key_stands_for_one_goodwill_refund(stack: RunningStack) 
     body = {"kind": "goodwill", "amount": 100}
     again = stack.call("POST", f"{booking.id}/refund", stack.operator, body, {"idempotency-key": "k"})
     assert again == first
-    assert booking.refund_goodwill(200, key="k").outcome == (400, "INVALID_REQUEST")
+    assert booking.refund_goodwill(200, key="k").outcome == (409, "REFUND_EXISTS")
     assert booking.refund_goodwill(200, key="l").status == 200
     assert booking.refunds_at_stripe() == [("succeeded", 100), ("succeeded", 200)]
     assert booking.refund_goodwill(100, key="").outcome == (400, "INVALID_REQUEST")

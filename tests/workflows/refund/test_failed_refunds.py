@@ -172,8 +172,8 @@ def test_a_refund_that_waits_for_no_operator_cannot_be_resolved(stack: RunningSt
     assert booking.resolve(booking.cancellation_id, "retry").outcome == (404, "NOT_FOUND")
     booking.refund()
     before = booking.payment
-    assert booking.resolve(booking.cancellation_id, "retry").outcome == (409, "REFUND_IN_PROGRESS")
-    assert booking.resolve(booking.cancellation_id, "settled_elsewhere").outcome == (409, "REFUND_IN_PROGRESS")
+    assert booking.resolve(booking.cancellation_id, "retry").outcome == (409, "NOTHING_TO_RESOLVE")
+    assert booking.resolve(booking.cancellation_id, "settled_elsewhere").outcome == (409, "NOTHING_TO_RESOLVE")
     assert booking.resolve("none", "retry").outcome == (404, "NOT_FOUND")
     assert booking.payment == before
 

@@ -87,9 +87,14 @@ def test_a_token_that_another_call_used_is_not_used_again(
     assert signals == [("token-2", '{"signal": "retry"}')]
 
 
-def test_a_payment_that_was_never_started_cannot_be_retried(workflow: FakeAws) -> None:
-    assert call("POST", "/payments/RES-1/retry").error == (404, "NOT_FOUND")
-    assert workflow.idle
+@pytest.mark.defect("R-17")
+def test_retrying_a_payment_that_was_never_started_starts_it(stored: Stored, workflow: FakeAws) -> None:
+    assert call("GET", "/payments/RES-1/status").body["can_retry"] is True
+    workflow.on_start = lambda: stored.payment(awaited())
+    answer = call("POST", "/payments/RES-1/retry")
+    assert (answer.status, answer.body["checkout_session_id"]) == (201, "cs_1")
+    [(name, started)] = workflow.started
+    assert (name, started["success_url"].partition("?")[0]) == ("RES-1", "https://stay.example/booking/success")
 
 
 @pytest.mark.defect("D-24")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shared.adapters import step_functions
+from shared.domain.ids import goodwill_id
 from shared.domain.models import Payment, Refund
 from tests.harness.builders import capture, payment, refund
 from tests.harness.fake_aws_clients import FakeAws
@@ -72,6 +73,50 @@ def test_no_more_is_refunded_than_is_left(stored: Stored, workflow: FakeAws) -> 
     answer = call("POST", REFUND, {"amount": 500}, claims=OPERATOR)
     assert answer.error == (400, "REFUND_NOT_ALLOWED")
     assert answer.body["details"] == {"refundable_amount": 499}
+
+
+CANCELLED = "PAY-RES-1-cancellation"
+GOODWILL = goodwill_id("PAY-RES-1", "k")
+
+
+@pytest.mark.parametrize(
+    ("kind", "refund_id", "words"),
+    [
+        ("cancellation", CANCELLED, "This booking already has this refund, with another amount."),
+        ("goodwill", GOODWILL, "This Idempotency-Key was already used for a refund of another amount."),
+    ],
+    ids=["cancellation", "goodwill"],
+)
+@pytest.mark.parametrize("status", ["pending", "succeeded", "failed"])
+@pytest.mark.defect("R-11")
+def test_a_refund_that_exists_is_not_taken_for_one_of_another_amount(
+    paid: Stored, kind: str, refund_id: str, words: str, status: str
+) -> None:
+    entry = refund(kind=kind, amount=500, status=status)
+    paid.payment(payment(status="completed", captures=OWN_CAPTURE, refunds={refund_id: entry}))
+    key = {"Idempotency-Key": "k"}
+    answer = call("POST", REFUND, {"kind": kind, "amount": 10_000}, claims=OPERATOR, headers=key)
+    assert answer.error == (409, "REFUND_EXISTS")
+    assert answer.body["message"] == words
+    assert answer.body["details"] == {"refund_id": refund_id, "amount": 500}
+    same = call("POST", REFUND, {"kind": kind, "amount": 500}, claims=OPERATOR, headers=key)
+    assert (same.status, same.body["amount"]) == (200 if status == "succeeded" else 202, 500)
+
+
+@pytest.mark.defect("R-11")
+def test_a_refund_that_a_faster_call_made_is_not_taken_for_one_of_another_amount(
+    paid: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its execution has the name of the one that this call would start."""
+
+    def overtaken(_name: str, _order: object) -> bool:
+        paid.payment(payment(status="completed", captures=OWN_CAPTURE, refunds={CANCELLED: refund(status="succeeded")}))
+        return False
+
+    monkeypatch.setattr(step_functions, "start_refund", overtaken)
+    answer = call("POST", REFUND, {"amount": 10_000}, claims=OPERATOR)
+    assert answer.error == (409, "REFUND_EXISTS")
+    assert answer.body["details"] == {"refund_id": CANCELLED, "amount": 500}
 
 
 @pytest.mark.parametrize("first", [True, False])

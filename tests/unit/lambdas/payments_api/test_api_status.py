@@ -1,12 +1,14 @@
 """lambdas.payments_api.status: what the status of a payment says, and when reading it refreshes the payment."""
 
 import json
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared.adapters import payment_items
-from shared.domain.models import Payment
-from tests.harness.builders import NOW, SECOND, WINDOW, attempt, closed, refund
+from shared.domain.models import Payment, Refund
+from tests.harness.builders import HOUR, NOW, SECOND, WINDOW, attempt, closed, payment, refund
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.payments_api_calls import OWN_CAPTURE, awaited, call, failed
 from tests.harness.stored_tables import Stored
@@ -22,12 +24,14 @@ def test_status_of_a_booking_whose_payment_was_never_started(workflow: FakeAws) 
             "reservation_id": "RES-1",
             "payment_id": "PAY-RES-1",
             "status": "pending",
+            "reservation_status": "pending",
             "amount": 112_500,
             "currency": "EUR",
             "has_completed_payment": False,
             "is_refunded": False,
             "refund_amount": 0,
             "refund_pending_amount": 0,
+            "refund_state": "none",
             "payment_attempts": 0,
             "attempts_left": 3,
             "hold_expires_at": "2026-11-25T13:00:00.000Z",
@@ -114,6 +118,57 @@ def test_can_retry_says_whether_another_attempt_is_possible(
 ) -> None:
     stored.payment(of)
     assert call("GET", STATUS).body["can_retry"] is can_retry
+
+
+@pytest.mark.parametrize(
+    ("of", "reserved", "hold"),
+    [
+        pytest.param(None, {}, 24 * HOUR, id="never started"),
+        pytest.param(None, {}, 2 * HOUR, id="never started, the hold ends"),
+        pytest.param(None, {"status": "confirmed"}, 24 * HOUR, id="confirmed by the platform"),
+        pytest.param(None, {"status": "checked_in"}, 24 * HOUR, id="a status of the platform"),
+        pytest.param(None, {"total_amount": 49}, 24 * HOUR, id="the total cannot be paid"),
+        pytest.param(failed(), {}, 24 * HOUR, id="failed once"),
+        pytest.param(failed(), {"total_amount": 49}, 24 * HOUR, id="repriced to what cannot be paid"),
+        pytest.param(failed(), {"status": "cancelled"}, 24 * HOUR, id="cancelled by the platform"),
+        pytest.param(failed(3), {}, 24 * HOUR, id="no attempt left"),
+        pytest.param(failed(3, attempts_granted=1), {}, 24 * HOUR, id="an attempt was granted"),
+        pytest.param(failed(cancel_requested_at=NOW), {}, 24 * HOUR, id="being cancelled"),
+    ],
+)
+@pytest.mark.defect("R-17")
+def test_can_retry_is_true_exactly_when_a_retry_is_accepted(
+    stored: Stored, workflow: FakeAws, of: Payment | None, reserved: dict[str, Any], hold: timedelta
+) -> None:
+    stored.reservation(created_at=(NOW + hold - 24 * HOUR - 2 * HOUR).isoformat(), **reserved)
+    if of is not None:
+        stored.payment(of)
+    can_retry = call("GET", STATUS).body["can_retry"]
+    assert (call("POST", "/payments/RES-1/retry").status < 300) is can_retry
+    assert workflow.idle is not can_retry
+
+
+@pytest.mark.parametrize(
+    ("refunds", "state"),
+    [
+        pytest.param({}, "none", id="no refund"),
+        pytest.param({"C": refund(kind="cancellation")}, "pending", id="pending"),
+        pytest.param({"C": refund(status="failed")}, "failed", id="failed"),
+        pytest.param({"C": refund(status="failed"), "G": refund(status="succeeded")}, "failed", id="one of two failed"),
+        pytest.param({"C": refund(status="succeeded"), "G": refund()}, "pending", id="one of two pending"),
+        pytest.param({"C": refund(status="settled_elsewhere")}, "settled", id="settled elsewhere"),
+        pytest.param({"re_1": refund(kind="dashboard", status="failed")}, "none", id="failed in the dashboard"),
+        pytest.param({"REF-pi_2": refund(kind="unapplied", payment_intent="pi_2")}, "none", id="of other money"),
+    ],
+)
+@pytest.mark.defect("R-17")
+def test_a_cancelled_stay_whose_refund_failed_does_not_look_paid(
+    stored: Stored, workflow: FakeAws, refunds: dict[str, Refund], state: str
+) -> None:
+    stored.reservation(status="cancelled")
+    stored.payment(payment(status="completed", captures=OWN_CAPTURE, refunds=refunds))
+    body = call("GET", STATUS).body
+    assert (body["reservation_status"], body["refund_state"]) == ("cancelled", state)
 
 
 def test_status_reveals_no_secret(stored: Stored, workflow: FakeAws) -> None:
