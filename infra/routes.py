@@ -36,7 +36,7 @@ _SESSION: Mapping[int, type[Contract]] = {
     201: CheckoutSessionResponse,
     202: PaymentStatusResponse,
 }
-_NO_SESSION = ("RESERVATION_NOT_PAYABLE", "ATTEMPTS_EXHAUSTED", "HOLD_ENDING", "STRIPE_UNAVAILABLE")
+_NO_SESSION = ("RESERVATION_NOT_PAYABLE", "ATTEMPTS_EXHAUSTED", "HOLD_ENDING", "PAYMENT_REFUSED", "STRIPE_UNAVAILABLE")
 
 PAYMENTS_ROUTES = {
     ("POST", "/payments/checkout-session"): Route(

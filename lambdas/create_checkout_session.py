@@ -25,8 +25,10 @@ from shared.domain.session_outcomes import never_opened
 from shared.observability import bind, count, entry_point
 from shared.settings import settings
 
-# When Stripe refuses a key, the next one is tried. Two refusals in a row mean that our request is wrong.
+# When Stripe refuses a key, the next one is tried, without an e-mail address that it found invalid. Two refusals in a
+# row mean that our request is wrong.
 KEYS_PER_CALL = 2
+EMAIL_INVALID = "email_invalid"
 
 
 @entry_point
@@ -56,7 +58,8 @@ def _open_attempt(request: CreateCheckoutSessionInput) -> OpenedAttempt:
             )
         except StripeRefused as error:
             refused = error
-            closed = never_opened(attempt, "refused", now)
+            code = EMAIL_INVALID if error.param == "customer_email" else error.code or "refused"
+            closed = never_opened(attempt.model_copy(update={"failure_code": code}), "refused", now)
             stored = payment.model_copy(update={"attempts": {**payment.attempts, key: attempt}})
             payment_items.record_session_outcomes(stored, {key: closed}, now=now)
             continue
@@ -93,6 +96,7 @@ def _find_or_store_attempt(booking: Booking, payment: Payment, now: datetime) ->
         expires_at=session_expires_at(now, window),
         success_url=payment.success_url,
         cancel_url=payment.cancel_url,
+        with_email=all(attempt.failure_code != EMAIL_INVALID for attempt in payment.attempts.values()),
     )
     attempt = Attempt(
         status="opening",

@@ -68,6 +68,7 @@ DEFECTS = {
     "P-13": "Without the permission to send the callback, executions run for ever.",
     "P-14": "A refund of a disputed charge kills the workflow.",
     "R-04": "A page of HTML in place of Stripe's answer is taken for a refusal and kills executions.",
+    "R-05": "A request that Stripe refuses for good kills executions, and the hold is never released.",
     "R-10": "A booking that the platform confirms itself kills its executions and stays pending for ever.",
     "R-14": "A log line, an error or an answer quotes a secret, an e-mail address or a token.",
     "R-16": "A hold is released while Stripe refuses to expire its session.",

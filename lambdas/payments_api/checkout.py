@@ -83,6 +83,8 @@ def _request_attempt(
         return sequence if step_functions.signal(payment.task_token, "retry") else None
     if sequence > ended_wait:  # the attempt that this call requested has failed
         check_attempt_allowed(payment, now)
+        if payment.current is not None and payment.current.close_reason == "refused":
+            raise ApiError("PAYMENT_REFUSED")
         raise ApiError("STRIPE_UNAVAILABLE")
     return ended_wait
 

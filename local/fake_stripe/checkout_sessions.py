@@ -252,6 +252,6 @@ def _check_addresses(params: Json) -> None:
             raise ParameterError(text, code="url_invalid", param=name)
     email = params.get("customer_email")
     if email is not None and (
-        email.count("@") != 1 or email.startswith("@") or "." not in email.split("@")[1] or " " in email
+        email.count("@") != 1 or email.startswith("@") or "." not in email.split("@")[1] or any(map(str.isspace, email))
     ):
         raise ParameterError(f"Invalid email address: {email}", code="email_invalid", param="customer_email")

@@ -51,8 +51,12 @@ def checkout_parameters(
     expires_at: datetime,
     success_url: str,
     cancel_url: str,
+    with_email: bool = True,
 ) -> str:
-    """The parameters of a session as JSON, stored before they are sent so that a repeat sends exactly the same."""
+    """The parameters of a session as JSON, stored before they are sent so that a repeat sends exactly the same.
+
+    Without an e-mail address Stripe asks the guest for one.
+    """
     metadata = {"reservation_id": reservation.reservation_id, "payment_id": payment_id, "attempt": attempt_key}
     parameters: dict[str, Any] = {
         "mode": "payment",
@@ -81,8 +85,9 @@ def checkout_parameters(
         "cancel_url": cancel_url,
         "adaptive_pricing": {"enabled": False},
     }
-    if reservation.customer_email:
-        parameters["customer_email"] = reservation.customer_email
+    email = (reservation.customer_email or "").strip()
+    if email and with_email:
+        parameters["customer_email"] = email
     return json.dumps(parameters, ensure_ascii=False)
 
 

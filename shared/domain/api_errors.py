@@ -70,6 +70,8 @@ _TABLE = """
     general: This payment is disputed, so the bank decides about the money. | Wait for the bank's decision.
 413 REQUEST_TOO_LARGE
     general: The request is too large. | Send a smaller request.
+422 PAYMENT_REFUSED
+    general: This booking cannot be paid online; your dates are still held. | Contact support to pay another way.
 429 TOO_MANY_REQUESTS
     general: You have sent too many requests. | Wait a few seconds and try again.
 500 INTERNAL_ERROR 5

@@ -17,7 +17,7 @@
         ├── NotEnoughLeft         other refunds have reserved what this one asks for
         ├── PaymentDisputed       the capture is disputed at the bank, so it cannot be refunded
         ├── CaptureDisputed       the same for an unapplied payment, whose refund is entered and waits for a person
-        └── StripeRefused         Stripe refused the request as wrong: a defect of ours
+        └── StripeRefused         Stripe refused the request as wrong, so a repeat would be refused as well
 
 Retry and Catch of the state machines match the class names of the leaves.
 Errors that HTTP callers receive are in shared/domain/api_errors.py.

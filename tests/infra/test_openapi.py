@@ -97,6 +97,7 @@ def test_every_error_is_documented() -> None:
         ("PAYMENT_DISPUTED", {409}),
         ("ALREADY_PAID", {409}),
         ("REQUEST_TOO_LARGE", {413}),
+        ("PAYMENT_REFUSED", {422}),
         ("TOO_MANY_REQUESTS", {429}),
         ("INTERNAL_ERROR", {500, 503}),  # 503 only to Stripe, which sends the event again either way
         ("STRIPE_UNAVAILABLE", {503}),

@@ -92,7 +92,7 @@ def test_every_message_to_operators_begins_with_the_name_of_a_section() -> None:
     for handlers in ("dispute_events.py", "money_events.py", "refund_events.py"):
         named |= set(re.findall(r'f"(\w+): ', code[handlers]))
     named |= set(re.findall(r'"(\w+): <name>', code["events.py"]))
-    named |= set(re.findall(r"\{% '(\w+): refund '", machines))
+    named |= set(re.findall(r"\{% '(\w+): ", machines))
     named |= set(re.findall(r'"failure": "(\w+)"', machines))
     alarms, people = sections()
     assert named == {
@@ -103,6 +103,7 @@ def test_every_message_to_operators_begins_with_the_name_of_a_section() -> None:
         "ExecutionDied",
         "LatePayment",
         "PaymentDisputed",
+        "PaymentRefused",
         "PaymentRestartsExhausted",
         "RefundFailed",
         "RefundRestartsExhausted",

@@ -121,9 +121,10 @@ def documented_errors(module: str) -> set[str]:
 
 @pytest.mark.parametrize(("machine", "name"), tasks("lambda:invoke"))
 def test_a_state_handles_exactly_what_its_function_raises(machine: str, name: str) -> None:
-    """StripeRefused is a bug of ours: it goes where every unexpected error goes, to the operators."""
+    """StripeRefused is a failed attempt of CreateCheckoutSession, and elsewhere an error that nobody expects."""
     handled = set(errors_in(state_of(machine, name), "Retry", "Catch")) & OUR_ERRORS
-    assert handled == documented_errors(module_of(name)) - {"StripeRefused"}
+    unexpected = set() if name == "CreateCheckoutSession" else {"StripeRefused"}
+    assert handled == documented_errors(module_of(name)) - unexpected
 
 
 @pytest.mark.parametrize("module", sorted({module_of(name) for _, name in tasks("lambda:invoke")}))

@@ -69,6 +69,8 @@ def test_half_an_hour_is_refused_under_clock_skew(client: stripe.StripeClient, f
         ({"expires_at": "1800.0"}, "expires_at", "parameter_invalid_integer"),
         ({"adaptive_pricing": {"enabled": "0"}}, "adaptive_pricing[enabled]", None),
         ({"customer_email": "guest"}, "customer_email", "email_invalid"),
+        ({"customer_email": "guest@example.com "}, "customer_email", "email_invalid"),
+        ({"customer_email": "guest@example.com\n"}, "customer_email", "email_invalid"),
         ({"customer_email": ""}, "customer_email", "parameter_invalid_empty"),
         ({"success_url": "ftp://x"}, "success_url", "url_invalid"),
         ({"success_url": None}, "success_url", "parameter_missing"),

@@ -100,6 +100,28 @@ def test_two_refusals_in_a_row_raise_stripe_refused(booking: BookingStates, monk
     assert booking.statuses == {"1": "closed", "2": "closed"}
 
 
+@pytest.mark.defect("R-05")
+@pytest.mark.parametrize("email", ["ada@guests", "a b@guests.example", "ada@guests.example;bob@guests.example"])
+def test_an_invalid_email_address_is_left_out_of_the_next_attempt(booking: BookingStates, email: str) -> None:
+    """Stripe asks the guest for one instead."""
+    booking.stored.reservation(customer_email=email)
+    assert booking.create_session()["key"] == "2"
+    attempts = booking.attempts
+    assert (attempts["1"]["status"], attempts["1"]["failure_code"]) == ("closed", "email_invalid")
+    assert "customer_email" not in json.loads(attempts["2"]["parameters"])
+
+
+@pytest.mark.defect("R-05")
+def test_a_refusal_for_good_is_recorded_with_its_reason(booking: BookingStates) -> None:
+    booking.stripe.faults.add("checkout.sessions.create", "refuse", 2)
+    with pytest.raises(StripeRefused):
+        booking.create_session()
+    last = booking.attempts["2"]
+    assert (last["status"], last["close_reason"], last["failure_code"]) == ("closed", "refused", "refused")
+    assert booking.expire_sessions()["next_step"] == "await_retry"
+    assert booking.create_session()["key"] == "3"
+
+
 @pytest.mark.defect("D-02", "D-06")
 def test_a_repriced_booking_gets_a_new_attempt_at_the_new_price(booking: BookingStates) -> None:
     booking.fail_to_create_session(("timeout_before", 2))

@@ -101,6 +101,38 @@ def pages_in_place_of_stripes_answers(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
+@scenario(
+    released(
+        "RecordPayment CreateCheckoutSession RefusalNotified? NotifyPaymentRefused FAILED RetrySignal? "
+        "CreateCheckoutSession RefusalNotified? FAILED RetrySignal? CLOSED RELEASED",
+        sessions=[],
+        attempts=4 * ["closed, not counted"],
+    ),
+    defects=("R-05",),
+)
+def refused_for_good(booking: BookingDriver) -> None:
+    """It is a failed attempt; operators are notified once, and the hold goes on."""
+    booking.faults.fail_stripe("checkout.sessions.create", "refuse", times=4)
+    assert booking.pay_now().outcome == (422, "PAYMENT_REFUSED")
+    assert booking.retry().outcome == (422, "PAYMENT_REFUSED")
+    assert booking.notified().count("PaymentRefused") == 1
+    assert booking.cancel().outcome == (200, "expired")
+
+
+@scenario(confirmed("OPENED VERIFIED CONFIRMED", attempts=["closed, not counted", "paid"]), defects=("R-05",))
+def invalid_email_address(booking: BookingDriver) -> None:
+    booking.set_stored("reservations", "customer_email", "guest@example")
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
+
+
+@scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("R-05",))
+def email_address_with_a_blank(booking: BookingDriver) -> None:
+    booking.set_stored("reservations", "customer_email", "guest@example.com ")
+    assert booking.pay_now().outcome == (201, 1)
+    booking.pay_to_the_end()
+
+
 @scenario(released("OPENED VERIFIED CLOSED STRIPE_ASKED_AGAIN CLOSED RELEASED"), defects=("R-16",))
 def session_that_stripe_refuses_to_expire(booking: BookingDriver) -> None:
     """The dates are kept while the session can be paid."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.builders import MINUTE, NOW, attempt, opening
+from tests.harness.builders import MINUTE, NOW, attempt, closed, opening
 from tests.harness.fake_aws_clients import FakeAws, client_error
 from tests.harness.payments_api_calls import CHECKOUT, ORDER, SECOND_SESSION, awaited, call, failed
 from tests.harness.stored_tables import Stored
@@ -106,6 +106,16 @@ def test_an_attempt_that_fails_at_stripe_is_a_503(stored: Stored, workflow: Fake
     assert answer.error == (503, "STRIPE_UNAVAILABLE")
     assert answer.headers["Retry-After"] == "10"
     assert workflow.signalled == [("token-2", "retry")]
+
+
+@pytest.mark.defect("R-05")
+def test_an_attempt_that_stripe_refuses_for_good_is_a_422(stored: Stored, workflow: FakeAws) -> None:
+    """Trying again does not help the guest."""
+    refused = closed(close_reason="refused", failure_code="refused")
+    workflow.on_start = lambda: stored.payment(failed(1, attempts={"1": refused}))
+    answer = call("POST", CHECKOUT, ORDER)
+    assert answer.error == (422, "PAYMENT_REFUSED")
+    assert "Retry-After" not in answer.headers
 
 
 def test_a_first_attempt_that_fails_at_stripe_is_a_503(stored: Stored, workflow: FakeAws) -> None:

@@ -90,3 +90,10 @@ def test_equal_parameters_give_equal_text() -> None:
 def test_letters_beyond_ascii_are_stored_unchanged() -> None:
     of = reservation(customer_email="renée@guests.example", check_in=date(2026, 12, 20))
     assert "renée@guests.example" in parameters(of)
+
+
+@pytest.mark.defect("R-05")
+def test_an_email_address_is_trimmed() -> None:
+    of = reservation(customer_email=" ada@guests.example \n")
+    assert json.loads(parameters(of))["customer_email"] == "ada@guests.example"
+    assert "customer_email" not in json.loads(parameters(reservation(customer_email=" ")))
