@@ -1,23 +1,23 @@
-// Evaluates with JSONata's own evaluator: one JSON object a line, {expression, bindings, at} in, {value}, {} or {error} out.
-// `at` is the time that $now() and $millis() tell, in milliseconds.
+// Evaluates JSONata with the reference implementation. Each line of input is {expression, bindings, at}, each line of
+// output {value}, {} or {error}. `at` is the time in ms that $now() and $millis() return.
 const jsonata = require("jsonata");
 const readline = require("readline");
 
 const RealDate = Date;
 let at = 0;
 global.Date = class extends RealDate {
-  constructor(...given) {
-    super(...(given.length ? given : [at]));
+  constructor(...args) {
+    super(...(args.length ? args : [at]));
   }
 };
 
 async function main() {
   for await (const line of readline.createInterface({ input: process.stdin })) {
-    const asked = JSON.parse(line);
-    at = asked.at;
+    const request = JSON.parse(line);
+    at = request.at;
     let answer;
     try {
-      answer = { value: await jsonata(asked.expression).evaluate(undefined, asked.bindings) };
+      answer = { value: await jsonata(request.expression).evaluate(undefined, request.bindings) };
       if (typeof answer.value === "function") answer = { error: "a function" };
     } catch (error) {
       answer = { error: error.message || String(error) };

@@ -1,4 +1,5 @@
-// Builds the Pulumi CLI where there is none (`make pulumi-cli`). `go install …@version` refuses a module with replace directives.
+// Builds the Pulumi CLI where it is not installed (`make pulumi-cli`). `go install …@version` would refuse a module with
+// replace directives.
 module booking-payments/tools/pulumi
 
 go 1.26

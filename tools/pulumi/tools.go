@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools names what this module is for, so that `go mod tidy` keeps it.
+// Package tools imports what this module is for, so that `go mod tidy` keeps it.
 package tools
 
 import _ "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"

@@ -1,4 +1,4 @@
-// The stripe-mock that tests/real takes; go.sum has the checksums. `tool` needs Go 1.24.
+// The stripe-mock that tests/real uses; go.sum has the checksums. The directive `tool` needs Go 1.24.
 module booking-payments/tools/stripe-mock
 
 go 1.24
