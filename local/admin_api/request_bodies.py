@@ -69,9 +69,10 @@ class NextRefundStatus(RequestBody):
 
 
 class DisputeOutcome(RequestBody):
-    outcome: Literal["won", "lost"]
+    outcome: Literal["won", "lost", "warning_closed"]
 
 
 class NewDispute(RequestBody):
     payment_intent: str
     amount: int | None = None
+    status: Literal["needs_response", "warning_needs_response"] = "needs_response"

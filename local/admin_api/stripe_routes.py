@@ -98,10 +98,15 @@ def _add_refunds(app: FastAPI, fake_stripe: FakeStripe) -> None:
 
     @app.post("/stripe/disputes", status_code=201)
     def dispute(body: NewDispute) -> Json:
-        """Open a dispute about a payment."""
-        return fake_stripe.open_dispute(body.payment_intent, body.amount)
+        """Open a dispute or an inquiry about a payment."""
+        return fake_stripe.open_dispute(body.payment_intent, body.amount, body.status)
+
+    @app.post("/stripe/disputes/{dispute_id}/escalate")
+    def escalate(dispute_id: str) -> Json:
+        """Turn an inquiry into a dispute."""
+        return fake_stripe.escalate_inquiry(dispute_id)
 
     @app.post("/stripe/disputes/{dispute_id}/close")
     def close(dispute_id: str, body: DisputeOutcome) -> Json:
-        """Close a dispute as won or lost."""
+        """Close a dispute as won or lost, or an inquiry."""
         return fake_stripe.close_dispute(dispute_id, body.outcome)

@@ -1,4 +1,7 @@
-"""Disputes: the guest's bank takes the money back, and the dispute is won or lost later."""
+"""Disputes: the guest's bank takes the money back, and the dispute is won or lost later.
+
+An inquiry (`warning_…`) only asks: no money is taken, and it is closed or escalated to a dispute.
+"""
 
 from typing import Literal
 
@@ -7,9 +10,16 @@ from local.fake_stripe.objects import build, new_id
 from local.fake_stripe.stripe_errors import Json
 
 _DAYS_TO_ANSWER = 7
+_OUTCOMES = ("won", "lost", "warning_closed")
 
 
-def open_dispute(account: Account, payment_intent: str, *, amount: int | None = None) -> Json:
+type Opening = Literal["needs_response", "warning_needs_response"]
+type DisputeOutcome = Literal["won", "lost", "warning_closed"]
+
+
+def open_dispute(
+    account: Account, payment_intent: str, *, amount: int | None = None, status: Opening = "needs_response"
+) -> Json:
     intent = account.get("payment_intent", payment_intent)
     charge = account.get("charge", intent["latest_charge"])
     due_by = account.clock.timestamp() + _DAYS_TO_ANSWER * 86_400
@@ -31,27 +41,44 @@ def open_dispute(account: Account, payment_intent: str, *, amount: int | None = 
                 "past_due": False,
                 "submission_count": 0,
             },
-            is_charge_refundable=False,
+            is_charge_refundable=_is_inquiry(status),
             metadata={},
             payment_intent=payment_intent,
             reason="fraudulent",
-            status="needs_response",
+            status=status,
         )
     )
     charge["disputed"] = True
     account.emit("charge.dispute.created", dispute)
+    if not _is_inquiry(status):
+        account.emit("charge.dispute.funds_withdrawn", dispute)
+    return dispute
+
+
+def escalate_inquiry(account: Account, dispute_id: str) -> Json:
+    """Turn an open inquiry into a dispute, under the same id."""
+    dispute = account.get("dispute", dispute_id)
+    before = dispute["status"]
+    if not _is_inquiry(before) or before in _OUTCOMES:
+        raise ValueError(f"{dispute_id} is {before}, not an open inquiry")
+    dispute |= {"status": "needs_response", "is_charge_refundable": False}
+    account.emit("charge.dispute.updated", dispute, previous={"status": before, "is_charge_refundable": True})
     account.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute
 
 
-def close_dispute(account: Account, dispute_id: str, outcome: Literal["won", "lost"]) -> Json:
+def close_dispute(account: Account, dispute_id: str, outcome: DisputeOutcome) -> Json:
     dispute = account.get("dispute", dispute_id)
-    if outcome not in ("won", "lost"):
-        raise ValueError(f"a dispute is won or lost, not {outcome}")
-    if dispute["status"] in ("won", "lost"):
+    if outcome not in _OUTCOMES or _is_inquiry(outcome) != _is_inquiry(dispute["status"]):
+        raise ValueError(f"a dispute is won or lost and an inquiry is warning_closed; {dispute_id} cannot be {outcome}")
+    if dispute["status"] in _OUTCOMES:
         raise ValueError(f"{dispute_id} is already {dispute['status']}")
-    dispute["status"] = outcome
+    dispute |= {"status": outcome, "is_charge_refundable": outcome != "lost"}
     if outcome == "won":
         account.emit("charge.dispute.funds_reinstated", dispute)
     account.emit("charge.dispute.closed", dispute)
     return dispute
+
+
+def _is_inquiry(status: str) -> bool:
+    return status.startswith("warning_")

@@ -95,11 +95,18 @@ class FakeStripe(Account):
         with self.current():
             return dict(stripe_refunds.settle(self, refund_id, status))
 
-    def open_dispute(self, payment_intent: str, amount: int | None = None) -> Json:
+    def open_dispute(
+        self, payment_intent: str, amount: int | None = None, status: disputes.Opening = "needs_response"
+    ) -> Json:
+        """Open a dispute, or an inquiry (`warning_needs_response`)."""
         with self.current():
-            return dict(disputes.open_dispute(self, payment_intent, amount=amount))
+            return dict(disputes.open_dispute(self, payment_intent, amount=amount, status=status))
 
-    def close_dispute(self, dispute_id: str, outcome: Literal["won", "lost"]) -> Json:
+    def escalate_inquiry(self, dispute_id: str) -> Json:
+        with self.current():
+            return dict(disputes.escalate_inquiry(self, dispute_id))
+
+    def close_dispute(self, dispute_id: str, outcome: disputes.DisputeOutcome) -> Json:
         with self.current():
             return dict(disputes.close_dispute(self, dispute_id, outcome))
 

@@ -127,7 +127,7 @@ def _charge(account: Account, params: Json) -> Json:
 def _check(account: Account, charge: Json, amount: int) -> None:
     left = _unrefunded(account, charge)
     disputes = account.all("dispute", lambda dispute: dispute["charge"] == charge["id"])
-    if any(dispute["status"] != "won" for dispute in disputes):
+    if not all(dispute["is_charge_refundable"] for dispute in disputes):
         raise InvalidRequestError(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
         )

@@ -1,5 +1,6 @@
 """Stripe's events and the objects inside them, reduced to the fields that we read."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -77,6 +78,12 @@ class StripeRefundObject(StripeObject):
     metadata: dict[str, str] | None = None
 
 
+class StripeEvidenceDetails(StripeObject):
+    """By when Stripe wants evidence, in seconds since 1970; nothing once that is over."""
+
+    due_by: int | None = None
+
+
 class StripeDisputeObject(StripeObject):
     """The Dispute in a `charge.dispute.*` event; `amount` in cents."""
 
@@ -85,3 +92,9 @@ class StripeDisputeObject(StripeObject):
     amount: int
     payment_intent: StripeId
     reason: str | None = None
+    evidence_details: StripeEvidenceDetails | None = None
+
+    @property
+    def due_by(self) -> datetime | None:
+        due_by = None if self.evidence_details is None else self.evidence_details.due_by
+        return None if due_by is None else datetime.fromtimestamp(due_by, UTC)

@@ -151,7 +151,10 @@ class Refund(Value):
 
 
 class Dispute(Value):
-    """A chargeback; `closed_at` is set once the bank has decided (`won`, `lost`, `warning_closed`, …)."""
+    """A chargeback or an inquiry; `closed_at` is set once the bank has decided (`won`, `lost`, `warning_closed`, …).
+
+    `due_by` is when Stripe wants our answer; `escalated_by` is the event that turned the inquiry into a dispute.
+    """
 
     status: str
     payment_intent: str
@@ -159,11 +162,18 @@ class Dispute(Value):
     reason: str | None = None
     opened_at: Instant
     closed_at: Instant | None = None
+    due_by: Instant | None = None
+    escalated_by: str | None = None
+
+    @property
+    def inquiry(self) -> bool:
+        """Whether the bank only asks: it has taken nothing, and Stripe still refunds."""
+        return self.status.startswith("warning_")
 
     @property
     def blocks_refunds(self) -> bool:
-        """Whether it is open, or lost: then the bank has already taken the money back."""
-        return self.closed_at is None or self.status == "lost"
+        """Whether it is an open dispute, or a lost one: then the bank has already taken the money back."""
+        return not self.inquiry and (self.closed_at is None or self.status == "lost")
 
 
 class Payment(Value):

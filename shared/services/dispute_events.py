@@ -6,7 +6,7 @@ from shared.adapters import refund_ledger
 from shared.adapters.notifications import notify_operators, publish
 from shared.contracts.stripe_objects import StripeDisputeObject, StripeEvent
 from shared.domain.errors import StoreBusy
-from shared.domain.models import Dispute, Payment
+from shared.domain.models import Dispute, Payment, iso
 from shared.observability import count
 from shared.services.stripe_event_registry import Outcome, handles, read_object
 
@@ -19,45 +19,61 @@ from shared.services.stripe_event_registry import Outcome, handles, read_object
     "charge.dispute.funds_reinstated",
 )
 def process_dispute(event: StripeEvent, payment: Payment) -> Outcome:
-    """Enter a dispute or its outcome; notify the operators when it opens and when it closes.
+    """Enter a dispute or its outcome; notify the operators when it opens, when an inquiry becomes one, when it closes.
 
-    Notify even if the dispute was entered before: whoever entered it may have stopped before notifying.
+    Notify even if this event was entered before: whoever entered it may have stopped before notifying.
     """
     dispute = read_object(StripeDisputeObject, event)
     now = datetime.now(UTC)
     before = payment.disputes.get(dispute.id)
     closes = event.type == "charge.dispute.closed"
-    closed_before = before is not None and before.closed_at is not None
-    known = before is not None and (closed_before or (before.status == dispute.status and not closes))
-    if not known:
-        entry = Dispute(
-            status=dispute.status,
-            payment_intent=dispute.payment_intent,
-            amount=dispute.amount,
-            reason=dispute.reason,
-            opened_at=now if before is None else before.opened_at,
-            closed_at=now if closes else None,
-        )
-        if not refund_ledger.record_dispute(payment, dispute.id, entry, now=now):
-            raise StoreBusy("another event changed the dispute")
-    if closes or (event.type == "charge.dispute.created" and not closed_before):
-        _notify_of_dispute(dispute, payment)
-    return ("duplicate" if known else "success"), "the dispute is entered"
+    entry = _merge(before, dispute, event.id, closed_at=now if closes else None, now=now)
+    if entry != before and not refund_ledger.record_dispute(payment, dispute.id, entry, now=now):
+        raise StoreBusy("another event changed the dispute")
+    opens = event.type == "charge.dispute.created" and entry.closed_at is None
+    if closes or opens or entry.escalated_by == event.id:
+        _notify_of_dispute(dispute.id, entry, payment)
+    return ("duplicate" if entry == before else "success"), "the dispute is entered"
 
 
-def _notify_of_dispute(dispute: StripeDisputeObject, payment: Payment) -> None:
+def _merge(
+    before: Dispute | None, dispute: StripeDisputeObject, event_id: str, *, closed_at: datetime | None, now: datetime
+) -> Dispute:
+    """The entry after this news. A closed dispute stays closed, and a dispute never becomes an inquiry again."""
+    after = Dispute(
+        status=dispute.status,
+        payment_intent=dispute.payment_intent,
+        amount=dispute.amount,
+        reason=dispute.reason,
+        opened_at=now if before is None else before.opened_at,
+        closed_at=closed_at,
+        due_by=dispute.due_by or (None if before is None else before.due_by),
+    )
+    if before is None:
+        return after
+    if before.closed_at is not None or (after.inquiry and not before.inquiry):
+        return before
+    escalates = before.inquiry and not after.inquiry
+    return after.model_copy(update={"escalated_by": event_id if escalates else before.escalated_by})
+
+
+def _notify_of_dispute(dispute_id: str, dispute: Dispute, payment: Payment) -> None:
     count("Disputes", status=dispute.status)
+    refunds = "Refunds are blocked while it is open."
+    if dispute.inquiry:
+        refunds = "It is an inquiry: refunds are still possible."
+    deadline = "" if dispute.due_by is None else f" by {iso(dispute.due_by)}"
     notify_operators(
         "Payment disputed",
-        f"PaymentDisputed: dispute {dispute.id} on reservation {payment.reservation_id} is {dispute.status}. "
-        "Refunds are blocked while it is open. Answer it in Stripe's dashboard.",
+        f"PaymentDisputed: dispute {dispute_id} on reservation {payment.reservation_id} is {dispute.status}. "
+        f"{refunds} Answer it in Stripe's dashboard{deadline}.",
     )
     publish(
         "PaymentDisputed",
         {
             "reservation_id": payment.reservation_id,
             "payment_id": payment.payment_id,
-            "dispute_id": dispute.id,
+            "dispute_id": dispute_id,
             "status": dispute.status,
             "amount": dispute.amount,
         },

@@ -219,6 +219,21 @@ def test_a_lost_dispute_prevents_refunds(client: stripe.StripeClient, paid: Any,
     assert refused(client, payment_intent=paid.id).code == "charge_disputed"
 
 
+@pytest.mark.defect("R-06")
+def test_an_inquiry_leaves_refunds_possible_until_it_is_escalated(
+    client: stripe.StripeClient, paid: Any, fake_stripe: FakeStripe
+) -> None:
+    inquiry = fake_stripe.open_dispute(paid.id, status="warning_needs_response")
+    assert inquiry["is_charge_refundable"] is True
+    assert client.v1.refunds.create({"payment_intent": paid.id, "amount": 1}).status == "succeeded"
+    assert fake_stripe.escalate_inquiry(inquiry["id"])["status"] == "needs_response"
+    assert refused(client, payment_intent=paid.id).code == "charge_disputed"
+    with pytest.raises(ValueError, match="not an open inquiry"):
+        fake_stripe.escalate_inquiry(inquiry["id"])
+    with pytest.raises(ValueError, match="cannot be warning_closed"):
+        fake_stripe.close_dispute(inquiry["id"], "warning_closed")
+
+
 def test_the_card_that_is_disputed_later(client: stripe.StripeClient, paid_with: Any, fake_stripe: FakeStripe) -> None:
     payment_intent = paid_with("4000000000000259")
     assert client.v1.disputes.list().data == []

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
+from local.fake_stripe.disputes import Opening
 from shared.adapters import step_functions
 from tests.harness.booking_driver import BookingDriver
 from tests.harness.fault_injection import call_before
@@ -12,9 +13,9 @@ from tests.harness.running_stack import RunningStack
 from tests.harness.waiting import wait_until
 
 
-def open_dispute(booking: BookingDriver) -> str:
+def open_dispute(booking: BookingDriver, *, status: Opening = "needs_response") -> str:
     """The id of a dispute that is recorded, and of which operators are notified."""
-    dispute = str(booking.stack.stripe.open_dispute(booking.payment_intent)["id"])
+    dispute = str(booking.stack.stripe.open_dispute(booking.payment_intent, status=status)["id"])
     wait_until(lambda: dispute in booking.payment["disputes"], "the dispute to be recorded")
     wait_until(lambda: booking.stack.notifications(dispute), "the notification of the dispute")
     return dispute
@@ -77,6 +78,21 @@ def test_a_lost_dispute_goes_on_blocking_refunds(stack: RunningStack, disputed: 
     assert booking.payment["disputes"][dispute]["status"] == "lost"
     assert booking.refund().outcome == (409, "PAYMENT_DISPUTED")
     assert [sent.split(" is ")[1].split(".")[0] for sent in stack.notifications(dispute)] == ["needs_response", "lost"]
+
+
+@pytest.mark.defect("R-06")
+def test_an_inquiry_leaves_refunds_possible_until_it_becomes_a_dispute(stack: RunningStack) -> None:
+    booking = stack.reserve_paid()
+    inquiry = open_dispute(booking, status="warning_needs_response")
+    assert booking.refund_goodwill(1).body["status"] == "succeeded"
+    stack.stripe.escalate_inquiry(inquiry)
+    wait_until(lambda: len(stack.notifications(inquiry)) > 1, "the notification of the dispute")
+    stack.stripe.webhooks.wait_until_idle()
+    assert [sent.split(" is ")[1].split(".")[0] for sent in stack.notifications(inquiry)] == [
+        "warning_needs_response",
+        "needs_response",
+    ]
+    assert booking.refund().outcome == (409, "PAYMENT_DISPUTED")
 
 
 @pytest.mark.defect("D-31")

@@ -67,7 +67,7 @@ def test_which_refunds_still_reserve_money(status: str, kind: str, *, unsettled:
     assert refund(status=status, kind=kind).unsettled is unsettled
 
 
-@pytest.mark.defect("P-14")
+@pytest.mark.defect("P-14", "R-06")
 @pytest.mark.parametrize(
     ("status", "closed", "blocks"),
     [
@@ -77,10 +77,12 @@ def test_which_refunds_still_reserve_money(status: str, kind: str, *, unsettled:
         ("won", True, False),
         ("lost", True, True),
         ("warning_closed", True, False),
+        ("warning_needs_response", False, False),
+        ("warning_under_review", False, False),
     ],
 )
 def test_which_disputes_block_refunds(status: str, *, closed: bool, blocks: bool) -> None:
-    """One blocks until it is closed, a lost one for ever, and each only its own capture."""
+    """One blocks until it is closed, a lost one for ever, an inquiry never, and each only its own capture."""
     dispute = Dispute(
         status=status, payment_intent="pi_1", amount=TOTAL, opened_at=NOW, closed_at=NOW if closed else None
     )
