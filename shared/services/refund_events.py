@@ -19,11 +19,12 @@ TRIES = 5
 
 @handles("refund.created", "refund.updated", "refund.failed")
 def process_refund(event: StripeEvent, payment: Payment) -> Outcome:
-    """Signal the workflow of a refund of ours; enter one that was made in the dashboard."""
+    """Signal the workflow of a refund of ours; enter any other as made in the dashboard, whatever its metadata."""
     refund = read_object(StripeRefundObject, event)
-    refund_id = (refund.metadata or {}).get("refund_id")
-    if refund_id is not None:
-        return _process_own_refund(refund, refund_id, payment)
+    refund_id = (refund.metadata or {}).get("refund_id", "")
+    entry = payment.refunds.get(refund_id)
+    if entry is not None and entry.kind != "dashboard" and entry.payment_intent == refund.payment_intent:
+        return _process_own_refund(refund, refund_id, entry, payment)
     outcome = _record_dashboard_refund(refund, payment)
     if event.type == "refund.failed" or refund.status == "canceled":
         # Stripe has no event type for a canceled refund. Notify even if the failure was entered before: whoever
@@ -45,10 +46,7 @@ def process_refunded_charge(event: StripeEvent, payment: Payment) -> Outcome:
     return ("success", "the refund workflows were signalled") if pending else ("skipped", "known")
 
 
-def _process_own_refund(refund: StripeRefundObject, refund_id: str, payment: Payment) -> Outcome:
-    entry = payment.refunds.get(refund_id)
-    if entry is None:
-        return "skipped", "no such refund"
+def _process_own_refund(refund: StripeRefundObject, refund_id: str, entry: Refund, payment: Payment) -> Outcome:
     failed = refund.status in {"failed", "canceled"}
     if entry.status in PENDING:
         if not _signal_settlement(payment, refund_id) and failed:

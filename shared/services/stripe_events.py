@@ -21,8 +21,10 @@ from shared.services.stripe_event_registry import HANDLERS, Outcome, Result
 # Every type that has an effect; the endpoint at Stripe subscribes to exactly these.
 HANDLED = frozenset(HANDLERS)
 
-# Objects that may have been made in Stripe's dashboard, without our metadata.
-WITHOUT_METADATA = ("refund.", "charge.refunded", "charge.dispute.")
+# Objects whose metadata is chosen by whoever makes them, in Stripe's dashboard or with another tool.
+CHOSEN_METADATA = ("refund.", "charge.dispute.")
+WITHOUT_METADATA = (*CHOSEN_METADATA, "charge.refunded")
+OUR_PAYMENTS = payment_id_of("")  # what the ids of our payments begin with
 
 # A dispute may follow its charge at once, and the index lags behind. After this long the payment is not ours.
 INDEXED_WITHIN = timedelta(minutes=10)
@@ -62,22 +64,31 @@ def _response(event: StripeEvent, result: Result, message: str) -> WebhookRespon
 
 
 def _find_payment(event: StripeEvent) -> Payment | None:
-    """The payment that the event is about, by its metadata or else by its PaymentIntent; None if it is not ours."""
+    """The payment that the event is about; None if it is not ours.
+
+    Metadata finds it. Whoever makes a refund or a dispute chooses its metadata, so there the PaymentIntent decides.
+    """
     reservation_id, payment_id = event.metadata.get("reservation_id"), event.metadata.get("payment_id")
-    if payment_id is None and event.payment_intent is not None and event.type.startswith(WITHOUT_METADATA):
-        payment_id = payment_items.find_payment_id(event.payment_intent)
-    elif not reservation_id or payment_id != payment_id_of(reservation_id):
-        return None
-    if payment_id is None:
-        return None
-    payment = payment_items.read_payment(payment_id)
-    bind(payment_id=payment_id, reservation_id=None if payment is None else payment.reservation_id)
+    named = bool(reservation_id) and payment_id == payment_id_of(reservation_id or "")
+    payment = payment_items.read_payment(payment_id) if named and payment_id else None
+    pi = event.payment_intent
+    if event.type.startswith(WITHOUT_METADATA) and (payment is None or pi not in payment.captures):
+        owner = None if pi is None else payment_items.find_payment_id(pi)
+        if pi is None or owner is not None:
+            payment = None if owner is None else payment_items.read_payment(owner)
+    if payment is not None:
+        bind(payment_id=payment.payment_id, reservation_id=payment.reservation_id)
     return payment
 
 
 def _skip(event: StripeEvent) -> Outcome:
-    """Skip an event that is not ours, unless its PaymentIntent may not be recorded yet."""
-    unnamed = event.type in HANDLED and event.type.startswith(WITHOUT_METADATA) and "payment_id" not in event.metadata
-    if unnamed and datetime.now(UTC) < datetime.fromtimestamp(event.created, UTC) + INDEXED_WITHIN:
+    """Skip an event that is not ours, unless its PaymentIntent may not be recorded yet.
+
+    It never is where there is no PaymentIntent, where a charge lacks our metadata, which it has from its PaymentIntent,
+    or where the metadata names a payment of another system.
+    """
+    may_be_ours = event.type in HANDLED and event.type.startswith(CHOSEN_METADATA) and event.payment_intent is not None
+    may_be_ours = may_be_ours and event.metadata.get("payment_id", OUR_PAYMENTS).startswith(OUR_PAYMENTS)
+    if may_be_ours and datetime.now(UTC) < datetime.fromtimestamp(event.created, UTC) + INDEXED_WITHIN:
         raise NotWaiting("no payment has this PaymentIntent yet")
     return "skipped", "no payment of ours"

@@ -98,6 +98,15 @@ class Webhook:
         return self.aws.signalled
 
     @contextmanager
+    def changes_nothing(self) -> Iterator[None]:
+        """Expect that the event is recorded at most."""
+        before = self.stored.all("payments")
+        yield
+        assert self.stored.all("payments") == before
+        assert self.stored.all("reservations") == []
+        assert self.aws.idle
+
+    @contextmanager
     def has_no_effect(self) -> Iterator[None]:
         """Expect that nothing is changed, recorded, signalled or started."""
         before = self.stored.all("payments")

@@ -5,7 +5,7 @@ Each event is delivered to the webhook, signed.
 
 import pytest
 
-from tests.harness.builders import TOTAL, capture, refund
+from tests.harness.builders import TOTAL, capture, payment, refund
 from tests.harness.webhook_deliveries import Json, Webhook, dashboard_event, deliver
 
 OWN: Json = {"status": "completed", "captures": {"pi_1": capture(role="booking")}}
@@ -44,6 +44,34 @@ def test_unapplied_money_that_a_dashboard_refund_failed_to_return_is_refunded(
     assert webhook.item["captures"]["pi_1"]["refundable"] == TOTAL
     assert webhook.aws.started_names == started
     assert webhook.aws.notified == ["DashboardRefundFailed"]
+
+
+@pytest.mark.defect("R-07")
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"refund_id": "theirs"},
+        {"refund_id": "theirs", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"},
+        {"refund_id": "G1", "payment_id": "A-77"},
+        {"refund_id": "re_0"},
+        {"reservation_id": "RES-1"},
+        {"payment_id": "PAY-RES-1"},
+        {"payment_id": "A-77"},
+        {"reservation_id": "RES-9", "payment_id": "PAY-RES-9"},
+        {"reservation_id": "RES-2", "payment_id": "PAY-RES-2"},
+    ],
+    ids=str,
+)
+def test_a_refund_of_our_money_is_recorded_whoever_made_it(webhook: Webhook, metadata: dict[str, str]) -> None:
+    """The PaymentIntent decides where the metadata does not name a refund of ours; RES-2 is another booking."""
+    webhook.stored.payment(payment(payment_id="PAY-RES-2", reservation_id="RES-2"))
+    captures = {"pi_1": capture(role="booking"), "pi_2": capture(role="unapplied")}
+    known = {"G1": refund(payment_intent="pi_2"), "re_0": refund(kind="dashboard", status="succeeded")}
+    webhook.store(status="completed", captures=captures, refunds=known, refund_amount=500)
+    assert deliver(dashboard_event("refund.created", status="succeeded", metadata=metadata))[0] == 200
+    entry = webhook.item["refunds"]["re_1"]
+    assert (entry["kind"], entry["amount"], entry["status"]) == ("dashboard", 500, "succeeded")
+    assert webhook.aws.idle
 
 
 METADATA = {"refund_id": "G1", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"}

@@ -37,6 +37,7 @@ def test_an_event_of_an_unhandled_type_is_skipped_and_recorded(webhook: Webhook)
     assert webhook.signalled == []
 
 
+OURS = {"reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
 NOT_OURS: dict[str, Any] = {
     "no metadata": {},
     "metadata null": None,
@@ -60,6 +61,55 @@ def test_an_event_that_is_not_ours_changes_nothing(webhook: Webhook, kind: str, 
     assert webhook.stored.all("payments") == [before]
     assert webhook.stored.all("reservations") == []
     assert webhook.signalled == []
+
+
+REFUND_OF_OTHERS, DISPUTE_OF_OTHERS = (
+    dashboard_event(kind, status="succeeded", payment_intent="pi_other")
+    for kind in ("refund.created", "charge.dispute.created")
+)
+CHARGE_OF_OTHERS = dashboard_event("charge.refunded", id="ch_1", payment_intent="pi_other", metadata={"order": "A-77"})
+
+
+def changed(of: Json, **fields: Any) -> Json:
+    """The event with other values in its object."""
+    return of | {"data": {"object": of["data"]["object"] | fields}}
+
+
+@pytest.mark.defect("R-12")
+@pytest.mark.parametrize(
+    "of",
+    [
+        changed(REFUND_OF_OTHERS, payment_intent=None),
+        changed(REFUND_OF_OTHERS, payment_intent=None, metadata=OURS),
+        changed(REFUND_OF_OTHERS, metadata={"payment_id": "A-77"}),
+        changed(DISPUTE_OF_OTHERS, payment_intent=None),
+        CHARGE_OF_OTHERS,
+        changed(CHARGE_OF_OTHERS, metadata={}),
+        changed(CHARGE_OF_OTHERS, payment_intent=None),
+    ],
+)
+def test_what_can_never_be_ours_is_skipped_at_once(webhook: Webhook, of: Json) -> None:
+    """Other systems on the account refund too; a charge carries the metadata of its PaymentIntent."""
+    with webhook.changes_nothing():
+        status, answer = deliver(of)
+    assert (status, answer["processing_result"]) == (200, "skipped")
+
+
+@pytest.mark.defect("R-12", "R-07")
+@pytest.mark.parametrize(
+    "of",
+    [
+        REFUND_OF_OTHERS,
+        DISPUTE_OF_OTHERS,
+        changed(REFUND_OF_OTHERS, metadata={"order": "A-77"}),
+        changed(REFUND_OF_OTHERS, metadata={"payment_id": "PAY-RES-1"}),
+        changed(REFUND_OF_OTHERS, metadata={"reservation_id": "RES-1"}),
+    ],
+)
+def test_what_may_still_become_ours_is_requested_again(webhook: Webhook, of: Json) -> None:
+    """The capture may not be recorded yet, and who makes a refund chooses its metadata."""
+    with webhook.changes_nothing():
+        assert deliver(of)[0] == 503
 
 
 @pytest.mark.defect("D-28")
