@@ -44,6 +44,6 @@ class StopSignals:
             os._exit(INTERRUPTED)
         self.requested = True
         # Not print: the signal may have interrupted one.
-        os.write(2, b"stopping; press Ctrl-C again to end at once\n")
+        os.write(2, b"stopping; press Ctrl-C again to quit immediately\n")
         if self._allowed:
             raise KeyboardInterrupt

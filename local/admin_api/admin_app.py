@@ -3,7 +3,8 @@
 import difflib
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
@@ -22,6 +23,14 @@ def create_app(admin: LocalAdmin) -> FastAPI:
     @app.exception_handler(UnknownParameterError)
     def unknown_parameter(_: Request, error: UnknownParameterError) -> JSONResponse:
         return JSONResponse({"error": str(error)}, 400)
+
+    @app.exception_handler(404)
+    def unknown_address(request: Request, _: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": f"there is nothing at {request.url.path}; GET /local/ lists the addresses"}, 404)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"error": "; ".join(_describe(problem) for problem in error.errors())}, 422)
 
     @app.exception_handler(LookupError)
     def not_found(_: Request, error: LookupError) -> JSONResponse:
@@ -49,6 +58,15 @@ def create_app(admin: LocalAdmin) -> FastAPI:
     stripe_routes.add_routes(app, admin.fake_stripe)
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
     return app
+
+
+def _describe(problem: dict[str, Any]) -> str:
+    where, *field = problem["loc"]
+    if problem["type"] == "json_invalid":
+        return "the body is not valid JSON"
+    if where == "body" and not field and problem["input"] is not None:
+        return "the body must be a JSON object, sent with the header content-type: application/json"
+    return f"{'.'.join(str(part) for part in field) or where}: {problem['msg']}"
 
 
 async def _refuse_unknown_parameters(request: Request) -> None:

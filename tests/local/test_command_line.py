@@ -183,6 +183,35 @@ def test_the_admin_api_refuses_unknown_query_parameters(
     assert (answer.status_code, answer.json()) == (400, {"error": message})
 
 
+@pytest.mark.parametrize(
+    ("method", "address", "body", "answer"),
+    [
+        ("GET", "nothing", None, (404, "there is nothing at /local/nothing; GET /local/ lists the addresses")),
+        ("GET", "executions?workflow=refnd", None, (422, "workflow: Input should be 'payment' or 'refund'")),
+        ("POST", "reservations", '{"nights": 0}', (422, "nights: Input should be greater than or equal to 1")),
+        ("POST", "reservations", "nights", (422, "the body is not valid JSON")),
+        (
+            "POST",
+            "reservations",
+            "[]",
+            (422, "the body must be a JSON object, sent with the header content-type: application/json"),
+        ),
+    ],
+)
+def test_the_admin_api_says_what_is_wrong(
+    served: Served, method: str, address: str, body: str | None, answer: tuple[int, str]
+) -> None:
+    headers = {"content-type": "application/json"}
+    got = requests.request(method, f"{served.url}/local/{address}", data=body, headers=headers, timeout=10)
+    assert (got.status_code, got.json()["error"]) == answer
+
+
+def test_the_admin_api_names_a_missing_content_type(served: Served) -> None:
+    answer = requests.post(f"{served.url}/local/reservations", data='{"nights": 2}', timeout=10)
+    message = "the body must be a JSON object, sent with the header content-type: application/json"
+    assert (answer.status_code, answer.json()) == (422, {"error": message})
+
+
 def test_the_admin_api_accepts_the_query_parameters_that_it_knows(served: Served) -> None:
     answer = requests.get(f"{served.url}/local/executions?workflow=refund", timeout=10)
     assert (answer.status_code, answer.json()) == (200, [])
@@ -192,7 +221,7 @@ def test_ctrl_c_ends_it_without_a_traceback(served: Served) -> None:
     """The last test that uses the process."""
     served.process.send_signal(signal.SIGINT)
     _, errors = served.process.communicate(timeout=60)
-    assert (served.process.returncode, errors) == (0, "stopping; press Ctrl-C again to end at once\n")
+    assert (served.process.returncode, errors) == (0, "stopping; press Ctrl-C again to quit immediately\n")
 
 
 @pytest.mark.parametrize("phase", ["imports", "deployment"])
@@ -207,7 +236,7 @@ def test_ctrl_c_during_the_start_ends_it_without_a_traceback(phase: str) -> None
             wait_until(lambda: listens(port), f"port {port} to listen, which it does before the deployment")
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output, errors) == (130, "", "stopping; press Ctrl-C again to end at once\n")
+    assert (process.returncode, output, errors) == (130, "", "stopping; press Ctrl-C again to quit immediately\n")
 
 
 def listens(port: int) -> bool:
