@@ -70,6 +70,8 @@ async def _show_form(account: Account, _request: Request, session: Json) -> Resp
 async def _pay(account: Account, request: Request, session: Json) -> Response:
     number = (await _field(request, "card_number")).replace(" ", "")
     card = CARDS.get(number)
+    if card is None and session["status"] != "open":
+        return _message(payment_intents.closed_message(session), 410)
     if card is None:
         # Checkout's own form rejects a wrong number before anything is sent.
         return _form(account, session, "Your card number is invalid. Use one of the test cards below.", 402)

@@ -127,6 +127,14 @@ def test_an_unknown_card_number_never_reaches_the_bank(
     assert client.v1.checkout.sessions.retrieve(session.id).payment_intent is None
 
 
+def test_an_unknown_card_number_gets_no_form_once_the_session_is_closed(
+    client: stripe.StripeClient, http: requests.Session, session: Any
+) -> None:
+    client.v1.checkout.sessions.expire(session.id)
+    answer = pay(http, session, "4111")
+    assert (answer.status_code, "<form" in answer.text) == (410, False)
+
+
 def test_a_declined_payment_is_canceled_with_its_session(
     client: stripe.StripeClient, http: requests.Session, session: Any
 ) -> None:
