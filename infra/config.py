@@ -100,7 +100,9 @@ class Config(BaseModel):
             config = cls.model_validate(given)
         except ValidationError as error:
             wrong = [f"{project}{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
-            raise pulumi.RunError("wrong configuration\n" + "\n".join(wrong)) from None
+            raise pulumi.RunError("invalid configuration\n" + "\n".join(wrong)) from None
         if config.hold_seconds < config.checkout_window_seconds:
-            raise pulumi.RunError(f"wrong configuration\n{project}holdSeconds: must not be below checkoutWindowSeconds")
+            raise pulumi.RunError(
+                f"invalid configuration\n{project}holdSeconds: must not be below checkoutWindowSeconds"
+            )
         return config

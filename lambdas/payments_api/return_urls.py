@@ -19,7 +19,7 @@ def return_urls(request: CheckoutSessionRequest) -> ReturnUrls:
     success = request.success_url or f"{origin}/booking/success?session_id={{CHECKOUT_SESSION_ID}}"
     cancel = request.cancel_url or f"{origin}/booking/cancel?reservation_id={request.reservation_id}"
     invalid = {
-        name: f"Must be a page of {' or '.join(settings().origins)}."
+        name: f"Must be a page on {' or '.join(settings().origins)}."
         for name, url in (("success_url", success), ("cancel_url", cancel))
         if not _is_ours(url)
     }

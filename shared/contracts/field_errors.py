@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 
 _MESSAGES = {
-    "extra_forbidden": "This field is not known.",
+    "extra_forbidden": "Unknown field.",
     "greater_than_equal": "Must be at least {ge}.",
     "int_from_float": "Must be a whole number.",
     "int_type": "Must be a whole number.",

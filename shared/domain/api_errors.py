@@ -38,7 +38,7 @@ _TABLE = """
     total: The total of this booking cannot be paid online. | Contact support to arrange the payment.
 400 REFUND_NOT_ALLOWED
     general: This booking cannot be refunded. | Contact support if you have a question about it.
-    not_paid: This booking has no completed payment to refund. | Contact support if you have paid for it.
+    not_paid: This booking has no completed payment to refund. | Contact support if you have already paid.
     too_late: It is too late for a refund under the cancellation policy. | Contact support if you have a question.
     too_much: The amount is more than what is left to refund. | Enter at most the amount listed in details.
 400 INVALID_SIGNATURE
@@ -56,9 +56,9 @@ _TABLE = """
 409 ALREADY_PAID
     general: This booking is already paid. | To cancel it, request a refund.
 409 ATTEMPTS_EXHAUSTED
-    general: You have used all attempts to pay for this booking. | Contact support for another way to pay.
+    general: You have used all your attempts to pay for this booking. | Contact support for another way to pay.
 409 HOLD_ENDING
-    general: The hold on your dates ends too soon to pay. | Make a new booking if the dates are still available.
+    general: Your hold on the dates ends too soon to pay now. | Make a new booking if the dates are still available.
 409 REFUND_IN_PROGRESS
     general: A refund for this booking is already in progress. | Wait until the booking's status shows it as settled.
 409 REFUND_EXISTS
@@ -67,7 +67,7 @@ _TABLE = """
 409 NOTHING_TO_RESOLVE
     general: This refund does not wait for a decision. | Check the booking's status.
 409 PAYMENT_DISPUTED
-    general: This payment is disputed, so the bank decides about the money. | Wait for the bank's decision.
+    general: This payment is disputed, and the bank will decide who gets the money. | Wait for the bank's decision.
 413 REQUEST_TOO_LARGE
     general: The request is too large. | Send a smaller request.
 422 PAYMENT_REFUSED

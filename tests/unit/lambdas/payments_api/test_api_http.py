@@ -109,11 +109,9 @@ def test_guests_may_not_call_the_routes_of_operators(
     ("body", "invalid"),
     [
         pytest.param({}, {"reservation_id": "This field is required."}, id="no reservation"),
-        pytest.param(ORDER | {"amount": 1}, {"amount": "This field is not known."}, id="an amount"),
-        pytest.param(ORDER | {"currency": "USD"}, {"currency": "This field is not known."}, id="a currency"),
-        pytest.param(
-            ORDER | {"customer_id": "guest-2"}, {"customer_id": "This field is not known."}, id="another customer's id"
-        ),
+        pytest.param(ORDER | {"amount": 1}, {"amount": "Unknown field."}, id="an amount"),
+        pytest.param(ORDER | {"currency": "USD"}, {"currency": "Unknown field."}, id="a currency"),
+        pytest.param(ORDER | {"customer_id": "guest-2"}, {"customer_id": "Unknown field."}, id="another customer's id"),
         pytest.param({"reservation_id": 1}, {"reservation_id": "Must be a string."}, id="a number for an id"),
         pytest.param(
             {"reservation_id": "PAY-RES-1"}, {"reservation_id": "Has an invalid format."}, id="a payment's id"

@@ -97,7 +97,7 @@ def test_a_page_anywhere_else_is_refused(workflow: FakeAws, url: str) -> None:
 @pytest.mark.parametrize("field", ["success_url", "cancel_url"])
 def test_one_page_anywhere_else_is_enough_to_refuse(workflow: FakeAws, field: str) -> None:
     answer = call("POST", CHECKOUT, ORDER | {field: "https://evil.example"})
-    assert answer.body["details"] == {field: "Must be a page of https://stay.example or http://localhost:3000."}
+    assert answer.body["details"] == {field: "Must be a page on https://stay.example or http://localhost:3000."}
     assert workflow.idle
 
 

@@ -21,7 +21,7 @@ def errors(body: str) -> dict[str, str]:
         ('{"amount": 1.5}', {"amount": "Must be a whole number."}),
         (
             '{"kind": "all", "more": 1}',
-            {"kind": "Must be 'cancellation' or 'goodwill'.", "more": "This field is not known."},
+            {"kind": "Must be 'cancellation' or 'goodwill'.", "more": "Unknown field."},
         ),
         ('{"reason": 7}', {"reason": "Must be a string."}),
         ("[]", {"body": "The body must be a JSON object."}),
