@@ -71,7 +71,9 @@ class Server:
             return await self.receiver(request)
 
         app = Starlette(routes=[Mount("/stripe", fake_stripe), Route("/webhook", webhook, methods=["POST"])])
-        self._uvicorn = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1))
+        self._uvicorn = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+        )
         self._thread = threading.Thread(target=self._uvicorn.run, args=([listening],))
         self._thread.start()
         while not self._uvicorn.started:
