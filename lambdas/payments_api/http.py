@@ -10,6 +10,7 @@ from shared.contracts.field_errors import describe_errors
 from shared.contracts.http_bodies import ErrorResponse
 from shared.contracts.states import RESERVATION_ID, Contract
 from shared.domain.api_errors import ApiError
+from shared.domain.errors import ReservationInvalid
 from shared.domain.ids import payment_id_of
 from shared.domain.models import Payment, Reservation
 from shared.observability import bind, count, logger
@@ -32,8 +33,9 @@ class Caller:
         """What a payment item records about the caller."""
         return "operator" if self.operator else str(self.customer_id)
 
-    def owns(self, reservation: Reservation) -> bool:
-        return self.customer_id is not None and self.customer_id == reservation.customer_id
+    def may_see(self, customer_id: object) -> bool:
+        """Whether this is an operator, or the customer of a booking."""
+        return self.operator or (self.customer_id is not None and self.customer_id == customer_id)
 
 
 def identify_caller() -> Caller:
@@ -73,13 +75,19 @@ def parse_body[Request: Contract](model: type[Request]) -> Request:
 
 
 def find_booking(reservation_id: str, caller: Caller) -> tuple[Reservation, Payment | None]:
-    """The reservation and its payment, if one was started. Raises NOT_FOUND.
+    """The reservation and its payment, if one was started. Raises NOT_FOUND, RESERVATION_INVALID.
 
     Somebody else's booking gets the same answer as one that does not exist.
     """
     bind(reservation_id=reservation_id)
-    reservation, payment = bookings.read_booking_items(reservation_id)
-    if reservation is None or not (caller.operator or caller.owns(reservation)):
+    try:
+        reservation, payment = bookings.read_booking_items(reservation_id)
+    except ReservationInvalid as error:
+        logger.error("reservation invalid", problems=error.problems)
+        if not caller.may_see(error.customer_id):
+            raise ApiError("NOT_FOUND") from error
+        raise ApiError("RESERVATION_INVALID", details=error.problems) from error
+    if reservation is None or not caller.may_see(reservation.customer_id):
         raise ApiError("NOT_FOUND")
     return reservation, payment
 

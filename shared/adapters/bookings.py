@@ -1,8 +1,10 @@
 """Reading a whole booking, and every transaction that spans more than one table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+
+from pydantic import ValidationError
 
 from shared.adapters.dynamodb import (
     UpdateBuilder,
@@ -14,13 +16,15 @@ from shared.adapters.dynamodb import (
     update_operation,
 )
 from shared.adapters.refund_ledger import enter_refund, write_totals
+from shared.contracts.field_errors import describe_errors
+from shared.domain.errors import ReservationInvalid
 from shared.domain.ids import payment_id_of
-from shared.domain.models import Booking, Capture, Payment, Refund, Reservation, iso, payment_of
+from shared.domain.models import MAX_NIGHTS, Booking, Capture, Payment, Refund, Reservation, iso, payment_of
 from shared.settings import settings
 
 
 def read_booking_items(reservation_id: str) -> tuple[Reservation | None, Payment | None]:
-    """Reservation and payment in one request, each None if it does not exist."""
+    """Reservation and payment in one request, each None if it does not exist. Raises ReservationInvalid."""
     found = batch_get(
         {
             settings().reservations_table: [{"reservation_id": reservation_id}],
@@ -29,19 +33,33 @@ def read_booking_items(reservation_id: str) -> tuple[Reservation | None, Payment
     )
     reservations, payments = found[settings().reservations_table], found[settings().payments_table]
     return (
-        Reservation.model_validate(reservations[0]) if reservations else None,
+        parse_reservation(reservations[0]) if reservations else None,
         Payment.model_validate(payments[0]) if payments else None,
     )
+
+
+def parse_reservation(item: Mapping[str, Any]) -> Reservation:
+    """The platform's item as a reservation of 1 to 90 nights. Raises ReservationInvalid."""
+    try:
+        reservation = Reservation.model_validate(item)
+    except ValidationError as error:
+        problems = describe_errors(error)
+    else:
+        if 1 <= (reservation.check_out - reservation.check_in).days <= MAX_NIGHTS:
+            return reservation
+        problems = {"check_out": f"Must be 1 to {MAX_NIGHTS} days after check_in."}
+    raise ReservationInvalid(str(item.get("reservation_id")), problems, customer_id=item.get("customer_id"))
 
 
 def read_booking(reservation_id: str) -> Booking:
     """Reservation, payment, and the nights that the reservation still holds, in two requests.
 
-    Raises LookupError if the reservation does not exist.
+    A reservation that the platform deleted counts as cancelled. Raises ReservationInvalid, and LookupError if there is
+    neither reservation nor payment.
     """
     reservation, payment = read_booking_items(reservation_id)
     if reservation is None:
-        raise LookupError(f"no reservation {reservation_id}")
+        return _deleted(reservation_id, payment)
     table = settings().availability_table
     nights = batch_get({table: [{"date": night} for night in reservation.nights]})[table]
     held = frozenset(
@@ -50,6 +68,22 @@ def read_booking(reservation_id: str) -> Booking:
         if night.get("reservation_id") == reservation_id and night.get("status") == "booked"
     )
     return Booking(reservation=reservation, payment=payment, held=held)
+
+
+def _deleted(reservation_id: str, payment: Payment | None) -> Booking:
+    """The booking of a deleted reservation: its sessions are expired and its money is returned, its nights unknown."""
+    if payment is None:
+        raise LookupError(f"no reservation {reservation_id}")
+    cancelled = Reservation(
+        reservation_id=reservation_id,
+        customer_id=payment.customer_id or "",
+        check_in=payment.created_at.date(),
+        check_out=payment.created_at.date(),
+        status="cancelled",
+        total_amount=0,
+        created_at=payment.created_at,
+    )
+    return Booking(reservation=cancelled, payment=payment, held=frozenset(), deleted=True)
 
 
 def reservations_in(status: str) -> Iterator[str]:
@@ -107,7 +141,11 @@ def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:
     reservation, payment = booking.reservation, payment_of(booking)
     expire = UpdateBuilder().set_all(status="expired", updated_at=iso(now)).remove("task_token", "awaiting")
     expire.require("status", "pending")
-    end = UpdateBuilder().require("status", reservation.status)
+    end = UpdateBuilder()
+    if booking.deleted:
+        end.require_missing("reservation_id")
+    else:
+        end.require("status", reservation.status)
     if reservation.status == "pending":
         end.set("status", status)
         reservation_operation = _reservation_update(reservation, end)

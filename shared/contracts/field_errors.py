@@ -3,6 +3,7 @@
 from pydantic import ValidationError
 
 _MESSAGES = {
+    "day": "Must be a date, YYYY-MM-DD.",
     "extra_forbidden": "Unknown field.",
     "greater_than_equal": "Must be at least {ge}.",
     "int_from_float": "Must be a whole number.",

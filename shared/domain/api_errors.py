@@ -53,6 +53,8 @@ _TABLE = """
     general: We could not find this booking. | Check the booking number and try again.
     address: There is nothing at this address. | Check the address and the HTTP method.
     refund: We could not find this refund. | Check the refund's id in the booking's status.
+409 RESERVATION_INVALID
+    general: The data of this booking are not valid. | Contact support: the attributes in details must be corrected.
 409 ALREADY_PAID
     general: This booking is already paid. | To cancel it, request a refund.
 409 ATTEMPTS_EXHAUSTED

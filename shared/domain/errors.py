@@ -9,6 +9,7 @@
     │   ├── NotWaiting            the workflow is between two states, or its execution has failed
     │   └── StoreBusy             a write lost a race or was throttled, or its answer was lost
     └── PermanentError            a retry would fail again; the workflow goes another way
+        ├── ReservationInvalid    the platform's reservation cannot be read
         ├── ReservationNotPayable not pending, nights lost, cancel requested, or total outside Stripe's bounds
         ├── HoldEnding            less than a checkout window of the hold is left
         ├── BookingLost           the guest has paid, but the booking can no longer be confirmed
@@ -58,6 +59,17 @@ class NotWaiting(TransientError):
 
 class StoreBusy(TransientError):
     """DynamoDB was busy or another write came first; read again and decide again."""
+
+
+class ReservationInvalid(PermanentError):
+    """The platform's reservation cannot be read; `problems` says why by attribute, and never quotes a value."""
+
+    def __init__(self, reservation_id: str, problems: dict[str, str], *, customer_id: object = None) -> None:
+        super().__init__(
+            f"reservation {reservation_id}: {' '.join(f'{name}: {what}' for name, what in problems.items())}"
+        )
+        self.problems = problems
+        self.customer_id = customer_id
 
 
 class ReservationNotPayable(PermanentError):

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 MAX_NIGHTS = 90  # a transaction has at most 100 items, and two of them are the reservation and the payment
 
@@ -22,7 +23,16 @@ def _instant(value: Any) -> Any:
 
 
 def _day(value: Any) -> Any:
-    return date.fromisoformat(value[:10]) if isinstance(value, str) else value
+    """A date, as text without a time: which day an instant means depends on a time zone that it does not name."""
+    if not isinstance(value, str):
+        return value
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != value:
+        raise PydanticCustomError("day", "must be a date, YYYY-MM-DD")
+    return day
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant)]
@@ -235,6 +245,7 @@ class Booking(Value):
     reservation: Reservation
     payment: Payment | None
     held: frozenset[str]
+    deleted: bool = False  # `reservation` takes the place of one that the platform deleted
 
     @property
     def nights_held(self) -> bool:

@@ -79,3 +79,26 @@ def test_a_booking_with_attributes_and_a_status_of_the_platform_is_paid_and_read
     answer = booking.call("POST", f"{booking.id}/refund", goodwill, token=stack.operator, headers=headers)
     assert (answer.status, answer.body["amount"]) == (200, 500)
     assert booking.reservation_status == "checked_in"
+
+
+@pytest.mark.defect("R-13")
+def test_a_deleted_reservation_gives_the_money_back(stack: StackOverHttp) -> None:
+    booking = stack.reserve()
+    booking.pay_now()
+    stack.table("reservations").delete_item(Key={"reservation_id": booking.id})
+    assert booking.pay_on_page() == 303
+    wait_until(lambda: booking.payment["status"] == "expired", "the end of the payment")
+    wait_until(lambda: [r["status"] for r in booking.payment["refunds"].values()] == ["succeeded"], "the refund")
+
+
+@pytest.mark.defect("R-13")
+def test_a_check_in_with_a_time_is_refused_and_the_hold_untouched(stack: StackOverHttp) -> None:
+    booking = stack.reserve()
+    check_in = booking.nights[0]
+    booking.set_stored("reservations", "check_in", f"{check_in}T00:00:00.000Z")
+    answer = booking.pay_now()
+    assert answer.outcome == (409, "RESERVATION_INVALID")
+    assert answer.body["details"] == {"check_in": "Must be a date, YYYY-MM-DD."}
+    assert (booking.reservation_status, booking.nights_status) == ("pending", "booked")
+    booking.set_stored("reservations", "check_in", check_in)
+    assert booking.pay_now().status == 201

@@ -110,7 +110,7 @@ def test_every_message_to_operators_begins_with_the_name_of_a_section() -> None:
         "UnknownNextStep",
     }
     assert named <= alarms | people
-    assert people - named == {"NeedsAttention", "AwaitOperator", "StripeRefused"}
+    assert people - named == {"NeedsAttention", "AwaitOperator", "ReservationInvalid", "StripeRefused"}
 
 
 def test_alarms_use_our_metrics_with_the_dimensions_that_the_code_sends(alarms: dict[str, Any]) -> None:

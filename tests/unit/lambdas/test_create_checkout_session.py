@@ -205,9 +205,10 @@ def test_a_hold_shorter_than_a_checkout_window_is_not(booking: BookingStates, le
     assert booking.attempts == {}
 
 
-def test_a_missing_reservation_raises_lookup_error(booking: BookingStates) -> None:
+@pytest.mark.defect("R-13")
+def test_a_deleted_reservation_gets_no_session(booking: BookingStates) -> None:
     booking.stored.delete("reservations", "RES-1")
-    with pytest.raises(LookupError):
+    with booking.fails_unchanged(ReservationNotPayable):
         booking.create_session()
 
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from lambdas import reserve_refund
 from shared.adapters import bookings
-from shared.domain.errors import BookedElsewhere, StoreBusy
+from shared.domain.errors import BookedElsewhere, BookingLost, StoreBusy
 from shared.domain.models import iso
 from tests.harness.booking_states import BookingStates
-from tests.harness.builders import HOUR, NOW, closed, paying
+from tests.harness.builders import HOUR, NOW, TOTAL, closed, paying
 from tests.harness.transaction_faults import BUSY, Fault, overtaken_by, unanswered
 
 NIGHTS = ["2026-12-20", "2026-12-21"]
@@ -133,6 +134,34 @@ def test_a_booking_that_keeps_changing_is_tried_again_later(
     monkeypatch.setattr(bookings, "release_hold", lambda *_, **__: False)
     with pytest.raises(StoreBusy):
         unpaid.release()
+
+
+@pytest.mark.parametrize("paid", [True, False])
+@pytest.mark.defect("R-13")
+def test_a_deleted_reservation_is_a_booking_that_is_gone(booking: BookingStates, *, paid: bool) -> None:
+    """Its session is closed, money that came is returned, and the payment ends without touching any night."""
+    session = booking.open_session()
+    if paid:
+        booking.stripe.pay(session)
+    booking.stored.delete("reservations", "RES-1")
+    nights = booking.stored.all("availability")
+    started: list[str] = []
+    step = booking.verify()
+    if paid:
+        assert step["next_step"] == "refund_unapplied"
+        started = [step["payment_intent"]]
+        with pytest.raises(BookingLost):
+            booking.confirm(*started)
+        fields = {"kind": "unapplied", "payment_intent": started[0], "requested_by": "workflow"}
+        assert booking.run_refund(reserve_refund, **fields)["amount"] == TOTAL
+    else:
+        assert step["next_step"] == "expire_sessions"
+    assert booking.expire_sessions(*started)["next_step"] == "release_hold"
+    assert booking.sessions == ["complete" if paid else "expired"]
+    for _ in range(2):
+        assert booking.release() == {"nights": []}
+    assert (booking.item["status"], booking.reservation) == ("expired", {})
+    assert booking.stored.all("availability") == nights
 
 
 def test_a_missing_payment_item_raises_lookup_error(booking: BookingStates) -> None:

@@ -102,6 +102,22 @@ def test_guests_may_not_call_the_routes_of_operators(
     assert stored.get("payments", "PAY-RES-1") == before
 
 
+@BY_ROUTE
+@pytest.mark.defect("R-13")
+def test_a_reservation_that_cannot_be_read_is_refused_before_anything_changes(
+    stored: Stored, workflow: FakeAws, method: str, path: str, body: Any
+) -> None:
+    stored.reservation(check_in="2026-12-19T23:00:00.000Z")
+    before = [stored.get("reservations", "RES-1"), *stored.all("availability")]
+    answer = call(method, path, body, claims=OPERATOR)
+    assert answer.error == (409, "RESERVATION_INVALID")
+    assert answer.body["details"] == {"check_in": "Must be a date, YYYY-MM-DD."}
+    assert call("GET", "/payments/RES-1/status").error == (409, "RESERVATION_INVALID")
+    assert call("GET", "/payments/RES-1/status", claims=STRANGER).error == (404, "NOT_FOUND")
+    assert workflow.idle
+    assert [stored.get("reservations", "RES-1"), *stored.all("availability")] == before
+
+
 # The body.
 
 

@@ -1,12 +1,13 @@
 """shared.adapters.bookings: transactions that change the refund ledger together with other items."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from shared.adapters import bookings, payment_items, refund_ledger
 from shared.adapters.dynamodb import to_item
+from shared.domain.errors import ReservationInvalid
 from tests.harness.builders import NOW, TOTAL, capture, payment, refund
 from tests.harness.stored_tables import Stored
 
@@ -37,5 +38,30 @@ def test_attributes_of_the_platform_are_ignored_whatever_they_hold(stored: Store
     booking = bookings.read_booking("RES-1")
     assert (booking.reservation.total_amount, booking.nights_held) == (TOTAL, True)
     stored.reservation(total_amount=Decimal("1125.5"))
-    with pytest.raises(ValidationError, match="total_amount"):
+    with pytest.raises(ReservationInvalid, match="total_amount"):
         bookings.read_booking("RES-1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problems"),
+    [
+        ({"check_in": "2026-12-19T23:00:00.000Z"}, {"check_in": "Must be a date, YYYY-MM-DD."}),
+        ({"check_out": "20261222"}, {"check_out": "Must be a date, YYYY-MM-DD."}),
+        ({"check_out": "2026-12-20"}, {"check_out": "Must be 1 to 90 days after check_in."}),
+        ({"check_out": "2027-12-20"}, {"check_out": "Must be 1 to 90 days after check_in."}),
+        ({"created_at": "yesterday"}, {"created_at": "Has an invalid format."}),
+        (
+            {"total_amount": "1125.00", "status": 1},
+            {"total_amount": "Must be a whole number.", "status": "Must be a string."},
+        ),
+    ],
+)
+@pytest.mark.defect("R-13")
+def test_an_unreadable_reservation_is_refused_by_attribute_without_its_values(
+    stored: Stored, changes: dict[str, Any], problems: dict[str, str]
+) -> None:
+    stored.reservation(**changes)
+    with pytest.raises(ReservationInvalid) as raised:
+        bookings.read_booking("RES-1")
+    assert raised.value.problems == problems
+    assert not any(str(value) in str(raised.value) for value in changes.values() if value != 1)
