@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal
 
+from shared.adapters.step_functions import payment_execution_name
 from tests.harness.booking_driver import DECLINED, REFUND_FAILS_LATER, REFUND_PENDING, BookingDriver
 from tests.harness.running_stack import RunningStack
 from tests.harness.waiting import wait_until
@@ -69,10 +70,7 @@ def confirmed_by_the_platform(stack: RunningStack) -> None:
     booking = reserve_and_press_pay_now(stack)
     booking.change_reservation(status="confirmed")
     booking.call("POST", f"{booking.id}/cancel")
-    wait_until(
-        lambda: stack.notifications(f"PaymentRestartsExhausted: reservation {booking.id}"),
-        "the operators' notification",
-    )
+    assert booking.wait_for_end().visited[-1] == "BookedElsewhere"
 
 
 def cancelled_with_a_refund(stack: RunningStack) -> None:
@@ -101,10 +99,12 @@ def refunded_and_disputed_at_stripe(stack: RunningStack) -> None:
     wait_until(lambda: booking.payment["refunds"] and booking.payment["disputes"], "both to be recorded")
 
 
-def payment_stopped(stack: RunningStack) -> None:
+def payment_stopped_until_its_restarts_are_exhausted(stack: RunningStack) -> None:
     booking = reserve_and_press_pay_now(stack)
-    stack.admin.stop_execution(booking.id)
-    wait_until(lambda: stack.local.admin.replacement(booking.id), "the replacement")
+    for restart in range(4):
+        booking.wait_in("AwaitPayment", restart)
+        stack.admin.stop_execution(payment_execution_name(booking.id, restart))
+    wait_until(lambda: stack.notifications(f"PaymentRestartsExhausted: reservation {booking.id}"), "the notification")
 
 
 def refund_stopped(stack: RunningStack) -> None:
@@ -125,7 +125,7 @@ SCENARIOS = (
     refund_that_settles_late,
     refund_that_fails_after_it_succeeded,
     refunded_and_disputed_at_stripe,
-    payment_stopped,
+    payment_stopped_until_its_restarts_are_exhausted,
     refund_stopped,
 )
 
