@@ -21,10 +21,11 @@ import yaml
 from pulumi.runtime import mocks, settings
 
 import shared.settings
+from local.aws.aws_account import REGION
 from local.pulumi.invokes import invoke
 from local.pulumi.program_values import missing_outputs, refuse_missing, unwrap
 from local.pulumi.resources.registry import find_type
-from local.pulumi.resources.resource_type import REGION, AwsClients, DeployError, Resource, Values
+from local.pulumi.resources.resource_type import AwsClients, DeployError, Resource, Values
 
 PROJECT = "booking-payments"
 STACK = "local"

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from local.pulumi.resources.resource_type import ACCOUNT, REGION, AwsClients, DeployError, Values
+from local.aws.aws_account import ACCOUNT, REGION
+from local.pulumi.resources.resource_type import AwsClients, DeployError, Values
 
 
 def _get_table(aws: AwsClients, arguments: Values) -> Values:

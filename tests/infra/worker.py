@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import boto3
 from moto import mock_aws
 
+from local.aws.aws_account import REGION
 from local.pulumi import deployer
-from local.pulumi.resources.resource_type import REGION
 
 
 class Seen(NamedTuple):

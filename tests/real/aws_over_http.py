@@ -10,7 +10,7 @@ import moto.core.models as core_models
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 
-from local.pulumi.resources.resource_type import REGION
+from local.aws.aws_account import REGION
 
 _HOSTS = {"iam": "iam.amazonaws.com"}
 

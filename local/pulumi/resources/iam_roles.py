@@ -2,8 +2,8 @@
 
 import json
 
+from local.aws.aws_account import ACCOUNT
 from local.pulumi.resources.resource_type import (
-    ACCOUNT,
     ALREADY_EXISTS,
     NOT_FOUND,
     AwsClients,

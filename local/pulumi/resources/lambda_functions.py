@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from local.aws.archives import WORKING_TREE, zipped
+from local.aws.aws_account import ACCOUNT, REGION
 from local.pulumi.resources.resource_type import (
-    ACCOUNT,
     ALREADY_EXISTS,
     NOT_FOUND,
-    REGION,
     AwsClients,
     Created,
     DeployError,

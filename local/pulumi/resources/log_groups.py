@@ -1,10 +1,9 @@
 """CloudWatch log groups."""
 
+from local.aws.aws_account import ACCOUNT, REGION
 from local.pulumi.resources.resource_type import (
-    ACCOUNT,
     ALREADY_EXISTS,
     NOT_FOUND,
-    REGION,
     AwsClients,
     Created,
     ResourceType,

@@ -5,6 +5,7 @@ A type that is not in the table stops the deployment; types without effect on on
 
 from collections.abc import Mapping
 
+from local.aws.aws_account import ACCOUNT, REGION
 from local.pulumi.resources import (
     cognito_pools,
     dynamodb_tables,
@@ -19,7 +20,7 @@ from local.pulumi.resources import (
     ssm_parameters,
     state_machines,
 )
-from local.pulumi.resources.resource_type import ACCOUNT, REGION, DeployError, ResourceType
+from local.pulumi.resources.resource_type import DeployError, ResourceType
 from local.pulumi.resources.state_only import Key, StateOnly
 
 RESOURCE_TYPES: Mapping[str, ResourceType] = {

@@ -13,8 +13,7 @@ from typing import Any, Self
 import boto3
 from botocore.exceptions import ClientError
 
-REGION = "eu-west-1"
-ACCOUNT = "123456789012"
+from local.aws.aws_account import REGION
 
 type Values = dict[str, Any]
 """Properties of a resource, with Pulumi's camelCase names."""

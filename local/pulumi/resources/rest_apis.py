@@ -4,11 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from local.aws.aws_account import ACCOUNT, REGION
 from local.pulumi.resources.resource_type import (
-    ACCOUNT,
     ALREADY_EXISTS,
     NOT_FOUND,
-    REGION,
     AwsClients,
     Created,
     DeployError,

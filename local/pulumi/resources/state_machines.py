@@ -2,10 +2,9 @@
 
 import json
 
+from local.aws.aws_account import ACCOUNT, REGION
 from local.pulumi.resources.resource_type import (
-    ACCOUNT,
     NOT_FOUND,
-    REGION,
     AwsClients,
     Created,
     DeployError,

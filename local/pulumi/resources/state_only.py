@@ -2,7 +2,8 @@
 
 import uuid
 
-from local.pulumi.resources.resource_type import ACCOUNT, REGION, AwsClients, Created, ResourceType, Values
+from local.aws.aws_account import ACCOUNT, REGION
+from local.pulumi.resources.resource_type import AwsClients, Created, ResourceType, Values
 
 
 class _AnyProperty:
