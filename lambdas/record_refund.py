@@ -47,6 +47,9 @@ def _recorded(entry: Refund, request: RecordRefundInput) -> bool:
     # What an operator settled another way stays settled, whatever Stripe reports about the old refund later.
     if entry.status == "settled_elsewhere":
         return True
+    # A refund in Stripe's dashboard may have settled it while the operator answered.
+    if request.outcome == "settled_elsewhere" and entry.status == "succeeded":
+        return True
     # A late execution must not record a success that Stripe has taken back since.
     if request.outcome == "succeeded" and entry.status == "failed":
         return True

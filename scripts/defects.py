@@ -53,6 +53,8 @@ DEFECTS = {
     "R-11": "An operator who asks for another amount is answered with an older refund as if it were theirs.",
     "R-06": "An inquiry blocks refunds as if it were a dispute, or becomes a dispute without anybody knowing.",
     "R-07": "A refund of our money with the metadata of another tool is not in the ledger.",
+    "R-08": "A failed refund that was repeated in the dashboard is counted twice.",
+    "R-09": "A refund reaches the guest after it was settled elsewhere, and nobody knows.",
     "R-12": "Refunds, disputes and charges of other systems on the account are requested again and raise an alarm.",
     "R-13": "An item that the platform writes in its own way breaks the payment, or strands dates.",
     "R-15": "A replacement execution has the name of another booking's execution and never starts.",

@@ -33,7 +33,7 @@ def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[s
     if payment is None or entry is None:
         raise ApiError("NOT_FOUND", "refund")
     token = entry.task_token
-    if entry.awaiting != "operator" or token is None:
+    if entry.awaiting != "operator" or token is None or entry.status in SETTLED:
         raise ApiError("NOTHING_TO_RESOLVE")
     if request.note is not None:
         refund_ledger.record_operator_note(payment.payment_id, refund_id, token=token, note=request.note)

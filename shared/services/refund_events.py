@@ -11,6 +11,7 @@ from shared.domain.ids import unapplied_refund_id
 from shared.domain.ledger import refund_moves_on
 from shared.domain.models import PENDING, Payment, Refund
 from shared.observability import count
+from shared.services.reconciliation import notify_once
 from shared.services.stripe_event_registry import Outcome, handles, read_object
 from shared.services.unapplied_refunds import start_unapplied_refund
 
@@ -25,6 +26,9 @@ def process_refund(event: StripeEvent, payment: Payment) -> Outcome:
     entry = payment.refunds.get(refund_id)
     if entry is not None and entry.kind != "dashboard" and entry.payment_intent == refund.payment_intent:
         return _process_own_refund(refund, refund_id, entry, payment)
+    repeated = _find_repeated(refund, payment)
+    if repeated is not None:
+        return _settle_repeated(refund, repeated, payment)
     outcome = _record_dashboard_refund(refund, payment)
     if event.type == "refund.failed" or refund.status == "canceled":
         # Stripe has no event type for a canceled refund. Notify even if the failure was entered before: whoever
@@ -59,6 +63,9 @@ def _process_own_refund(refund: StripeRefundObject, refund_id: str, entry: Refun
         if entry.awaiting == "operator" and entry.task_token and step_functions.signal(entry.task_token, "retry"):
             return "success", "the refund workflow was signalled"
         raise NotWaiting("the failed refund does not wait for an operator yet")
+    if not failed and entry.status == "settled_elsewhere" and entry.stripe_refund_id != refund.id:
+        _notify_settled_twice(refund, refund_id, payment)
+        return "success", "the operators are notified"
     if failed and entry.status == "succeeded" and entry.stripe_refund_id == refund.id:
         failure = RefundFailureInput.of(
             payment, refund_id, stripe_refund_id=refund.id, reason=refund.failure_reason or refund.status
@@ -66,6 +73,49 @@ def _process_own_refund(refund: StripeRefundObject, refund_id: str, entry: Refun
         step_functions.start_refund(f"failed-{refund.id}", failure)
         return "success", "a refund that had succeeded has failed"
     return "skipped", "known"
+
+
+def _find_repeated(refund: StripeRefundObject, payment: Payment) -> str | None:
+    """The id of the refund of ours that a dashboard refund has settled, or whose failure or answer it repeats."""
+    ours = {
+        refund_id: entry
+        for refund_id, entry in payment.refunds.items()
+        if entry.kind != "dashboard" and entry.payment_intent == refund.payment_intent
+    }
+    settled = [refund_id for refund_id, entry in ours.items() if entry.stripe_refund_id == refund.id]
+    capture = payment.captures.get(refund.payment_intent)
+    if settled or capture is None or refund.id in payment.refunds or refund.status in {"failed", "canceled"}:
+        return settled[0] if settled else None
+    for refund_id, entry in ours.items():
+        answered = entry.status == "settled_elsewhere" and refund.amount > capture.refundable
+        if entry.amount == refund.amount and (entry.status == "failed" or answered):
+            return refund_id
+    return None
+
+
+def _settle_repeated(refund: StripeRefundObject, refund_id: str, payment: Payment) -> Outcome:
+    """Record a dashboard refund as the success of our refund, whose reserved amount it has used."""
+    entry = payment.refunds[refund_id]
+    if entry.stripe_refund_id == refund.id:
+        return _process_own_refund(refund, refund_id, entry, payment)
+    if refund.status != "succeeded":
+        return "success", "our failed refund reserves its amount until it settles"
+    if entry.status == "settled_elsewhere":
+        _notify_settled_twice(refund, refund_id, payment)
+    now = datetime.now(UTC)
+    settled = entry.model_copy(
+        update={"status": "succeeded", "stripe_refund_id": refund.id, "settled_at": now, "failure_reason": None}
+    )
+    if not refund_ledger.update_refund(payment, refund_id, settled, now=now):
+        raise StoreBusy("the ledger was changed in between")
+    if entry.awaiting == "operator" and entry.task_token:
+        step_functions.signal(entry.task_token, "retry")  # it finds the refund settled, and ends
+    return "success", "it settles our failed refund"
+
+
+def _notify_settled_twice(refund: StripeRefundObject, refund_id: str, payment: Payment) -> None:
+    what = f"{refund.id} of {refund.amount} cents lives at Stripe, but an operator settled {refund_id} elsewhere"
+    notify_once(f"settled_twice {refund.id}", "RefundSettledTwice", payment, what)
 
 
 def _signal_settlement(payment: Payment, refund_id: str) -> bool:

@@ -107,6 +107,7 @@ def test_every_message_to_operators_begins_with_the_name_of_a_section() -> None:
         "PaymentRestartsExhausted",
         "RefundFailed",
         "RefundRestartsExhausted",
+        "RefundSettledTwice",
         "UnknownNextStep",
     }
     assert named <= alarms | people

@@ -97,6 +97,18 @@ def test_operators_may_settle_it_elsewhere(stack: RunningStack) -> None:
     assert booking.status()["refunds"][0]["status"] == "settled_elsewhere"
 
 
+@pytest.mark.defect("R-08")
+def test_operators_may_repeat_it_in_the_dashboard(stack: RunningStack) -> None:
+    """Its event settles the refund and ends the wait; the amount is counted once."""
+    booking = fail_refund(stack)
+    stack.stripe.dashboard_refund(booking.payment_intent)
+    assert booking.wait_for_refund_end().status == "SUCCEEDED"
+    assert booking.resolve(booking.cancellation_id, "settled_elsewhere").outcome == (409, "REFUND_IN_PROGRESS")
+    assert booking.refunds_at_stripe() == [("failed", 45_001), ("succeeded", 45_001)]
+    assert booking.ledger == ("refunded", 45_001, 0, 0)
+    assert booking.status()["refunds"][0]["status"] == "succeeded"
+
+
 @pytest.mark.defect("D-31", "P-07")
 def test_a_refund_that_fails_after_its_success_is_reversed_everywhere(stack: RunningStack) -> None:
     """As with the card 4000000000005126; no execution waits any more, so one is started."""

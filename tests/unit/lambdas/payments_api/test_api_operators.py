@@ -65,3 +65,16 @@ def test_a_resolution_records_the_note_and_answers_once_the_refund_has_progresse
     assert (answer.status, answer.body["status"]) == (200, "settled_elsewhere")
     assert notes == ["Paid by bank transfer."]
     assert workflow.signalled == [("token-1", "settled_elsewhere")]
+
+
+@pytest.mark.defect("R-08")
+def test_a_refund_that_stripe_has_settled_meanwhile_cannot_be_settled_elsewhere(
+    stored: Stored, workflow: FakeAws
+) -> None:
+    """Its execution has not yet ended its wait."""
+    workflow.waiting.add("token")
+    settled = refund(status="succeeded", awaiting="operator", task_token="token")
+    stored.payment(payment(status="completed", captures=OWN_CAPTURE, refunds={"G1": settled}))
+    path = "/payments/RES-1/refunds/G1/resolution"
+    assert call("POST", path, {"answer": "settled_elsewhere"}, claims=OPERATOR).error == (409, "NOTHING_TO_RESOLVE")
+    assert workflow.idle

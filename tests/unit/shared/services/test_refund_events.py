@@ -3,6 +3,8 @@
 Each event is delivered to the webhook, signed.
 """
 
+from typing import Any
+
 import pytest
 
 from tests.harness.builders import TOTAL, capture, payment, refund
@@ -72,6 +74,77 @@ def test_a_refund_of_our_money_is_recorded_whoever_made_it(webhook: Webhook, met
     entry = webhook.item["refunds"]["re_1"]
     assert (entry["kind"], entry["amount"], entry["status"]) == ("dashboard", 500, "succeeded")
     assert webhook.aws.idle
+
+
+def store_failed(webhook: Webhook, **changes: Any) -> None:
+    """A booking whose goodwill refund failed and waits for an operator, with its EUR 5.00 reserved."""
+    failed = {"status": "failed", "stripe_refund_id": "re_0", "awaiting": "operator", "task_token": "token"}
+    captures = {"pi_1": capture(role="booking", refundable=TOTAL - 500)}
+    webhook.store(status="completed", captures=captures, refunds={"G1": refund(**(failed | changes))})
+
+
+@pytest.mark.defect("R-08")
+def test_a_dashboard_refund_settles_the_failed_refund_that_it_repeats(webhook: Webhook) -> None:
+    """Its amount is reserved by the failed one, so it is counted once; the workflow ends."""
+    store_failed(webhook)
+    repeat = {"status": "succeeded", "amount": 500}
+    assert deliver(dashboard_event("refund.created", status="pending", amount=500))[0] == 200
+    assert webhook.item["refunds"]["G1"]["status"] == "failed"
+    for number in (2, 3):
+        assert deliver(dashboard_event("refund.updated", **repeat) | {"id": f"evt_{number}"})[0] == 200
+    item = webhook.item
+    assert item["refunds"].keys() == {"G1"}
+    entry = item["refunds"]["G1"]
+    assert (entry["status"], entry["stripe_refund_id"], entry["amount"]) == ("succeeded", "re_1", 500)
+    assert (item["refund_amount"], item["captures"]["pi_1"]["refundable"]) == (500, TOTAL - 500)
+    assert webhook.signalled == [("token", "retry")]
+
+    assert deliver(dashboard_event("refund.failed", status="failed") | {"id": "evt_4"})[0] == 200
+    assert webhook.aws.started_names == ["failed-re_1"]
+
+
+@pytest.mark.defect("R-08")
+@pytest.mark.parametrize(("amount", "pi"), [(400, "pi_1"), (500, "pi_2")], ids=["less", "another capture"])
+def test_another_dashboard_refund_does_not_settle_it(webhook: Webhook, amount: int, pi: str) -> None:
+    store_failed(webhook, payment_intent=pi)
+    assert deliver(dashboard_event("refund.created", status="succeeded", amount=amount))[0] == 200
+    assert webhook.item["refunds"]["G1"]["status"] == "failed"
+    assert webhook.item["refunds"]["re_1"]["kind"] == "dashboard"
+
+
+@pytest.mark.defect("R-08", "R-09")
+def test_a_dashboard_refund_of_what_was_settled_elsewhere_is_counted_once_and_notified(webhook: Webhook) -> None:
+    """Its event came after the operator's answer; nothing else was left to refund."""
+    settled = refund(status="settled_elsewhere", amount=TOTAL, stripe_refund_id="re_0")
+    captures = {"pi_1": capture(role="booking", refundable=0)}
+    webhook.store(status="refunded", captures=captures, refunds={"G1": settled}, refund_amount=TOTAL)
+    assert deliver(dashboard_event("refund.created", status="succeeded", amount=TOTAL))[0] == 200
+    assert (webhook.item["refund_amount"], webhook.item["captures"]["pi_1"]["refundable"]) == (TOTAL, 0)
+    assert webhook.aws.notified == ["RefundSettledTwice"]
+
+
+@pytest.mark.defect("R-09")
+@pytest.mark.parametrize(
+    ("known", "status", "notified"),
+    [
+        (None, "succeeded", ["RefundSettledTwice"]),
+        (None, "pending", ["RefundSettledTwice"]),
+        ("re_0", "succeeded", ["RefundSettledTwice"]),
+        ("re_1", "succeeded", []),
+        (None, "failed", []),
+    ],
+    ids=["answer was lost", "under way", "of a later attempt", "the one that failed", "it failed"],
+)
+def test_operators_are_notified_of_a_refund_that_lives_after_it_was_settled_elsewhere(
+    webhook: Webhook, known: str | None, status: str, notified: list[str]
+) -> None:
+    webhook.store(refunds={"G1": refund(status="settled_elsewhere", stripe_refund_id=known)}, **OWN)
+    before = webhook.item["refunds"]
+    for number in (1, 2):
+        of = dashboard_event("refund.updated", status=status, metadata=METADATA) | {"id": f"evt_{number}"}
+        assert deliver(of)[0] == 200
+    assert webhook.aws.notified == notified
+    assert webhook.item["refunds"] == before
 
 
 METADATA = {"refund_id": "G1", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
