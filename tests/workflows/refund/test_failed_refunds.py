@@ -103,7 +103,7 @@ def test_operators_may_repeat_it_in_the_dashboard(stack: RunningStack) -> None:
     booking = fail_refund(stack)
     stack.stripe.dashboard_refund(booking.payment_intent)
     assert booking.wait_for_refund_end().status == "SUCCEEDED"
-    assert booking.resolve(booking.cancellation_id, "settled_elsewhere").outcome == (409, "REFUND_IN_PROGRESS")
+    assert booking.resolve(booking.cancellation_id, "settled_elsewhere").outcome == (409, "NOTHING_TO_RESOLVE")
     assert booking.refunds_at_stripe() == [("failed", 45_001), ("succeeded", 45_001)]
     assert booking.ledger == ("refunded", 45_001, 0, 0)
     assert booking.status()["refunds"][0]["status"] == "succeeded"
