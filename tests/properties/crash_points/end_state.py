@@ -7,7 +7,7 @@ from tests.properties.crash_points.crash_driver import CrashDriver
 from tests.properties.simulation.invariants import violations
 from tests.properties.simulation.snapshots import StackSnapshot
 
-_IDS = re.compile(r"\b(?:RES|PAY|REF|re|pi|du|dp)[-_][\w-]+|https:\S+")
+_IDS_AND_TIMES = re.compile(r"\b(?:RES|PAY|REF|re|pi|du|dp)[-_][\w-]+|https:\S+|\b\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 # Functions publish these themselves. If one crashes there, its repeat finds the work done and publishes nothing.
 MAY_BE_LOST = {"BookingCancelled", "RefundFailed", "PaymentDisputed"}
@@ -58,7 +58,7 @@ def end_state(driver: CrashDriver) -> EndState:
         refunds_at_stripe=sorted((refund["amount"], refund["status"]) for refund in booking.refunds),
         disputes=sorted(one["status"] for one in payment.get("disputes", {}).values()),
         notifications=sorted(
-            {_IDS.sub("…", text) for text in booking.notifications if not text.startswith("ExecutionDied")}
+            {_IDS_AND_TIMES.sub("…", text) for text in booking.notifications if not text.startswith("ExecutionDied")}
         ),
         events=sorted(events - MAY_BE_LOST),
         violations=[*driver.stack.monitor.violations[driver.id], *violations(booking)],
