@@ -51,8 +51,8 @@ def test_attributes_of_the_platform_are_ignored_whatever_they_hold(stored: Store
         ({"check_out": "2027-12-20"}, {"check_out": "Must be 1 to 90 days after check_in."}),
         ({"created_at": "yesterday"}, {"created_at": "Has an invalid format."}),
         (
-            {"total_amount": "1125.00", "status": 1},
-            {"total_amount": "Must be a whole number.", "status": "Must be a string."},
+            {"total_amount": "1125.00", "customer_id": 1},
+            {"total_amount": "Must be a whole number.", "customer_id": "Must be a string."},
         ),
     ],
 )
