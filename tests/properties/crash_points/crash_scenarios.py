@@ -215,11 +215,11 @@ def stripe_unavailable_then_paid(driver: CrashDriver) -> None:
 
 
 def confirmed_by_the_platform(driver: CrashDriver) -> None:
-    """Every replacement fails in the same way until operators are notified."""
+    """The payment ends, and operators are notified."""
     driver.wait_for_session()
     driver.change_reservation(status="confirmed")
     driver.expire_at_stripe()
-    driver.wait_for_notification(f"PaymentRestartsExhausted: reservation {driver.id}")
+    driver.wait_for_notification(f"BookedElsewhere: reservation {driver.id}")
 
 
 def refund_whose_function_keeps_crashing(driver: CrashDriver) -> None:
