@@ -222,6 +222,15 @@ def confirmed_by_the_platform(driver: CrashDriver) -> None:
     driver.wait_for_notification(f"BookedElsewhere: reservation {driver.id}")
 
 
+def refused_for_good_then_cancelled(driver: CrashDriver) -> None:
+    driver.faults.fail_stripe("checkout.sessions.create", "refuse", times=20)
+    driver.call("POST", "checkout-session", {"reservation_id": driver.id})
+    driver.wait_for_notification(f"PaymentRefused: Stripe refuses the Checkout Session for reservation {driver.id}")
+    wait_until(lambda: driver.payment.get("awaiting") == "retry", "the wait for another attempt")
+    driver.cancel()
+    wait_until(lambda: driver.reservation_status == "cancelled", "the release")
+
+
 def refund_whose_function_keeps_crashing(driver: CrashDriver) -> None:
     """It crashes more often than the state retries it, so that a replacement execution has to finish the refund."""
     paid(driver)
@@ -263,5 +272,6 @@ SCENARIOS: tuple[Scenario, ...] = (
 FOR_REMAINING_STATES: tuple[Scenario, ...] = (
     stripe_unavailable_then_paid,
     confirmed_by_the_platform,
+    refused_for_good_then_cancelled,
     refund_whose_function_keeps_crashing,
 )
