@@ -35,7 +35,7 @@ from pulumi import automation
 import local.pulumi.automation
 work = os.path.dirname(sys.argv[1])
 stack = automation.select_stack(
-    "local", project_name="booking-payments", program=local.automation._program,
+    "local", project_name="booking-payments", program=local.pulumi.automation._program,
     opts=automation.LocalWorkspaceOptions(work_dir=work, pulumi_command=local.pulumi.automation.cli()),
 )
 for summary in stack.preview().change_summary, stack.up().summary.resource_changes:
