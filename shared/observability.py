@@ -64,7 +64,7 @@ def describe(error: BaseException) -> str:
         return f"{error.response.get('Error', {}).get('Code')} in {error.operation_name}"
     if isinstance(error, ValidationError):
         return ", ".join(f"{'.'.join(map(str, entry['loc']))}: {entry['type']}" for entry in error.errors())
-    ours = type(error) in {LookupError, RuntimeError} or type(error).__module__.startswith("shared.")
+    ours = type(error) in {LookupError, RuntimeError} or type(error).__module__.startswith(f"{__package__}.")
     return str(error) if ours else "see where"
 
 
