@@ -222,11 +222,27 @@ def confirmed_by_the_platform(driver: CrashDriver) -> None:
     driver.wait_for_notification(f"BookedElsewhere: reservation {driver.id}")
 
 
+def reservation_that_cannot_be_read(driver: CrashDriver) -> None:
+    """Every replacement fails in the same way until operators are notified."""
+    driver.wait_for_session()
+    driver.set_stored("reservations", "check_in", "tomorrow")
+    driver.expire_at_stripe()
+    driver.wait_for_notification(f"PaymentRestartsExhausted: reservation {driver.id}")
+    driver.set_stored("reservations", "check_in", driver.check_in.isoformat())
+
+
 def refused_for_good_then_cancelled(driver: CrashDriver) -> None:
+    """If the first notification is lost, the next refusal notifies the operators."""
+
+    def wait_for_retry() -> None:
+        wait_until(lambda: driver.payment_or_empty.get("awaiting") == "retry", "the wait for another attempt")
+
     driver.faults.fail_stripe("checkout.sessions.create", "refuse", times=20)
     driver.call("POST", "checkout-session", {"reservation_id": driver.id})
+    wait_for_retry()
+    driver.call("POST", f"{driver.id}/retry")
     driver.wait_for_notification(f"PaymentRefused: Stripe refuses the Checkout Session for reservation {driver.id}")
-    wait_until(lambda: driver.payment.get("awaiting") == "retry", "the wait for another attempt")
+    wait_for_retry()
     driver.cancel()
     wait_until(lambda: driver.reservation_status == "cancelled", "the release")
 
@@ -272,6 +288,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 FOR_REMAINING_STATES: tuple[Scenario, ...] = (
     stripe_unavailable_then_paid,
     confirmed_by_the_platform,
+    reservation_that_cannot_be_read,
     refused_for_good_then_cancelled,
     refund_whose_function_keeps_crashing,
 )

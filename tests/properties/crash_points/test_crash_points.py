@@ -90,7 +90,6 @@ def test_the_page_lists_every_outside_call_and_no_different_end() -> None:
     assert ", 0 with a different end." in page
 
 
-@pytest.mark.xfail(strict=False, reason="the scenario of NotifyPaymentRefused was not seen to come to it yet")
 def test_a_replacement_does_the_work_of_a_stopped_execution(stack: SimulatedStack, all_runs: CleanRuns) -> None:
     """In every state that works or waits, before it does anything; in every wait also while it waits."""
     chosen = [stop for stop in all_stops() if stop.moment in {"entered", "waiting"}]
