@@ -102,3 +102,15 @@ def test_a_check_in_with_a_time_is_refused_and_the_hold_untouched(stack: StackOv
     assert (booking.reservation_status, booking.nights_status) == ("pending", "booked")
     booking.set_stored("reservations", "check_in", check_in)
     assert booking.pay_now().status == 201
+
+
+@pytest.mark.defect("R-10")
+def test_the_reconciler_leaves_a_booking_that_the_platform_confirmed(stack: StackOverHttp) -> None:
+    booking = stack.reserve()
+    booking.pay_now()
+    booking.change_reservation(status="confirmed")
+    booking.return_from_stripe()
+    assert booking.wait_for_end().visited[-1] == "BookedElsewhere"
+    assert stack.admin.reconcile().keys().isdisjoint({"replacement_started", "execution_missing"})
+    assert booking.notified().count("BookedElsewhere") == 1
+    assert (booking.reservation_status, booking.nights_status) == ("confirmed", "booked")

@@ -185,7 +185,6 @@ def confirmed_by_the_platform(booking: BookingDriver) -> None:
     booking.change_reservation(status="confirmed")
     assert booking.return_from_stripe().outcome == (200, "pending")
     assert booking.wait_for_end().status == "SUCCEEDED"
-    booking.stack.admin.reconcile()
     assert booking.notified().count("BookedElsewhere") == 1
     assert booking.published_types() == []
     assert booking.pay_now().outcome == (400, "RESERVATION_NOT_PAYABLE")
