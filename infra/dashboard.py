@@ -123,9 +123,7 @@ def dashboard(
         for number, widget in enumerate(widgets)
     ]
     aws.cloudwatch.Dashboard(
-        "payments",
-        dashboard_name=f"{prefix}-payments",
-        dashboard_body=pulumi.Output.json_dumps({"widgets": placed}),
+        "payments", dashboard_name=f"{prefix}-payments", dashboard_body=pulumi.Output.json_dumps({"widgets": placed})
     )
 
 

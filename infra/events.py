@@ -141,7 +141,5 @@ def let_services_publish(topic: aws.sns.Topic, **sources: pulumi.Input[str]) -> 
         }
     )
     aws.sns.TopicPolicy(
-        "operators",
-        arn=topic.arn,
-        policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements}),
+        "operators", arn=topic.arn, policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements})
     )

@@ -29,9 +29,5 @@ def trust(service: str) -> pulumi.Output[str]:
 
 # X-Ray has no resources to name.
 TRACING = allow(
-    "xray:PutTraceSegments",
-    "xray:PutTelemetryRecords",
-    "xray:GetSamplingRules",
-    "xray:GetSamplingTargets",
-    on=["*"],
+    "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets", on=["*"]
 )

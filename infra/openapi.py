@@ -12,14 +12,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from infra.routes import (
-    COMMON_ERRORS,
-    GATEWAY_ERRORS,
-    PAYMENTS_ROUTES,
-    WEBHOOK_ERRORS,
-    WEBHOOK_ROUTE,
-    WEBHOOK_SUMMARY,
-)
+from infra.routes import COMMON_ERRORS, GATEWAY_ERRORS, PAYMENTS_ROUTES, WEBHOOK_ERRORS, WEBHOOK_ROUTE, WEBHOOK_SUMMARY
 from shared.contracts.http_bodies import ErrorResponse, WebhookResponse
 from shared.contracts.states import Contract
 from shared.domain.api_errors import ErrorAnswer, error_answer

@@ -110,9 +110,7 @@ class Workflow(pulumi.ComponentResource):
         self.arn, self.live_arn = machine.arn, live.arn
         # A call through an alias is authorised on the ARN of the state machine itself.
         self.may_start = allow(
-            "states:StartExecution",
-            on=[machine.arn],
-            when={"StringEquals": {"states:StateMachineQualifier": LIVE}},
+            "states:StartExecution", on=[machine.arn], when={"StringEquals": {"states:StateMachineQualifier": LIVE}}
         )
         # For roles that may read its executions.
         self.executions = machine.arn.apply(lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*")

@@ -50,8 +50,7 @@ def _signal_until_released(reservation_id: str, caller: Caller) -> Response[str]
         return reservation, payment
 
     reservation, payment = polling.poll(
-        signal_and_read,
-        until=lambda booking: booking[1] is not None and booking[1].status != "pending",
+        signal_and_read, until=lambda booking: booking[1] is not None and booking[1].status != "pending"
     )
     if payment is None or payment.status == "pending":
         return accepted(reservation, payment)

@@ -10,12 +10,7 @@ PAID = (
 
 def paid_at_once(booking: DemoBooking) -> None:
     booking.pay(booking.press_pay_now())
-    booking.expect_end(
-        states=PAID,
-        reservation="confirmed",
-        payment="completed",
-        dates="booked",
-    )
+    booking.expect_end(states=PAID, reservation="confirmed", payment="completed", dates="booked")
 
 
 def declined_expired_retried_paid(booking: DemoBooking) -> None:

@@ -65,10 +65,7 @@ class PulumiEngine:
             project_name=PROJECT,
             program=_program,
             opts=automation.LocalWorkspaceOptions(
-                work_dir=str(work),
-                pulumi_home=str(folder / "home"),
-                pulumi_command=cli(),
-                env_vars=self.environment,
+                work_dir=str(work), pulumi_home=str(folder / "home"), pulumi_command=cli(), env_vars=self.environment
             ),
         )
 

@@ -92,9 +92,7 @@ def signal(token: str, what: Signal) -> bool:
 
 def _start(machine: str, name: str, execution_input: ExecutionInput) -> bool:
     try:
-        _call(
-            lambda: _client().start_execution(stateMachineArn=machine, name=name, input=execution_input.to_json()),
-        )
+        _call(lambda: _client().start_execution(stateMachineArn=machine, name=name, input=execution_input.to_json()))
     except ClientError as error:
         # It is running, or was closed within 90 days. Either way the payment item says how things stand.
         if error_code(error) == "ExecutionAlreadyExists":

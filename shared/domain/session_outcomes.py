@@ -58,12 +58,7 @@ def assess_session(attempt: Attempt, session: CheckoutSession, now: datetime) ->
 
 def _ended(attempt: Attempt, status: AttemptStatus, reason: str, now: datetime) -> Attempt:
     return attempt.model_copy(
-        update={
-            "status": status,
-            "close_reason": reason,
-            "closed_at": attempt.closed_at or now,
-            "checkout_url": None,
-        }
+        update={"status": status, "close_reason": reason, "closed_at": attempt.closed_at or now, "checkout_url": None}
     )
 
 

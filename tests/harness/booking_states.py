@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas import (
-    confirm_reservation,
-    create_checkout_session,
-    expire_checkout_sessions,
-    release_hold,
-    verify_payment,
-)
+from lambdas import confirm_reservation, create_checkout_session, expire_checkout_sessions, release_hold, verify_payment
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared.adapters.dynamodb import to_item
 from shared.domain.errors import StripeUnavailable

@@ -16,12 +16,7 @@ from shared.domain.models import Payment
 from tests.harness.builders import TOTAL
 from tests.harness.lambda_environment import SECRETS
 
-TABLES = {
-    "payments": "payment_id",
-    "events": "event_id",
-    "reservations": "reservation_id",
-    "availability": "date",
-}
+TABLES = {"payments": "payment_id", "events": "event_id", "reservations": "reservation_id", "availability": "date"}
 INDEXES: dict[str, dict[str, tuple[str, ...]]] = {
     "payments": {
         "stripe_payment_intent_id-index": ("stripe_payment_intent_id",),

@@ -13,9 +13,7 @@ from infra.config import Config
 from infra.stripe_keys import PLACEHOLDER
 from shared.adapters.signature import verified
 
-GOOD = {
-    "frontendUrl": "https://booking.example.com",
-}
+GOOD = {"frontendUrl": "https://booking.example.com"}
 
 
 def load(changes: Mapping[str, str | None] | None = None, *, stack: str = "test") -> Config:
@@ -51,10 +49,7 @@ def test_the_placeholder_of_the_webhook_secret_verifies_no_signature() -> None:
     forged = hmac.new(PLACEHOLDER.encode(), f"{stamp}.{{}}".encode(), sha256).hexdigest()
     assert not verified(b"{}", f"t={stamp},v1={forged}", [PLACEHOLDER], now)
     assert verified(
-        b"{}",
-        f"t={stamp},v1={hmac.new(b'whsec_a', f'{stamp}.{{}}'.encode(), sha256).hexdigest()}",
-        ["whsec_a"],
-        now,
+        b"{}", f"t={stamp},v1={hmac.new(b'whsec_a', f'{stamp}.{{}}'.encode(), sha256).hexdigest()}", ["whsec_a"], now
     )
 
 

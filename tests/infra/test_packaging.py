@@ -104,10 +104,7 @@ for name in {modules!r}:
 foreign = [m.__file__ for m in sys.modules.values() if "site-packages" in (getattr(m, "__file__", None) or "")]
 assert not foreign, foreign
 """
-    environment = {
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "POWERTOOLS_SERVICE_NAME": "test",
-    }
+    environment = {"AWS_DEFAULT_REGION": "eu-west-1", "POWERTOOLS_SERVICE_NAME": "test"}
     subprocess.run([sys.executable, "-I", "-S", "-B", "-c", program], check=True, env=environment)
 
 

@@ -180,12 +180,7 @@ def test_every_function_and_both_workflows_have_alarms(alarms: dict[str, Any]) -
 
 
 def test_the_webhook_has_its_own_alarms(alarms: dict[str, Any]) -> None:
-    webhook = {
-        "ApiName": "booking-local-payments",
-        "Stage": "api",
-        "Method": "POST",
-        "Resource": "/webhooks/stripe",
-    }
+    webhook = {"ApiName": "booking-local-payments", "Stage": "api", "Method": "POST", "Resource": "/webhooks/stripe"}
     assert watched(alarms["WebhookRefused"]) == [("AWS/ApiGateway", "4XXError", webhook)]
     assert watched(alarms["WebhookFailing"]) == [("AWS/ApiGateway", "5XXError", webhook)]
 

@@ -152,10 +152,7 @@ def releases_by_id(stack: StackOverHttp) -> dict[str, set[str]]:
 
 def ids_of(waiting: Waiting) -> list[str]:
     """The ids that the functions of a release print for the 45."""
-    return [
-        *[booking.id for booking in waiting.bookings],
-        *[booking.cancellation_id for booking in waiting.refunding],
-    ]
+    return [*[booking.id for booking in waiting.bookings], *[booking.cancellation_id for booking in waiting.refunding]]
 
 
 def test_waiting_bookings_finish_on_their_release_and_new_ones_start_on_the_newest(

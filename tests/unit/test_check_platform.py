@@ -67,10 +67,7 @@ def test_it_names_what_is_wrong_with_a_reservation(changes: dict[str, Any], foun
 
 @pytest.mark.parametrize(
     ("night", "found"),
-    [
-        ({"date": "2026-12-24", "status": "blocked"}, []),
-        ({"date": "24.12.2026", "status": "free"}, ["date", "status"]),
-    ],
+    [({"date": "2026-12-24", "status": "blocked"}, []), ({"date": "24.12.2026", "status": "free"}, ["date", "status"])],
 )
 def test_it_names_what_is_wrong_with_a_night(night: dict[str, Any], found: list[str]) -> None:
     assert [line.split(": ")[1] for line in problems([reserved()], [*NIGHTS, night])] == found

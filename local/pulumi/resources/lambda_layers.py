@@ -4,14 +4,7 @@ import base64
 import hashlib
 
 from local.aws.archives import WORKING_TREE, zipped
-from local.pulumi.resources.resource_type import (
-    NOT_FOUND,
-    AwsClients,
-    Created,
-    ResourceType,
-    Values,
-    ignoring,
-)
+from local.pulumi.resources.resource_type import NOT_FOUND, AwsClients, Created, ResourceType, Values, ignoring
 
 
 class LayerVersion(ResourceType):

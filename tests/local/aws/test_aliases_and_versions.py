@@ -10,12 +10,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.aws import emulator
 from local.aws.patches import aliases_and_versions
-from tests.local.aws.machine_runner import (
-    AWAIT,
-    create_state_machine,
-    end_of,
-    start,
-)
+from tests.local.aws.machine_runner import AWAIT, create_state_machine, end_of, start
 
 
 def test_executions_are_started_by_version_and_by_alias(sfn: Any) -> None:

@@ -24,10 +24,7 @@ def dynamodb(dynamodb: Any) -> Iterator[Any]:
 
 def update(client: Any) -> None:
     client.update_item(
-        TableName="payments",
-        Key=KEY,
-        UpdateExpression="ADD tries :one",
-        ExpressionAttributeValues={":one": {"N": "1"}},
+        TableName="payments", Key=KEY, UpdateExpression="ADD tries :one", ExpressionAttributeValues={":one": {"N": "1"}}
     )
 
 

@@ -47,9 +47,7 @@ class Stage:
         cognito.admin_create_user(UserPoolId=pool_id, Username="guest")
         self.pool = cognitoidp_backends[emulator.ACCOUNT][emulator.REGION].user_pools[pool_id]
         self._gateway = Gateway(
-            document(arn, self.pool.arn),
-            stage="api",
-            limits={"*/*": (1000, 1000), "slow/GET": (1, 2)},
+            document(arn, self.pool.arn), stage="api", limits={"*/*": (1000, 1000), "slow/GET": (1, 2)}
         )
 
     def _handle(self, event: Any, context: Any) -> Any:
@@ -251,8 +249,7 @@ def test_a_token_bucket_refills() -> None:
 
 
 @pytest.mark.parametrize(
-    "handler",
-    [lambda *_: 1 / 0, lambda *_: "not a proxy response", lambda *_: {"statusCode": "200"}, lambda *_: None],
+    "handler", [lambda *_: 1 / 0, lambda *_: "not a proxy response", lambda *_: {"statusCode": "200"}, lambda *_: None]
 )
 def test_a_function_that_fails_is_a_502_without_details(stage: Stage, handler: Handler) -> None:
     stage.handler = handler

@@ -5,11 +5,7 @@ import json
 from typing import Any
 
 from local.aws.patches import nested_executions
-from tests.local.aws.machine_runner import (
-    create_state_machine,
-    end_of,
-    start,
-)
+from tests.local.aws.machine_runner import create_state_machine, end_of, start
 
 
 def nested_start(arn: str, resource: str = "startExecution") -> dict[str, Any]:

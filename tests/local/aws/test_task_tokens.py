@@ -12,14 +12,7 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcome
 from local.aws import emulator
 from local.aws.patches import task_tokens
 from tests.harness.waiting import wait_until
-from tests.local.aws.machine_runner import (
-    AWAIT,
-    create_state_machine,
-    end_of,
-    history,
-    start,
-    stored_token,
-)
+from tests.local.aws.machine_runner import AWAIT, create_state_machine, end_of, history, start, stored_token
 
 
 def test_only_the_first_answer_reaches_the_waiting_state(sfn: Any, dynamodb: Any) -> None:

@@ -233,13 +233,7 @@ def test_a_payment_with_delayed_confirmation(
 
 @pytest.mark.parametrize(("succeeded", "status", "paid"), [(True, "succeeded", "paid"), (False, "canceled", "unpaid")])
 def test_a_session_expires_while_its_payment_is_processing(
-    *,
-    client: stripe.StripeClient,
-    session: Any,
-    fake_stripe: FakeStripe,
-    succeeded: bool,
-    status: str,
-    paid: str,
+    *, client: stripe.StripeClient, session: Any, fake_stripe: FakeStripe, succeeded: bool, status: str, paid: str
 ) -> None:
     payment_intent = fake_stripe.start_processing(session.id)
     client.v1.checkout.sessions.expire(session.id)

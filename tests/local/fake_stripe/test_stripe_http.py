@@ -91,13 +91,7 @@ def test_unknown_query_parameters_are_refused(client: stripe.StripeClient, paid:
     ],
 )
 @pytest.mark.usefixtures("paid")
-def test_only_ids_can_be_expanded(
-    *,
-    client: stripe.StripeClient,
-    session: Any,
-    path: str,
-    allowed: bool,
-) -> None:
+def test_only_ids_can_be_expanded(*, client: stripe.StripeClient, session: Any, path: str, allowed: bool) -> None:
     def retrieve() -> Any:
         return client.v1.checkout.sessions.retrieve(session.id, {"expand": [path]})
 
@@ -160,12 +154,7 @@ def test_lists_filter_by_the_time_of_the_fakes_clock(client: stripe.StripeClient
     ],
 )
 def test_injected_faults(
-    *,
-    client: stripe.StripeClient,
-    fake_stripe: FakeStripe,
-    kind: Any,
-    error: type[Exception],
-    executed: bool,
+    *, client: stripe.StripeClient, fake_stripe: FakeStripe, kind: Any, error: type[Exception], executed: bool
 ) -> None:
     fake_stripe.faults.add("checkout.sessions.create", kind, times=2)
     client.v1.checkout.sessions.list()

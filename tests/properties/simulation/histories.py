@@ -12,14 +12,7 @@ from typing import Any, NamedTuple
 from local.fake_stripe.webhook_delivery import Mode as WebhookMode
 from tests.harness.booking_driver import CHALLENGED, DECLINED, NO_FUNDS, REFUND_FAILS_LATER, REFUND_PENDING, VISA
 
-CARDS = {
-    VISA: 10,
-    DECLINED: 3,
-    NO_FUNDS: 1,
-    CHALLENGED: 3,
-    REFUND_FAILS_LATER: 2,
-    REFUND_PENDING: 2,
-}
+CARDS = {VISA: 10, DECLINED: 3, NO_FUNDS: 1, CHALLENGED: 3, REFUND_FAILS_LATER: 2, REFUND_PENDING: 2}
 PRICE = 45_000  # cents
 WEBHOOK_MODES: tuple[WebhookMode, ...] = ("deliver", "hold", "drop", "duplicate", "reverse")
 

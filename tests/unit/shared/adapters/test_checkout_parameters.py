@@ -27,10 +27,7 @@ def test_the_parameters_of_a_session() -> None:
                 "price_data": {
                     "currency": "eur",
                     "unit_amount": 112_500,
-                    "product_data": {
-                        "name": "Stay 2026-12-20 to 2026-12-22",
-                        "description": "Reservation RES-1",
-                    },
+                    "product_data": {"name": "Stay 2026-12-20 to 2026-12-22", "description": "Reservation RES-1"},
                 },
             }
         ],

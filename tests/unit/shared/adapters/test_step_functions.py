@@ -37,9 +37,7 @@ def test_a_refund_starts_once(fake_aws: FakeAws) -> None:
     assert fake_aws.started == [("REF-pi_1", json.loads(REFUND.to_json()))]
 
 
-def test_an_execution_is_described_by_the_machine_and_not_by_its_alias(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_execution_is_described_by_the_machine_and_not_by_its_alias(monkeypatch: pytest.MonkeyPatch) -> None:
     arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:refund"
 
     class Client:

@@ -29,8 +29,4 @@ def test_a_record_expires_and_leaves_out_what_is_unknown(stored: Stored) -> None
     fields = {"processing_result": "skipped", "payment_id": None}
     webhook_events.record_event("evt_1", fields, now=NOW)
     expires_at = int((NOW + timedelta(days=90)).timestamp())
-    assert stored.get("events", "evt_1") == {
-        "event_id": "evt_1",
-        "processing_result": "skipped",
-        "ttl": expires_at,
-    }
+    assert stored.get("events", "evt_1") == {"event_id": "evt_1", "processing_result": "skipped", "ttl": expires_at}

@@ -19,10 +19,7 @@ def errors(body: str) -> dict[str, str]:
         ('{"amount": 0}', {"amount": "Must be at least 1."}),
         ('{"amount": "ada@guests.example"}', {"amount": "Must be a whole number."}),
         ('{"amount": 1.5}', {"amount": "Must be a whole number."}),
-        (
-            '{"kind": "all", "more": 1}',
-            {"kind": "Must be 'cancellation' or 'goodwill'.", "more": "Unknown field."},
-        ),
+        ('{"kind": "all", "more": 1}', {"kind": "Must be 'cancellation' or 'goodwill'.", "more": "Unknown field."}),
         ('{"reason": 7}', {"reason": "Must be a string."}),
         ("[]", {"body": "The body must be a JSON object."}),
         ("{", {"body": "The body is not valid JSON."}),

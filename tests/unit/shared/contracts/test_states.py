@@ -57,10 +57,7 @@ def test_a_replacement_execution_gets_the_refund_as_the_ledger_has_it(
 
 @pytest.mark.parametrize(
     ("stripe_refund_id", "reason", "expected"),
-    [
-        ("re_1", "lost", FAILURE),
-        (None, None, FAILURE | {"failed_stripe_refund_id": "", "failure_reason": "unknown"}),
-    ],
+    [("re_1", "lost", FAILURE), (None, None, FAILURE | {"failed_stripe_refund_id": "", "failure_reason": "unknown"})],
 )
 def test_the_input_of_a_failed_refund(stripe_refund_id: Any, reason: Any, expected: dict[str, Any]) -> None:
     """The state machine has no null: an empty id means that Stripe gave none."""

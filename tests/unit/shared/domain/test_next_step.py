@@ -76,10 +76,7 @@ TABLE: dict[NextStepName, list[Row]] = {
         ),
         Row("one of the nights is gone", booking(paid(), held=frozenset({"2026-12-20"})), "pi_1", defects=("P-01",)),
         Row(
-            "the guest cancelled before the confirmation",
-            booking(paid(**CANCELLED)),
-            "pi_1",
-            defects=("D-33", "D-34"),
+            "the guest cancelled before the confirmation", booking(paid(**CANCELLED)), "pi_1", defects=("D-33", "D-34")
         ),
         Row(
             "an unapplied payment comes before a Stripe that does not answer",

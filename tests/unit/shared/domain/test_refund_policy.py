@@ -96,11 +96,7 @@ def test_both_hours_from_two_to_three_in_the_long_night_are_one_day() -> None:
         assert found == PolicyRefund("full_refund", 100, 14)
 
 
-@given(
-    st.integers(0, 4 * 366 * 24 * 60),
-    st.dates(date(2026, 1, 1), date(2030, 1, 1)),
-    st.integers(50, 99_999_999),
-)
+@given(st.integers(0, 4 * 366 * 24 * 60), st.dates(date(2026, 1, 1), date(2030, 1, 1)), st.integers(50, 99_999_999))
 def test_waiting_never_increases_the_refund_and_it_never_exceeds_the_payment(
     minutes: int, check_in: date, amount: int
 ) -> None:

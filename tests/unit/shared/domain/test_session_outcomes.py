@@ -7,19 +7,7 @@ import pytest
 
 from shared.domain.models import Capture
 from shared.domain.session_outcomes import SessionOutcome, assess_session, merge_outcomes, never_opened
-from tests.harness.builders import (
-    HOUR,
-    MINUTE,
-    NOW,
-    TOTAL,
-    attempt,
-    capture,
-    closed,
-    intent,
-    opening,
-    paying,
-    session,
-)
+from tests.harness.builders import HOUR, MINUTE, NOW, TOTAL, attempt, capture, closed, intent, opening, paying, session
 
 BEFORE = attempt()
 CAPTURED = {
@@ -40,9 +28,7 @@ def ended(status: str, reason: str, **changes: Any) -> SessionOutcome:
 PAID = SessionOutcome(ended("paid", "paid").attempt, captures=CAPTURED)
 DECLINED = intent("requires_payment_method", decline_code="generic_decline")
 DECLINED_FOR_FUNDS = intent(
-    "requires_payment_method",
-    decline_code="insufficient_funds",
-    decline_message="Your card has insufficient funds.",
+    "requires_payment_method", decline_code="insufficient_funds", decline_message="Your card has insufficient funds."
 )
 
 
@@ -85,9 +71,7 @@ DECLINED_FOR_FUNDS = intent(
             id="expired, and its PaymentIntent is cancelled",
         ),
         pytest.param(
-            session("expired", of=intent("processing")),
-            STILL_PROCESSING,
-            id="expired while the payment is processing",
+            session("expired", of=intent("processing")), STILL_PROCESSING, id="expired while the payment is processing"
         ),
         pytest.param(
             session("complete", "unpaid", intent("processing")),

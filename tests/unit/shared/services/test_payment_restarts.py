@@ -105,8 +105,7 @@ def test_a_dead_execution_is_restarted_at_once(reconciler: Reconciler, status: A
 
 
 @pytest.mark.parametrize(
-    ("executions", "found"),
-    [({"RES-1": "RUNNING"}, {}), ({"RES-1": "SUCCEEDED"}, {}), ({}, {"execution_missing": 1})],
+    ("executions", "found"), [({"RES-1": "RUNNING"}, {}), ({"RES-1": "SUCCEEDED"}, {}), ({}, {"execution_missing": 1})]
 )
 def test_a_settled_payment_is_left_alone_unless_its_execution_is_missing(
     reconciler: Reconciler, executions: Any, found: Json
