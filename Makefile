@@ -39,8 +39,8 @@ Deploy
   make pulumi-cli      find the Pulumi CLI, or build it with Go
 
 Generate
-  make docs            write the diagrams, the OpenAPI document and the list of
-                       defects from code and tests
+  make docs            write the diagrams, the OpenAPI document, the list of
+                       defects and the configuration reference
   make permissions     write docs/permissions.md: what each role may do, and why
 
   make clean           delete .venv, .uv and build
@@ -112,6 +112,7 @@ docs: $(READY)
 	$(PYTHON) -m scripts.diagrams
 	$(PYTHON) -m infra.openapi
 	$(PYTHON) -m scripts.defects
+	$(PYTHON) -m scripts.configuration
 
 clean:
 	rm -rf .venv .uv build

@@ -12,10 +12,14 @@ from pydantic.alias_generators import to_camel
 _ORIGIN = re.compile(r"https://[a-z0-9.-]+(:\d+)?|http://(localhost|127\.0\.0\.1)(:\d+)?")
 _RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 
-type Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
+
+
+# The first line of each validator's docstring is the limit that docs/configuration.md shows.
 
 
 def _origins(value: str) -> str:
+    """Origins, comma-separated: https, or http for localhost and 127.0.0.1; no path."""
     if wrong := [origin for origin in value.split(",") if not _ORIGIN.fullmatch(origin)]:
         raise ValueError(
             f"{', '.join(map(repr, wrong))}: expected origins (https, or http for localhost; no path), comma-separated"
@@ -24,12 +28,14 @@ def _origins(value: str) -> str:
 
 
 def _time_zone(value: str) -> str:
+    """An IANA time zone."""
     if value not in available_timezones():
         raise ValueError(f"{value!r} is not an IANA time zone")
     return value
 
 
 def _retention(days: int) -> int:
+    """A retention of CloudWatch, such as 14, 30, 90 or 365."""
     if days not in _RETENTIONS:
         raise ValueError(f"CloudWatch supports these numbers of days: {', '.join(map(str, _RETENTIONS))}")
     return days
@@ -38,15 +44,22 @@ def _retention(days: int) -> int:
 class Config(BaseModel):
     """One field for each key, which is in camelCase: `frontend_url` is `frontendUrl`."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,  # each is the key's description in docs/configuration.md
+    )
 
     frontend_url: Annotated[str, AfterValidator(_origins)]
-    """Origins of the booking site, the default one first."""
+    """Origins of the booking site. Guests return from Stripe to the first; browsers may call the API from each."""
     checkout_window_seconds: int = Field(default=1800, ge=1, le=82_800)
     """How long one Checkout Session can be paid."""
     hold_seconds: int = Field(default=86_400, ge=1, le=2_592_000)
     """How long the dates are held, from the reservation's `created_at`."""
     max_attempts: int = Field(default=3, ge=1, le=20)
+    """How many Checkout Sessions a guest gets for one booking. Operators can grant more."""
     stripe_retry_seconds: int = Field(default=30, ge=1, le=900)
     """The first wait before Stripe is asked again."""
     reconcile_minutes: int = Field(default=15, ge=1, le=1440)
@@ -54,18 +67,22 @@ class Config(BaseModel):
     stripe_api_base: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+[^\s?#/]$")] = (
         "https://api.stripe.com"
     )
+    """Where Stripe's API is. Only the local stack and tests change it."""
     property_time_zone: Annotated[str, AfterValidator(_time_zone)] = "Europe/Madrid"
     """The time zone in which the refund policy counts days."""
 
     customer_id_claim: Annotated[str, StringConstraints(pattern=r"^(sub|custom:\w{1,20})$")] = "custom:customer_id"
+    """The claim of the guest's ID token that holds the platform's customer id."""
     cognito_user_pool_arn: (
         Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:cognito-idp:[\w-]+:\d{12}:userpool/[\w-]+$")] | None
     ) = None
     """The user pool of the booking platform. Without it the stack creates its own."""
     operator_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
+    """Who receives notifications and alarms. AWS sends nothing before the address is confirmed."""
     reservations_table: Name | None = None
+    """The booking platform's table of reservations. Without it the stack creates its own."""
     availability_table: Name | None = None
-    """The booking platform's tables. Without them the stack creates its own."""
+    """The booking platform's table of nights. Without it the stack creates its own."""
 
     production: bool = False
     """Protects what cannot be restored (tables, guests, secrets, the key) against deletion."""
@@ -80,9 +97,11 @@ class Config(BaseModel):
     throttle_rate: int = Field(default=100, ge=1, le=10_000)
     """Requests a second to one route. Routes that start or change something get a share of it (infra/api.py)."""
     throttle_burst: int = Field(default=200, ge=1, le=5_000)
+    """Requests at once to one route, shared out in the same way."""
     manage_api_gateway_account: bool = True
     """Whether this stack sets the role with which API Gateway logs, one setting for the account and region."""
     log_retention_days: Annotated[int, AfterValidator(_retention)] = 30
+    """How many days logs are kept."""
     package: bool = True
     """Whether to package the functions. The local stack runs them from the working tree."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
@@ -135,11 +136,16 @@ class LocalStack:
             routes=[
                 Mount(f"/{stage}", app=gateway),
                 Mount("/stripe", app=self.fake_stripe.app),
-                Mount("/local", app=create_app(self.admin)),
+                Mount("/local", app=self._admin_app()),
             ],
             exception_handlers={404: _not_found},
         )
         self._serve(app, listener)
+
+    def _admin_app(self) -> CORSMiddleware:
+        """The admin API, which the browsers of the configured front ends may call, as they may call the API."""
+        origins = self.deployment.environment["FRONTEND_URLS"].split(",")
+        return CORSMiddleware(create_app(self.admin), allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
 
     def _deploy_with_engine(self, config: Mapping[str, str | int]) -> Deployment:
         # These take seconds to import, and are needed only here.

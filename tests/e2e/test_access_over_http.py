@@ -107,3 +107,18 @@ def test_a_browser_may_send_a_preflight_request(stack: StackOverHttp) -> None:
     )
     assert answer.status_code in (200, 204)
     assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [("http://localhost:8400", True), ("https://other.example", False)])
+def test_only_the_browser_of_a_configured_front_end_may_call_the_admin_api(
+    stack: StackOverHttp, origin: str, allowed: bool
+) -> None:
+    preflight = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    asked = requests.options(f"{stack.url}/local/reservations", headers=preflight, timeout=10)
+    answer = requests.get(f"{stack.url}/local/", headers={"Origin": origin}, timeout=10)
+    assert (asked.status_code == 200) is allowed
+    assert (answer.status_code, answer.headers.get("Access-Control-Allow-Origin")) == (200, origin if allowed else None)
