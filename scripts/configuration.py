@@ -14,8 +14,8 @@ _INTRODUCTION = """\
 # Configuration
 
 Every key of a stack, from `infra/config.py`; `make docs` writes this page. Set one with `pulumi config set KEY VALUE`,
-or on one machine with `python -m local --set KEY=VALUE`. A wrong, missing or unknown key stops the program with a message
-that names it. The Stripe keys are not part of the configuration: `make stripe-webhook` stores them.
+or on one machine with `python -m local --set KEY=VALUE`. A wrong, missing or unknown key stops the program with a
+message that names it. The Stripe keys are not part of the configuration: `make stripe-webhook` stores them.
 
 | key | default | limits | what it does |
 |---|---|---|---|

@@ -111,7 +111,7 @@ def test_a_browser_may_send_a_preflight_request(stack: StackOverHttp) -> None:
 
 @pytest.mark.parametrize(("origin", "allowed"), [("http://localhost:8400", True), ("https://other.example", False)])
 def test_only_the_browser_of_a_configured_front_end_may_call_the_admin_api(
-    stack: StackOverHttp, origin: str, allowed: bool
+    stack: StackOverHttp, origin: str, *, allowed: bool
 ) -> None:
     preflight = {
         "Origin": origin,
