@@ -65,6 +65,7 @@ guests = user_pool(config.cognito_user_pool_arn, prefix=prefix, protect=config.p
 # ── Functions that the workflows call ────────────────────────────────────────────────────────────────────────────────
 
 settings: dict[str, pulumi.Input[str]] = {
+    "STACK": prefix,
     "PAYMENTS_TABLE": payments.name,
     "WEBHOOK_EVENTS_TABLE": webhook_events.name,
     "RESERVATIONS_TABLE": reservations.name,

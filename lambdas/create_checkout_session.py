@@ -2,8 +2,8 @@
 
 Changes: `attempts.{key}` and `current_attempt` on the payment item; a Checkout Session at Stripe.
 Safe to run twice: it stores the attempt with its exact parameters before it calls Stripe with the idempotency key
-`{payment_id}:checkout:{key}`. A second run finds the attempt still `opening`, sends the same request and gets the same
-session; once the session's URL is published, it returns that URL.
+`{stack}:{payment_id}:checkout:{key}`. A second run finds the attempt still `opening`, sends the same request and gets
+the same session; once the session's URL is published, it returns that URL.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -50,6 +50,7 @@ DEFECTS = {
     "D-40": "Test and live events are not distinguished.",
     "D-41": "A total outside Stripe's bounds is sent to Stripe.",
     "D-45": "One role may do everything.",
+    "R-01": "Money of another system on the Stripe account is refunded, or confirms a booking.",
     "R-11": "An operator who asks for another amount is answered with an older refund as if it were theirs.",
     "R-06": "An inquiry blocks refunds as if it were a dispute, or becomes a dispute without anybody knowing.",
     "R-07": "A refund of our money with the metadata of another tool is not in the ledger.",

@@ -8,10 +8,14 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """The settings of every function; `__main__.py` sets one variable per field, named in upper case."""
+    """The settings of every function; `__main__.py` sets one variable per field, named in upper case.
+
+    `stack` is the prefix of the deployment's names, such as `booking-prod`.
+    """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
+    stack: str
     payments_table: str
     webhook_events_table: str
     reservations_table: str

@@ -57,7 +57,12 @@ def checkout_parameters(
 
     Without an e-mail address Stripe asks the guest for one.
     """
-    metadata = {"reservation_id": reservation.reservation_id, "payment_id": payment_id, "attempt": attempt_key}
+    metadata = {
+        "stack": settings().stack,
+        "reservation_id": reservation.reservation_id,
+        "payment_id": payment_id,
+        "attempt": attempt_key,
+    }
     parameters: dict[str, Any] = {
         "mode": "payment",
         "submit_type": "book",
@@ -97,7 +102,7 @@ def create_checkout_session(parameters: str, *, idempotency_key: str) -> Checkou
     Raises StripeUnavailable (retry with the same key) or StripeRefused (no session exists for this key).
     """
     params: Any = json.loads(parameters)
-    options: RequestOptions = {"idempotency_key": idempotency_key}
+    options = _options(idempotency_key)
     return _session(
         _call("checkout.sessions.create", lambda v1: v1.checkout.sessions.create(params=params, options=options))
     )
@@ -141,9 +146,9 @@ def create_refund(*, pi: str, amount: int, metadata: dict[str, str], idempotency
         "payment_intent": pi,
         "amount": amount,
         "reason": "requested_by_customer",
-        "metadata": metadata,
+        "metadata": {"stack": settings().stack, **metadata},
     }
-    options: RequestOptions = {"idempotency_key": idempotency_key}
+    options = _options(idempotency_key)
     return _refund(_call("refunds.create", lambda v1: v1.refunds.create(params=params, options=options)))
 
 
@@ -178,6 +183,11 @@ def undelivered_events(since: datetime, types: Collection[str]) -> list[dict[str
         if more:
             params["starting_after"] = events[-1]["id"]
     return events[::-1]
+
+
+def _options(idempotency_key: str) -> "RequestOptions":
+    """The key begins with the stack: another one on the account may have the same reservation ids."""
+    return {"idempotency_key": f"{settings().stack}:{idempotency_key}"}
 
 
 def _call[Answer: stripe.StripeObject](operation: str, call: "Callable[[V1Services], Answer]") -> dict[str, Any]:

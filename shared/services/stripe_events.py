@@ -17,6 +17,7 @@ from shared.domain.models import Payment, iso
 from shared.observability import bind, logger
 from shared.services import dispute_events, money_events, refund_events  # noqa: F401 - they register their handlers
 from shared.services.stripe_event_registry import HANDLERS, Outcome, Result
+from shared.settings import settings
 
 # Every type that has an effect; the endpoint at Stripe subscribes to exactly these.
 HANDLED = frozenset(HANDLERS)
@@ -70,6 +71,7 @@ def _find_payment(event: StripeEvent) -> Payment | None:
     """
     reservation_id, payment_id = event.metadata.get("reservation_id"), event.metadata.get("payment_id")
     named = bool(reservation_id) and payment_id == payment_id_of(reservation_id or "")
+    named = named and event.metadata.get("stack") == settings().stack
     payment = payment_items.read_payment(payment_id) if named and payment_id else None
     pi = event.payment_intent
     if event.type.startswith(WITHOUT_METADATA) and (payment is None or pi not in payment.captures):
@@ -89,6 +91,7 @@ def _skip(event: StripeEvent) -> Outcome:
     """
     may_be_ours = event.type in HANDLED and event.type.startswith(CHOSEN_METADATA) and event.payment_intent is not None
     may_be_ours = may_be_ours and event.metadata.get("payment_id", OUR_PAYMENTS).startswith(OUR_PAYMENTS)
+    may_be_ours = may_be_ours and event.metadata.get("stack") in {None, settings().stack}
     if may_be_ours and datetime.now(UTC) < datetime.fromtimestamp(event.created, UTC) + INDEXED_WITHIN:
         raise NotWaiting("no payment has this PaymentIntent yet")
     return "skipped", "no payment of ours"

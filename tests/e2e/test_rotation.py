@@ -93,7 +93,12 @@ def declined_intent(booking: BookingDriver, charge: str) -> dict[str, Any]:
         "id": "pi_declined",
         "latest_charge": charge,
         "last_payment_error": {"decline_code": "generic_decline"},
-        "metadata": {"reservation_id": booking.id, "payment_id": f"PAY-{booking.id}", "attempt": "1"},
+        "metadata": {
+            "stack": "booking-local",
+            "reservation_id": booking.id,
+            "payment_id": f"PAY-{booking.id}",
+            "attempt": "1",
+        },
     }
 
 

@@ -10,6 +10,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
     "POWERTOOLS_SERVICE_NAME": "booking-payments",
     "POWERTOOLS_METRICS_NAMESPACE": "BookingPayments",
+    "STACK": "booking-test",
     "PAYMENTS_TABLE": "payments",
     "WEBHOOK_EVENTS_TABLE": "events",
     "RESERVATIONS_TABLE": "reservations",

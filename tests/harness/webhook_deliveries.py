@@ -25,6 +25,7 @@ ASYNC_FAILED = "checkout.session.async_payment_failed"
 EXPIRED = "checkout.session.expired"
 SUCCEEDED = "payment_intent.succeeded"
 DECLINED = "payment_intent.payment_failed"
+OURS: Json = {"stack": "booking-test", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"}  # metadata
 AWAITED: Json = {"awaiting": "payment", "task_token": "token", "token_sequence": 1}
 
 

@@ -52,7 +52,7 @@ def test_a_second_run_sends_the_same_request_under_the_same_key(booking: Booking
     assert booking.create_session() == first
     one, two = booking.stripe.requests
     assert one.params == two.params
-    assert one.idempotency_key == two.idempotency_key == "PAY-RES-1:checkout:1"
+    assert one.idempotency_key == two.idempotency_key == "booking-test:PAY-RES-1:checkout:1"
     assert booking.sessions == ["open"]
     assert booking.statuses == {"1": "opening"}
 
@@ -76,7 +76,7 @@ def test_an_attempt_too_old_to_repeat_is_left_unresolved_and_the_next_one_opened
     booking.clock.advance(timedelta(seconds=241))
     assert booking.create_session()["key"] == "2"
     assert booking.statuses == {"1": "unresolved", "2": "opening"}
-    assert booking.stripe.requests[-1].idempotency_key == "PAY-RES-1:checkout:2"
+    assert booking.stripe.requests[-1].idempotency_key == "booking-test:PAY-RES-1:checkout:2"
     assert booking.item["current_attempt"] == "2"
 
 
@@ -87,7 +87,11 @@ def test_a_refused_key_is_closed_and_the_next_one_tried(booking: BookingStates) 
     assert booking.statuses == {"1": "closed", "2": "opening"}
     assert booking.attempts["1"]["close_reason"] == "refused"
     keys = [request.idempotency_key for request in booking.stripe.requests]
-    assert keys == ["PAY-RES-1:checkout:1", "PAY-RES-1:checkout:1", "PAY-RES-1:checkout:2"]
+    assert keys == [
+        "booking-test:PAY-RES-1:checkout:1",
+        "booking-test:PAY-RES-1:checkout:1",
+        "booking-test:PAY-RES-1:checkout:2",
+    ]
 
 
 def test_two_refusals_in_a_row_raise_stripe_refused(booking: BookingStates, monkeypatch: pytest.MonkeyPatch) -> None:

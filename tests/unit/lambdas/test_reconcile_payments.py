@@ -12,6 +12,7 @@ from shared.adapters import stripe_api
 from shared.adapters.dynamodb import to_item
 from tests.harness.builders import HOUR, NOW, SECOND, capture, closed, paying, payment, refund, reservation
 from tests.harness.reconciler_runs import BOOKING, DAY, URLS, Json, Reconciler, notification
+from tests.harness.webhook_deliveries import OURS
 
 QUARTER = timedelta(minutes=15)
 
@@ -99,8 +100,8 @@ def test_an_event_that_cannot_be_processed_does_not_stop_the_next(reconciler: Re
     reconciler.stored.payment(paying(updated_at=NOW))
     reconciler.stored.put("payments", {"payment_id": "PAY-RES-2"})
     intent = {"object": "payment_intent", "id": "pi_1", "latest_charge": "ch_1"}
-    declined = intent | {"metadata": BOOKING | {"attempt": "1"}}
-    unreadable = intent | {"metadata": {"reservation_id": "RES-2", "payment_id": "PAY-RES-2"}}
+    declined = intent | {"metadata": OURS | {"attempt": "1"}}
+    unreadable = intent | {"metadata": OURS | {"reservation_id": "RES-2", "payment_id": "PAY-RES-2"}}
     with reconciler.stripe.current():
         reconciler.stripe.emit("charge.refunded", {"object": "charge", "payment_intent": "pi_unknown"})
         for obj in ({}, declined | {"latest_charge": 7}, unreadable, declined):

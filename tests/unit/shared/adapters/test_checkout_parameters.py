@@ -16,7 +16,7 @@ from tests.unit.shared.adapters.checkout_parameters import parameters, strict
 @pytest.mark.defect("D-01", "D-06")
 def test_the_parameters_of_a_session() -> None:
     """The metadata is in both places, and the amount is in integer cents."""
-    metadata = {"reservation_id": "RES-1", "payment_id": "PAY-RES-1", "attempt": "2"}
+    metadata = {"stack": "booking-test", "reservation_id": "RES-1", "payment_id": "PAY-RES-1", "attempt": "2"}
     assert json.loads(parameters()) == {
         "mode": "payment",
         "submit_type": "book",

@@ -47,7 +47,7 @@ def test_a_paid_session_comes_with_its_money(account: FakeStripe) -> None:
     assert session.payment_intent.currency == "eur"
     assert session.payment_intent.charge is not None
     assert session.payment_intent.captured_at == NOW
-    assert session.payment_intent.metadata == {"reservation_id": "RES-1", "payment_id": "PAY-RES-1", "attempt": "2"}
+    assert session.payment_intent.metadata == json.loads(parameters())["metadata"]
 
 
 def test_a_declined_card_comes_with_its_code(account: FakeStripe) -> None:
@@ -205,8 +205,13 @@ def test_every_request_has_the_parameters_that_the_sdk_describes(
         for _ in range(stripe_api.MAX_LISTED):
             account.emit("charge.refunded", {})
     stripe_api.undelivered_events(NOW, {"charge.refunded"})
-    sent = {"payment_intent": intent.id, "amount": 500, "reason": "requested_by_customer", "metadata": metadata}
-    assert requests["refunds.create"] == (sent, {"idempotency_key": "REF-1:1"})
+    sent = {
+        "payment_intent": intent.id,
+        "amount": 500,
+        "reason": "requested_by_customer",
+        "metadata": metadata | {"stack": "booking-test"},
+    }
+    assert requests["refunds.create"] == (sent, {"idempotency_key": "booking-test:REF-1:1"})
     assert "starting_after" in requests["events.list"][0]
     source = inspect.getsource(stripe_api)
     called, named = (re.findall(calls, source) for calls in (r"\bv1\.([\w.]+)\(", r'_call\(\s*"([\w.]+)"'))

@@ -21,6 +21,7 @@ from tests.harness.webhook_deliveries import (
     COMPLETED,
     DECLINED,
     EXPIRED,
+    OURS,
     SUCCEEDED,
     Json,
     Webhook,
@@ -282,6 +283,6 @@ def test_a_late_decline_leaves_the_payment_as_it_is(webhook: Webhook, status: st
 
 
 def test_a_decline_of_an_unknown_attempt_is_skipped(webhook: Webhook) -> None:
-    metadata = {"reservation_id": "RES-1", "payment_id": "PAY-RES-1", "attempt": "7"}
+    metadata = OURS | {"attempt": "7"}
     assert deliver(event(DECLINED, metadata=metadata))[1]["processing_result"] == "skipped"
     assert set(webhook.item["attempts"]) == {"1"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.harness.builders import TOTAL, capture, payment, refund
-from tests.harness.webhook_deliveries import Json, Webhook, dashboard_event, deliver
+from tests.harness.webhook_deliveries import OURS, Json, Webhook, dashboard_event, deliver
 
 OWN: Json = {"status": "completed", "captures": {"pi_1": capture(role="booking")}}
 
@@ -147,7 +147,7 @@ def test_operators_are_notified_of_a_refund_that_lives_after_it_was_settled_else
     assert webhook.item["refunds"] == before
 
 
-METADATA = {"refund_id": "G1", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
+METADATA = OURS | {"refund_id": "G1"}
 AWAITS_OPERATOR: Json = {"awaiting": "operator", "task_token": "token"}
 
 

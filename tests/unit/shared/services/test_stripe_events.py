@@ -21,6 +21,7 @@ from tests.harness.webhook_deliveries import (
     COMPLETED,
     DECLINED,
     EXPIRED,
+    OURS,
     SUCCEEDED,
     Json,
     Webhook,
@@ -37,20 +38,21 @@ def test_an_event_of_an_unhandled_type_is_skipped_and_recorded(webhook: Webhook)
     assert webhook.signalled == []
 
 
-OURS = {"reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
 NOT_OURS: dict[str, Any] = {
     "no metadata": {},
     "metadata null": None,
     "another system's metadata": {"order": "7"},
-    "a payment that does not exist": {"reservation_id": "RES-9", "payment_id": "PAY-RES-9"},
-    "ids that do not belong together": {"reservation_id": "RES-9", "payment_id": "PAY-RES-1"},
-    "the reservation only": {"reservation_id": "RES-1"},
-    "the payment only": {"payment_id": "PAY-RES-1"},
-    "numbers as ids": {"reservation_id": 1, "payment_id": 2},
+    "a payment that does not exist": OURS | {"reservation_id": "RES-9", "payment_id": "PAY-RES-9"},
+    "ids that do not belong together": OURS | {"reservation_id": "RES-9"},
+    "the reservation only": {"stack": "booking-test", "reservation_id": "RES-1"},
+    "the payment only": {"stack": "booking-test", "payment_id": "PAY-RES-1"},
+    "numbers as ids": OURS | {"reservation_id": 1, "payment_id": 2},
+    "another stack": OURS | {"stack": "booking-dev"},
+    "no stack": {"reservation_id": "RES-1", "payment_id": "PAY-RES-1"},
 }
 
 
-@pytest.mark.defect("D-05")
+@pytest.mark.defect("D-05", "R-01")
 @pytest.mark.parametrize("kind", [COMPLETED, SUCCEEDED, DECLINED, EXPIRED])
 @pytest.mark.parametrize("metadata", NOT_OURS.values(), ids=NOT_OURS.keys())
 def test_an_event_that_is_not_ours_changes_nothing(webhook: Webhook, kind: str, metadata: Any) -> None:
@@ -82,6 +84,7 @@ def changed(of: Json, **fields: Any) -> Json:
         changed(REFUND_OF_OTHERS, payment_intent=None),
         changed(REFUND_OF_OTHERS, payment_intent=None, metadata=OURS),
         changed(REFUND_OF_OTHERS, metadata={"payment_id": "A-77"}),
+        changed(REFUND_OF_OTHERS, metadata=OURS | {"stack": "booking-dev"}),
         changed(DISPUTE_OF_OTHERS, payment_intent=None),
         CHARGE_OF_OTHERS,
         changed(CHARGE_OF_OTHERS, metadata={}),
