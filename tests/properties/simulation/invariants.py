@@ -113,6 +113,9 @@ def _refunds(booking: BookingSnapshot) -> Iterator[str]:
     at_stripe = {refund["id"]: refund for refund in booking.refunds}
     for refund in booking.refunds:
         refund_id = refund["metadata"].get("refund_id", refund["id"])
+        # A dashboard refund that settles a failed refund of ours has no entry of its own.
+        settled = [name for name, one in booking.ledger.items() if one.get("stripe_refund_id") == refund["id"]]
+        refund_id = refund_id if refund_id in booking.ledger or not settled else settled[0]
         entry = booking.ledger.get(refund_id)
         if entry is None:
             yield f"5: {refund['id']} is not in the ledger"
