@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.alarms import Alarms
-from infra.api import Api
+from infra.api import Api, Domain
 from infra.config import Config
 from infra.dashboard import dashboard, log_queries
 from infra.encryption import Encryption, own_key
@@ -244,6 +244,9 @@ api = Api(
     log_retention_days=config.log_retention_days,
     encryption=encryption,
     web_acl_arn=config.web_acl_arn,
+    domain=Domain(config.domain_name, config.certificate_arn)
+    if config.domain_name and config.certificate_arn
+    else None,
 )
 
 # ── Monitoring ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -275,6 +278,8 @@ log_queries(
 # ── Outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 pulumi.export("apiUrl", api.url)
+if api.domain_target is not None:
+    pulumi.export("domainTarget", api.domain_target)
 pulumi.export("webhookUrl", pulumi.Output.concat(api.url, "/webhooks/stripe"))
 pulumi.export("paymentStateMachineArn", payment.arn)
 pulumi.export("refundStateMachineArn", refund.arn)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -46,11 +47,21 @@ def _slug(method: str, path: str) -> str:
     return "-".join([method.lower(), *path.translate(str.maketrans("", "", "{}")).strip("/").split("/")])
 
 
+@dataclass(frozen=True)
+class Domain:
+    name: str
+    certificate_arn: str
+
+
 class Api(pulumi.ComponentResource):
-    """The REST API `{prefix}` with the stage `api`, for the guests of `user_pool_arn` and for Stripe."""
+    """The REST API `{prefix}` with the stage `api`, for the guests of `user_pool_arn` and for Stripe.
+
+    With `domain`, `url` is `https://{domain.name}`, once its DNS record points to `domain_target`.
+    """
 
     name: str
     url: pulumi.Output[str]
+    domain_target: pulumi.Output[str] | None = None
 
     def __init__(
         self,
@@ -67,6 +78,7 @@ class Api(pulumi.ComponentResource):
         log_retention_days: int,
         encryption: Encryption,
         web_acl_arn: str | None,
+        domain: Domain | None,
     ) -> None:
         super().__init__("booking:infra:Api", name)
         inside = pulumi.ResourceOptions(parent=self)
@@ -141,7 +153,25 @@ class Api(pulumi.ComponentResource):
             aws.wafv2.WebAclAssociation(name, resource_arn=stage.arn, web_acl_arn=web_acl_arn, opts=inside)
         self.name = prefix
         self.url = stage.invoke_url
+        if domain is not None:
+            self._serve_at(domain, name, stage, inside)
         self.register_outputs({"url": self.url})
+
+    def _serve_at(self, domain: Domain, name: str, stage: aws.apigateway.Stage, inside: pulumi.ResourceOptions) -> None:
+        served = aws.apigateway.DomainName(
+            name,
+            domain_name=domain.name,
+            regional_certificate_arn=domain.certificate_arn,
+            endpoint_configuration={"types": "REGIONAL"},
+            security_policy="TLS_1_2",
+            opts=inside,
+        )
+        # Without a base path, so that the functions see the same paths as at the stage's own address.
+        aws.apigateway.BasePathMapping(
+            name, domain_name=served.domain_name, rest_api=stage.rest_api, stage_name=stage.stage_name, opts=inside
+        )
+        self.url = pulumi.Output.concat("https://", served.domain_name)
+        self.domain_target = served.regional_domain_name
 
     def _let_api_gateway_log(self, prefix: str, inside: pulumi.ResourceOptions) -> aws.apigateway.Account:
         role = aws.iam.Role(

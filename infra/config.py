@@ -94,6 +94,13 @@ class Config(BaseModel):
     ) = None
     """A web ACL of AWS WAF that protects the API."""
 
+    domain_name: Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]{1,63}\.)+[a-z]{2,63}$")] | None = None
+    """The API's own domain, such as `payments.example.com`; needs `certificateArn`."""
+    certificate_arn: (
+        Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:acm:[\w-]+:\d{12}:certificate/[\w-]+$")] | None
+    ) = None
+    """The certificate of `domainName` in AWS Certificate Manager, in the stack's region."""
+
     throttle_rate: int = Field(default=100, ge=1, le=10_000)
     """Requests a second to one route. Routes that start or change something get a share of it (infra/api.py)."""
     throttle_burst: int = Field(default=200, ge=1, le=5_000)
@@ -124,4 +131,7 @@ class Config(BaseModel):
             raise pulumi.RunError(
                 f"invalid configuration\n{project}holdSeconds: must not be below checkoutWindowSeconds"
             )
+        if (config.domain_name is None) != (config.certificate_arn is None):
+            missing = "certificateArn" if config.certificate_arn is None else "domainName"
+            raise pulumi.RunError(f"invalid configuration\n{project}{missing}: must be set, since the other one is")
         return config

@@ -98,6 +98,8 @@ def test_values_are_read_from_text_as_pulumi_gives_them() -> None:
         ("production", "perhaps"),
         ("customerManagedKey", "maybe"),
         ("webAclArn", "arn:aws:wafv2:us-east-1:123456789012:global/webacl/guests/0a1b2c3d"),
+        ("domainName", "https://payments.example.com"),
+        ("certificateArn", "arn:aws:iam::123456789012:server-certificate/payments"),
         ("reconcileMinutes", "0"),
         ("throttleRate", "0"),
         ("throttleBurst", "none"),
@@ -110,6 +112,19 @@ def test_values_are_read_from_text_as_pulumi_gives_them() -> None:
 def test_a_wrong_value_stops_the_program_and_names_its_key(key: str, value: str | None) -> None:
     with pytest.raises(pulumi.RunError, match=f"booking-payments:{key}: "):
         load({key: value})
+
+
+CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d"
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "missing"),
+    [("domainName", "payments.example.com", "certificateArn"), ("certificateArn", CERTIFICATE, "domainName")],
+)
+def test_a_domain_needs_its_certificate(given: str, value: str, missing: str) -> None:
+    with pytest.raises(pulumi.RunError, match=f"booking-payments:{missing}: "):
+        load({given: value})
+    assert load({"domainName": "payments.example.com", "certificateArn": CERTIFICATE}).certificate_arn == CERTIFICATE
 
 
 def test_all_errors_are_reported_at_once() -> None:

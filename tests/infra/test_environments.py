@@ -12,6 +12,10 @@ from tests.infra.deployed import ROOT, inputs
 from tests.infra.worker import Seen
 
 WEB_ACL = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/guests/0a1b2c3d"
+DOMAIN = {
+    "domainName": "payments.example.com",
+    "certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d",
+}
 STATEFUL = {
     ("Table", "payments"),
     ("Table", "stripe-webhook-events"),
@@ -143,6 +147,26 @@ def test_a_web_acl_protects_the_api_if_one_is_configured(dev: Seen, prod: Seen) 
     assert association["webAclArn"] == WEB_ACL
     assert association["resourceArn"].startswith("arn:aws:apigateway:eu-west-1::/restapis/")
     assert inputs(dev, "aws:wafv2/webAclAssociation:WebAclAssociation") == {}
+
+
+def test_the_api_is_served_at_its_own_domain_if_one_is_configured(deploy: Deploy, dev: Seen) -> None:
+    seen = deploy(name="dev", package="false", frontendUrl="https://dev.example.com", **DOMAIN)
+    assert types(seen) - types(dev) == {"DomainName": 1, "BasePathMapping": 1}
+    (domain,) = inputs(seen, "aws:apigateway/domainName:DomainName").values()
+    assert (domain["domainName"], domain["regionalCertificateArn"]) == (
+        "payments.example.com",
+        DOMAIN["certificateArn"],
+    )
+    assert (domain["endpointConfiguration"], domain["securityPolicy"]) == ({"types": "REGIONAL"}, "TLS_1_2")
+    (mapping,) = inputs(seen, "aws:apigateway/basePathMapping:BasePathMapping").values()
+    assert (mapping["stageName"], mapping.get("basePath")) == ("api", None)
+    outputs = seen.deployment.outputs
+    assert (outputs["apiUrl"], outputs["webhookUrl"]) == (
+        "https://payments.example.com",
+        "https://payments.example.com/webhooks/stripe",
+    )
+    assert outputs["domainTarget"].endswith(".execute-api.eu-west-1.amazonaws.com")
+    assert "domainTarget" not in dev.deployment.outputs
 
 
 @pytest.mark.defect("D-19")

@@ -25,7 +25,9 @@ from local.pulumi.resources.state_only import Key, StateOnly
 
 RESOURCE_TYPES: Mapping[str, ResourceType] = {
     "aws:apigateway/account:Account": rest_apis.Account(),
+    "aws:apigateway/basePathMapping:BasePathMapping": StateOnly("domainName"),
     "aws:apigateway/deployment:Deployment": rest_apis.Deployment(),
+    "aws:apigateway/domainName:DomainName": rest_apis.DomainName(),
     "aws:apigateway/methodSettings:MethodSettings": rest_apis.MethodSettings(),
     "aws:apigateway/restApi:RestApi": rest_apis.RestApi(),
     "aws:apigateway/stage:Stage": rest_apis.Stage(),

@@ -193,3 +193,14 @@ class Account(StateOnly):
             patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": inputs["cloudwatchRoleArn"]}]
         )
         return {}
+
+
+class DomainName(StateOnly):
+    """The local stack is served at its own address only."""
+
+    def __init__(self) -> None:
+        super().__init__("domainName")
+        self.computed = ("regionalDomainName",)
+
+    def create(self, aws: AwsClients, inputs: Values) -> Created:
+        return inputs["domainName"], {"regionalDomainName": f"d-abcdef1234.execute-api.{REGION}.amazonaws.com"}
