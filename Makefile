@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .PHONY: help demo run test test-real test-account check lint format bench simulate fuzz crashes package import-times \
-	stripe-webhook permissions docs pulumi-cli clean
+	stripe-webhook operator permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
@@ -36,6 +36,8 @@ Deploy
   make import-times    measure what a cold start imports, in ms and MB
   make stripe-webhook  create or fix the webhook endpoint at Stripe; needs
                        STACK=dev; REPLACE=1 rotates its secret
+  make operator        create an operator's user; needs STACK=dev and
+                       EMAIL=ada@example.com
   make pulumi-cli      find the Pulumi CLI, or build it with Go
 
 Generate
@@ -101,6 +103,10 @@ import-times: $(READY)
 stripe-webhook: $(READY)
 	$(PYTHON) -m scripts.stripe_endpoint $(or $(STACK),$(error give the stack, for example STACK=dev)) \
 		$(if $(REPLACE),--replace)
+
+operator: $(READY)
+	$(PYTHON) -m scripts.create_operator $(or $(STACK),$(error give the stack, for example STACK=dev)) \
+		$(or $(EMAIL),$(error give the address, for example EMAIL=ada@example.com))
 
 pulumi-cli: $(READY)
 	$(PYTHON) -m local.pulumi.automation

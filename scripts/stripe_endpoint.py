@@ -8,9 +8,7 @@ stays. An endpoint with another API version, or whose secret is not in the param
 event: the new secret is stored beside the old one before the old endpoint is disabled.
 """
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +17,7 @@ import boto3
 import stripe
 
 from infra.stripe_keys import PLACEHOLDER, store_keys
+from scripts import stack_outputs
 from shared.adapters.stripe_api import API_VERSION
 from shared.domain.secret_shapes import clean_secret
 from shared.services.stripe_events import HANDLED
@@ -31,7 +30,7 @@ def set_up(outputs: Mapping[str, Any], *, replace: bool = False, api_base: str =
 
     `replace` creates a new endpoint, and with it a new secret, in any case: this rotates the secret.
     """
-    ssm = boto3.client("ssm", region_name=outputs["operatorTopicArn"].split(":")[3])
+    ssm = boto3.client("ssm", region_name=stack_outputs.region(outputs))
     key = clean_secret("secret_key", _parameter(ssm, outputs["secretKeyParameter"]))
     parameter = _parameter(ssm, outputs["webhookSecretParameter"])
     stored = [] if parameter == PLACEHOLDER else clean_secret("webhook_secret", parameter).split(",")
@@ -74,10 +73,7 @@ def _parameter(ssm: Any, name: str) -> str:
 
 
 def main(stack: str, *options: str) -> None:
-    printed = subprocess.run(
-        ["pulumi", "stack", "output", "--json", "--stack", stack], check=True, capture_output=True, text=True
-    ).stdout
-    outputs = json.loads(printed)
+    outputs = stack_outputs.read(stack)
     keys = {name: os.environ.get(f"STRIPE_{name.upper()}") for name in ("secret_key", "publishable_key")}
     try:
         store_keys(outputs, **{name: key for name, key in keys.items() if key})

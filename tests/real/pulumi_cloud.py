@@ -34,7 +34,7 @@ class PulumiCloud:
     def _count(self) -> None:
         self.changes += 1
 
-    def engine(self, stack: str, *, port: int | None = None, **config: Any) -> PulumiEngine:
+    def engine(self, stack: str, *, port: int | None = None, **config: str) -> PulumiEngine:
         return PulumiEngine(self._folder / stack, port or self.provider.port, {**CONFIG, **config}, stack)
 
     def existing(self) -> dict[str, list[str]]:

@@ -23,14 +23,14 @@ pytestmark = PULUMI_MARKS
 
 WEB_ACL = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/guests/0a1b2c3d"
 
-EVERYTHING = {
+type Json = dict[str, Any]
+
+EVERYTHING: Json = {
     "webAclArn": WEB_ACL,
     "operatorEmail": "operators@example.com",
     "domainName": "payments.example.com",
     "certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d",
 }
-
-type Json = dict[str, Any]
 
 
 def test_dev_is_created_as_previewed_stays_the_same_and_is_destroyed(cloud: PulumiCloud) -> None:
