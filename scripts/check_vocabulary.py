@@ -27,7 +27,7 @@ TERMS = {
     r"\blevers?\b": "fault injection",
     r"\bstories\b|\bstory\b": "scenarios",
     r"\bmend(?:s|ed|ing)?\b": "fix",
-    r"\bTransient\b(?!Error)|\bPermanent\b(?!Error)": "TransientError, PermanentError",
+    r"\bTransient\b(?!Error)|\bPermanent\b(?!Error|=)": "TransientError, PermanentError",
     r"\b_Changes\b|\b_python\(|\b_ask\(": "UpdateBuilder, from_item, _call",
     r"test_past_us|test_given_up": "a name that says what is tested",
 }

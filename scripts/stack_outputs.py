@@ -8,7 +8,7 @@ from typing import Any
 
 
 def read(stack: str) -> dict[str, Any]:
-    """The outputs of a stack of this project. Ends the program where the Pulumi CLI cannot tell them."""
+    """The outputs of a stack of this project. Ends the program where the Pulumi CLI cannot read them."""
     command = ["pulumi", "stack", "output", "--json", "--stack", stack]
     try:
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
