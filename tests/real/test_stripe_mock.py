@@ -237,11 +237,11 @@ def invalid_variants(request: SentRequest) -> Iterator[tuple[str, str, SentReque
 @pytest.mark.parametrize(
     ("call", "refused_by_mock"),
     [
-        ("a session", {"unknown": 1, "missing": 2, "wrong": 101}),
+        ("a session", {"unknown": 1, "missing": 2, "wrong": 105}),
         ("reading a session", {"unknown": 1, "wrong": 6}),
         ("expiring a session", {"unknown": 1, "wrong": 6}),
         ("reading a payment", {"unknown": 1, "wrong": 6}),
-        ("a refund", {"unknown": 1, "wrong": 20}),
+        ("a refund", {"unknown": 1, "wrong": 22}),
         ("the refunds of a payment", {"unknown": 1, "wrong": 7}),
         ("undelivered events", {"unknown": 1, "wrong": 52}),
     ],
