@@ -52,7 +52,7 @@ DEFECTS = {
     "D-45": "One role may do everything.",
     "R-01": "Money of another system on the Stripe account is refunded, or confirms a booking.",
     "R-11": "An operator who asks for another amount is answered with an older refund as if it were theirs.",
-    "R-06": "An inquiry blocks refunds as if it were a dispute, or becomes a dispute without anybody knowing.",
+    "R-06": "An inquiry blocks refunds as if it were a dispute, or becomes a dispute, or an appeal, unnoticed.",
     "R-07": "A refund of our money with the metadata of another tool is not in the ledger.",
     "R-08": "A failed refund that was repeated in the dashboard is counted twice.",
     "R-09": "A refund reaches the guest after it was settled elsewhere, and nobody knows.",

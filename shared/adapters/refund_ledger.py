@@ -126,14 +126,15 @@ def record_operator_note(payment_id: str, refund_id: str, *, token: str, note: s
 
 
 def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: datetime) -> bool:
-    """Enter or update a dispute; False if it changed since it was read, or is closed."""
+    """Enter or update a dispute; False if it changed since it was read."""
     before = payment.disputes.get(dispute_id)
     update = UpdateBuilder().set(f"disputes.{dispute_id}", to_item(dispute)).set("updated_at", iso(now))
     if before is None:
         update.require_missing(f"disputes.{dispute_id}")
     else:
         update.require(f"disputes.{dispute_id}.status", before.status)
-        update.require_missing(f"disputes.{dispute_id}.closed_at")
+        if before.closed_at is None:
+            update.require_missing(f"disputes.{dispute_id}.closed_at")
     return update_payment(payment.payment_id, update)
 
 

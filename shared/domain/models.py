@@ -161,9 +161,10 @@ class Refund(Value):
 
 
 class Dispute(Value):
-    """A chargeback or an inquiry; `closed_at` is set once the bank has decided (`won`, `lost`, `warning_closed`, …).
+    """A chargeback or an inquiry; `closed_at` is set once the bank has decided.
 
-    `due_by` is when Stripe wants our answer; `escalated_by` is the event that turned the inquiry into a dispute.
+    `due_by` is when Stripe wants our answer; `escalated_by` is the event that turned the inquiry into a dispute, or a
+    lost dispute into an appeal.
     """
 
     status: str
@@ -182,8 +183,8 @@ class Dispute(Value):
 
     @property
     def blocks_refunds(self) -> bool:
-        """Whether it is an open dispute, or a lost one: then the bank has already taken the money back."""
-        return not self.inquiry and (self.closed_at is None or self.status == "lost")
+        """Whether it is an open dispute, or one in which the bank has already taken the money back."""
+        return not self.inquiry and (self.closed_at is None or self.status in {"lost", "prevented"})
 
 
 class Payment(Value):

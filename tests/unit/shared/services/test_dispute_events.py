@@ -115,3 +115,35 @@ def test_a_deadline_that_changes_is_recorded_without_a_notification(
     assert deliver(dispute_event("updated", "warning_needs_response", "evt_2", **due(by)))[0] == 200
     assert inquired.item["disputes"]["dp_1"]["due_by"] == expected
     assert inquired.aws.notified == ["PaymentDisputed"]
+
+
+@pytest.mark.defect("R-06")
+def test_an_appeal_opens_a_lost_dispute_again(disputed: Webhook) -> None:
+    """Refunds stay blocked until it is won; operators hear of its deadline and of its outcome."""
+    deliver(dispute_event("closed", "lost", "evt_2"))
+    deliver(dispute_event("updated", "appeal_needs_response", "evt_3", **due(DUE_BY)))
+    assert "closed_at" not in disputed.item["disputes"]["dp_1"]
+    assert disputed.aws.messages[-1].endswith(
+        "is appeal_needs_response. Refunds are blocked while it is open. "
+        "Answer it in Stripe's dashboard by 2026-12-01T12:00:00.000Z."
+    )
+    deliver(dispute_event("closed", "won", "evt_4"))
+    assert disputed.item["disputes"]["dp_1"]["closed_at"] == "2026-11-24T15:00:00.000Z"
+    assert disputed.aws.messages[-1].endswith("is won. Refunds are possible.")
+
+
+@pytest.mark.defect("R-06", "D-39")
+def test_an_appeal_that_was_won_is_final(disputed: Webhook) -> None:
+    for number, status in enumerate(["lost", "won", "appeal_under_review", "lost"]):
+        deliver(dispute_event("updated", status, f"evt_2{number}"))
+    assert disputed.item["disputes"]["dp_1"]["status"] == "won"
+
+
+@pytest.mark.defect("R-06")
+def test_a_prevented_dispute_is_closed_and_blocks_refunds(webhook: Webhook) -> None:
+    """Its network has returned the money, and no closing event need follow."""
+    webhook.store(status="completed", captures={"pi_1": capture(role="booking")})
+    deliver(dispute_event("created", "prevented", "evt_1"))
+    assert webhook.item["disputes"]["dp_1"]["closed_at"] == "2026-11-24T15:00:00.000Z"
+    [message] = webhook.aws.messages
+    assert message.endswith("is prevented. Refunds are blocked.")

@@ -1,0 +1,275 @@
+"""Every type of event in Stripe's SDK, in the shape of three API versions, against a booking in every status."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import cycle
+from typing import Any
+
+import pytest
+
+from local.fake_stripe.fake_stripe import FakeStripe
+from shared.domain.models import Payment
+from shared.services import money_events
+from shared.services.stripe_events import HANDLED
+from tests.harness.builders import (
+    HOUR,
+    MINUTE,
+    NOW,
+    SECOND,
+    TOTAL,
+    attempt,
+    capture,
+    closed,
+    opening,
+    paying,
+    payment,
+    refund,
+)
+from tests.harness.fake_aws_clients import FakeAws
+from tests.harness.stored_tables import Stored
+from tests.harness.stripe_samples import API_VERSIONS, EVENT_TYPES, kind_of, sample_event
+from tests.harness.webhook_deliveries import AWAITED, Webhook, post, signature
+
+type Json = dict[str, Any]
+
+OWN = {"pi_1": capture(role="booking")}
+PAID: Json = {"status": "completed", "attempts": {"1": closed(status="paid")}, "current_attempt": "1", "amount": TOTAL}
+
+
+def paid(**changes: Any) -> Payment:
+    return payment(**(PAID | {"captures": OWN} | changes))
+
+
+def refunded(status: str, amount: int = 500, **of: Any) -> Payment:
+    """Paid, with one refund of ours, which Stripe knows as re_1 unless it failed before Stripe knew it."""
+    entry = refund(status=status, amount=amount, **({"stripe_refund_id": "re_1"} | of))
+    left = {"pi_1": capture(role="booking", refundable=TOTAL - amount)}
+    settled = amount if status in {"succeeded", "settled_elsewhere"} else 0
+    state = {0: "completed", TOTAL: "refunded"}.get(settled, "partially_refunded")
+    return paid(status=state, captures=left, refunds={"G1": entry}, refund_amount=settled)
+
+
+def disputed(status: str, **of: Any) -> Payment:
+    entry: Any = {"status": status, "payment_intent": "pi_1", "amount": TOTAL, "opened_at": NOW - HOUR}
+    return paid(disputes={"dp_1": entry | of})
+
+
+SETTLING: Json = {"awaiting": "settlement", "task_token": "token", "token_sequence": 1}
+FOR_OPERATOR: Json = {"awaiting": "operator", "task_token": "token", "token_sequence": 1}
+
+# Every situation of a booking, as its payment item shows it; None where there is no item.
+BOOKINGS: Mapping[str, Payment | None] = {
+    "not started": None,
+    "nothing requested": payment(),
+    "opening": payment(attempts={"1": opening()}, current_attempt="1", amount=TOTAL),
+    "open": paying(**AWAITED),
+    "between two states": paying(),
+    "to retry": paying(attempts={"1": closed()}, **AWAITED | {"awaiting": "retry"}),
+    "unresolved": paying(attempts={"1": attempt(status="unresolved")}),
+    "cancelling": paying(cancel_requested_at=NOW - SECOND, cancel_requested_by="guest"),
+    "confirming": paying(attempts={"1": closed(status="paid")}, captures={"pi_1": capture()}),
+    "expired": paying(status="expired", attempts={"1": closed()}),
+    "expired with money": paying(
+        status="expired",
+        attempts={"1": closed()},
+        captures={"pi_1": capture(role="unapplied", refundable=0)},
+        refunds={"REF-pi_1": refund(kind="unapplied", amount=TOTAL, status="succeeded", stripe_refund_id="re_1")},
+    ),
+    "completed": paid(),
+    "paid twice": paid(captures=OWN | {"pi_2": capture(role="unapplied", session="cs_2")}),
+    "refund reserved": refunded("pending", stripe_refund_id=None),
+    "refund pending": refunded("pending", **SETTLING),
+    "refund needs action": refunded("requires_action", **SETTLING),
+    "refund failed": refunded("failed", **FOR_OPERATOR),
+    "refund failed before Stripe answered": refunded("failed", stripe_refund_id=None, **FOR_OPERATOR),
+    "refund canceled": refunded("canceled"),
+    "settled elsewhere": refunded("settled_elsewhere"),
+    "partially refunded": refunded("succeeded"),
+    "refunded": refunded("succeeded", TOTAL, kind="cancellation"),
+    "refunded in the dashboard": refunded("succeeded", kind="dashboard"),
+    "disputed": disputed("needs_response"),
+    "inquiry": disputed("warning_needs_response"),
+    "dispute lost": disputed("lost", closed_at=NOW - MINUTE),
+    "dispute won": disputed("won", closed_at=NOW - MINUTE),
+}
+OURS = {"reservation_id": "RES-1", "payment_id": "PAY-RES-1", "attempt": "1"}
+STARTED_BY_RES_9 = {"reservation_id": "RES-9", "payment_id": "PAY-RES-9", "attempt": "1"}
+# Whose object it is: its metadata, and whether its ids are those of the booking.
+OWNERS: Mapping[str, tuple[Json | None, bool]] = {
+    "ours": (OURS, True),
+    "ours, made in the dashboard": ({}, True),
+    "ours, without metadata": (None, True),
+    "of a booking that does not exist": (STARTED_BY_RES_9, False),
+    "another system's": ({"order": "A-77"}, False),
+    "nobody's": ({}, False),
+}
+FOREIGN = [owner for owner, (_, own) in OWNERS.items() if not own]
+# What an event about our own money may change, besides the time of the change and when the payment is due.
+MAY_CHANGE: Mapping[str, set[str]] = {
+    "checkout.session.": {"attempts", "notified"},
+    "payment_intent.": {"attempts", "notified"},
+    "refund.": {
+        *("refunds", "captures", "refund_amount", "refund_pending_amount", "refunding", "refunded_at", "status"),
+        *("stripe_refund_id", "notified"),
+    },
+    "charge.refunded": {"refunds"},
+    "charge.dispute.": {"disputes"},
+}
+MAY_START = {"REF-pi_1", "REF-re_1", "failed-re_1"}
+MONEY = {"checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded"}
+STATUSES = {
+    "refund.created": ("pending", "succeeded"),
+    "refund.updated": ("succeeded", "pending", "requires_action", "failed", "canceled"),
+    "refund.failed": ("failed",),
+    "charge.dispute.created": ("needs_response", "warning_needs_response", "prevented"),
+    "charge.dispute.updated": ("needs_response", "under_review", "warning_under_review", "appeal_needs_response"),
+    "charge.dispute.closed": ("lost", "won", "warning_closed", "prevented"),
+    "charge.dispute.funds_withdrawn": ("needs_response",),
+    "charge.dispute.funds_reinstated": ("won",),
+}
+UNPAID = ("checkout.session.expired", "checkout.session.async_payment_failed")
+
+
+class Deliveries:
+    """Delivers events while one booking is in one situation, and finds what they do that they should not."""
+
+    def __init__(self, stored: Stored, aws: FakeAws, booking: Payment | None) -> None:
+        self.stored, self.aws, self.booking = stored, aws, booking
+        self.statuses = {event_type: cycle(statuses) for event_type, statuses in STATUSES.items()}
+        self.shapes = cycle([(version, full) for version in API_VERSIONS for full in (True, False)])
+        self.delivered = 0
+        stored.clear()
+        stored.reservation("RES-1")
+        stored.payment(payment(payment_id="PAY-RES-2", reservation_id="RES-2"))
+        if booking is not None:
+            stored.payment(booking.model_copy(update={"stripe_payment_intent_id": next(iter(booking.captures), None)}))
+            for pi in booking.captures:
+                stored.put("payments", {"payment_id": pi, "belongs_to": booking.payment_id})
+        self.untouched = {table: stored.all(table) for table in ("reservations", "availability")}
+        self.payments = self._payments()
+
+    def deliver(self, event_type: str, owner: str) -> Iterator[str]:
+        """Deliver one event, and yield what is wrong afterwards; then the situation is as before."""
+        version, full = next(self.shapes)
+        self.delivered += 1
+        fields = self._fields(event_type, owner)
+        event = sample_event(event_type, f"evt_{self.delivered}", version=version, full=full, **fields)
+        body = json.dumps(event, indent=2).encode()
+        status, answer = post(body, signature(body))
+        what = f"{event_type}, {owner}, {fields['status']}, {version}"
+        after = self._payments()
+        yield from (f"{what}: {wrong}" for wrong in self._wrong_answer(event_type, owner, fields, status, answer))
+        yield from (f"{what}: {wrong}" for wrong in self._wrong_effects(event_type, owner, after))
+        self._restore(after)
+
+    def _fields(self, event_type: str, owner: str) -> Json:
+        """Whose object it is, and how it stands."""
+        metadata, own = OWNERS[owner]
+        kind, suffix = kind_of(event_type), "1" if own else "other"
+        entries = self.booking.refunds if own and self.booking is not None else {}
+        refund_id, entry = next(iter(entries.items()), ("", refund()))
+        if kind == "refund" and metadata and refund_id and entry.kind != "dashboard":
+            metadata = metadata | {"refund_id": refund_id}
+        prefixes = {"payment_intent": "pi", "charge": "ch", "checkout.session": "cs", "refund": "re", "dispute": "dp"}
+        return {
+            "id": f"{prefixes.get(kind, 'id')}_{suffix}",
+            "payment_intent": f"pi_{suffix}",
+            "charge": f"ch_{suffix}",
+            "latest_charge": f"ch_{suffix}",
+            "metadata": metadata,
+            "amount": entry.amount if kind == "refund" else TOTAL,
+            "currency": "eur",
+            "status": next(self.statuses[event_type]) if event_type in STATUSES else "succeeded",
+            "payment_status": "unpaid" if event_type in UNPAID else "paid",
+        }
+
+    def _wrong_answer(self, event_type: str, owner: str, fields: Json, status: int, answer: Json) -> Iterator[str]:
+        again = event_type in HANDLED and self._must_be_sent_again(event_type, owner, fields)
+        if status not in ({200, 503} if again is None else {503} if again else {200}):
+            yield f"answered {status} {answer}"
+        result = self.stored.get("events", f"evt_{self.delivered}").get("processing_result")
+        if result != (answer["processing_result"] if status == 200 else "error"):
+            yield f"recorded as {result}"
+        if event_type not in HANDLED and result != "skipped":
+            yield "not skipped"
+
+    def _must_be_sent_again(self, event_type: str, owner: str, fields: Json) -> bool | None:
+        """Whether the effect cannot be durable yet; None where either answer is right."""
+        booking, (metadata, own) = self.booking, OWNERS[owner]
+        if not own:
+            # The capture may not be recorded yet, and whoever makes a refund or a dispute chooses its metadata.
+            return None if event_type.startswith(("refund.", "charge.dispute.")) else False
+        if booking is None or not any(one.stripe_checkout_session_id for one in booking.attempts.values()):
+            return None  # nothing of ours can have these ids yet
+        if event_type.startswith(("refund.", "charge.dispute.")) and "pi_1" not in booking.captures:
+            return True if event_type.startswith("refund.") else None  # a dispute is entered without the capture
+        if not metadata:
+            return None if booking.status == "pending" else False
+        if event_type in MONEY:
+            return booking.status == "pending" and "pi_1" not in booking.captures and booking.task_token is None
+        entry = booking.refunds.get(metadata.get("refund_id", fields["metadata"].get("refund_id", "")))
+        failed = event_type.startswith("refund.") and fields["status"] in {"failed", "canceled"}
+        return failed and entry is not None and entry.status == "pending" and entry.awaiting is None
+
+    def _wrong_effects(self, event_type: str, owner: str, after: Mapping[str, Json]) -> Iterator[str]:
+        own = OWNERS[owner][1] and event_type in HANDLED
+        allowed = set().union(*(names for prefix, names in MAY_CHANGE.items() if own and event_type.startswith(prefix)))
+        for payment_id, now in after.items():
+            before = self.payments.get(payment_id, {})
+            changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+            learnt = own and not before and now.get("belongs_to") == "PAY-RES-1"
+            permitted = allowed | {"updated_at", "due_at", "due_shard"} if payment_id == "PAY-RES-1" and own else set()
+            if not learnt and changed - permitted:
+                yield f"{payment_id} changed in {sorted(changed)}"
+            for pi, of in now.get("captures", {}).items():
+                if of["amount"] != TOTAL or not 0 <= of["refundable"] <= TOTAL:
+                    yield f"{pi} is {of}"
+        effects = [*self.aws.started_names, *self.aws.signalled, *self.aws.messages]
+        if set(self.aws.started_names) - MAY_START or (effects and not own):
+            yield f"has the effects {effects}"
+        if self.untouched != {table: self.stored.all(table) for table in self.untouched}:
+            yield "changed what belongs to the platform"
+
+    def _restore(self, after: Mapping[str, Json]) -> None:
+        if after != self.payments:
+            for payment_id in after.keys() - self.payments.keys():
+                self.stored.delete("payments", payment_id)
+            for item in self.payments.values():
+                self.stored.put("payments", item)
+        self.aws.__init__()  # type: ignore[misc]
+
+    def _payments(self) -> dict[str, Json]:
+        return {item["payment_id"]: item for item in self.stored.all("payments")}
+
+
+@pytest.fixture(params=list(BOOKINGS.values()), ids=list(BOOKINGS))
+def deliveries(
+    request: pytest.FixtureRequest, webhook: Webhook, stripe_account: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> Deliveries:
+    monkeypatch.setattr(money_events, "PATIENCE", 0.0)
+    return Deliveries(webhook.stored, webhook.aws, request.param)
+
+
+def test_an_event_that_we_handle_has_the_effect_of_its_type_at_most(deliveries: Deliveries) -> None:
+    """Whomever it is about; it is only requested again where its effect cannot be durable yet."""
+    foreign = cycle(FOREIGN)
+    ours = [owner for owner in OWNERS if owner not in FOREIGN]
+    wrong = [
+        text for of in sorted(HANDLED) for owner in (*ours, next(foreign)) for text in deliveries.deliver(of, owner)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_an_event_that_we_do_not_handle_is_skipped(deliveries: Deliveries) -> None:
+    """Each type in three situations, about somebody else's object each time."""
+    types = sorted(set(EVENT_TYPES) - HANDLED)
+    situation = list(BOOKINGS.values()).index(deliveries.booking)
+    some = types[situation % 9 :: 9]
+    wrong = [text for of, owner in zip(some, cycle(OWNERS), strict=False) for text in deliveries.deliver(of, owner)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_type_is_known_to_the_sdk_with_its_object() -> None:
+    assert set(EVENT_TYPES) >= HANDLED
+    assert {kind_of(of) for of in HANDLED} == {"checkout.session", "payment_intent", "refund", "charge", "dispute"}
+    assert [kind_of(of) for of in EVENT_TYPES]
