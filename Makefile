@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .PHONY: help demo run test test-real test-account check lint format bench simulate fuzz crashes package import-times \
-	stripe-webhook operator permissions docs pulumi-cli clean
+	stripe-webhook operator smoke permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
@@ -22,8 +22,8 @@ Test more
                        DynamoDB Local, stripe-mock, JSONata (half an hour);
                        PART=pulumi, dynamodb_local, stripe_mock or jsonata
                        selects one
-  make test-account    run the tests that use your Stripe or AWS account, or a
-                       deployed stack; each says which variable it needs
+  make test-account    run the tests that use your Stripe or AWS account and
+                       deploy nothing; each says which variable it needs
   make simulate        run 2000 random histories; N=100 changes their number,
                        SEED=7 the first one
   make fuzz            send 5000 malformed requests; N=100 changes the number
@@ -38,6 +38,8 @@ Deploy
                        STACK=dev; REPLACE=1 rotates its secret
   make operator        create an operator's user; needs STACK=dev and
                        EMAIL=ada@example.com
+  make smoke           check a deployed stack and what only AWS and Stripe can
+                       answer; needs STACK=dev
   make pulumi-cli      find the Pulumi CLI, or build it with Go
 
 Generate
@@ -107,6 +109,9 @@ stripe-webhook: $(READY)
 operator: $(READY)
 	$(PYTHON) -m scripts.create_operator $(or $(STACK),$(error give the stack, for example STACK=dev)) \
 		$(or $(EMAIL),$(error give the address, for example EMAIL=ada@example.com))
+
+smoke: $(READY)
+	$(PYTHON) -m scripts.smoke $(or $(STACK),$(error give the stack, for example STACK=dev))
 
 pulumi-cli: $(READY)
 	$(PYTHON) -m local.pulumi.automation

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -41,6 +41,11 @@ _SHARES = {
     ("POST", "/payments/{id}/attempts"): 0.1,
     ("POST", "/payments/{id}/refunds/{refund_id}/resolution"): 0.1,
 }
+
+
+def throttled_routes() -> Iterable[tuple[str, str]]:
+    """The method and path of each route with a limit of its own."""
+    return _SHARES.keys()
 
 
 def _slug(method: str, path: str) -> str:
