@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdas import stripe_webhook
+from tests.harness.booking_situations import AWAITED
 from tests.harness.builders import NOW, paying
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.lambda_environment import CONTEXT, WEBHOOK_SECRET, request_id
@@ -26,7 +27,6 @@ EXPIRED = "checkout.session.expired"
 SUCCEEDED = "payment_intent.succeeded"
 DECLINED = "payment_intent.payment_failed"
 OURS: Json = {"stack": "booking-test", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"}  # metadata
-AWAITED: Json = {"awaiting": "payment", "task_token": "token", "token_sequence": 1}
 
 
 def event(kind: str, /, *, event_id: str = "evt_1", **fields: Any) -> Json:

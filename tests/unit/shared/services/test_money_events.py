@@ -12,12 +12,12 @@ import pytest
 
 from shared.adapters import step_functions
 from shared.services import money_events
+from tests.harness.booking_situations import AWAITED
 from tests.harness.builders import NOW, attempt, capture, closed, opening, payment, refund
 from tests.harness.fake_aws_clients import client_error
 from tests.harness.webhook_deliveries import (
     ASYNC_FAILED,
     ASYNC_SUCCEEDED,
-    AWAITED,
     COMPLETED,
     DECLINED,
     EXPIRED,
