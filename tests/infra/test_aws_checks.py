@@ -126,7 +126,7 @@ def statement(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
         ("Role payments-api", statement(Action="sts:Assume"), "cfn-lint W3037"),
         ("Role payments-api", statement(Resource="*"), "cfn-lint E3530"),
         ("Key", statement(Action="kms:Decipher"), "UNKNOWN_ACTION"),
-        ("TopicPolicy", statement(Action="sns:Announce"), "UNKNOWN_ACTION"),
+        ("TopicPolicy", statement(Action="sns:Broadcast"), "UNKNOWN_ACTION"),
     ],
 )
 def test_a_wrong_policy_is_found(
