@@ -11,9 +11,9 @@ from moto import mock_aws
 
 from local.pulumi.deployer import deploy
 from local.pulumi.resources.resource_type import Resource
-from scripts.aws_calls import CALLS
-from scripts.aws_inputs import InputChecks
 from scripts.aws_policies import policy_problems, size_problems
+from scripts.service_calls import CALLS
+from scripts.service_inputs import InputChecks
 
 # Every optional part of the program, except the packages for Lambda, which take minutes to build.
 STACKS: dict[str, dict[str, str | int]] = {

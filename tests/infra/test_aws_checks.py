@@ -10,8 +10,8 @@ import pytest
 from local.pulumi.resources.registry import RESOURCE_TYPES
 from local.pulumi.resources.resource_type import Resource
 from scripts import aws_policies, check_resources
-from scripts.aws_calls import CALLS
-from scripts.aws_inputs import InputChecks
+from scripts.service_calls import CALLS
+from scripts.service_inputs import InputChecks
 from tests.infra.conftest import Deploy
 from tests.infra.worker import Seen
 

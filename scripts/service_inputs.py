@@ -10,7 +10,7 @@ import regex  # the models' patterns have classes that Python's own `re` does no
 from botocore.validate import ParamValidator, ValidationErrors
 
 from local.pulumi.resources.resource_type import Resource, Values
-from scripts.aws_calls import CALLS, DOCUMENTED, Call
+from scripts.service_calls import CALLS, DOCUMENTED, Call
 
 type Shape = Any
 """A type of botocore's model; its stubs lack the members of each kind."""
@@ -53,12 +53,12 @@ class InputChecks:
         """What AWS would refuse, or what CALLS does not say."""
         call = CALLS.get(resource.type)
         if call is None:
-            yield "scripts/aws_calls.py does not say which call creates it"
+            yield "scripts/service_calls.py does not say which call creates it"
             return
         try:
             yield from self._compare(call, resource.inputs)
         except _UnmappedError as unmapped:
-            yield f"scripts/aws_calls.py does not say what {unmapped} becomes in {call.operation}"
+            yield f"scripts/service_calls.py does not say what {unmapped} becomes in {call.operation}"
         for (type_, name), pattern in DOCUMENTED.items():
             value = resource.inputs.get(name)
             if type_ == resource.type and value is not None and not pattern.fullmatch(str(value)):
