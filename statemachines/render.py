@@ -19,7 +19,7 @@ _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 type Json = dict[str, Any]
 
 
-class _Loader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         keys = [key.value for key, _ in node.value]
         if twice := {key for key in keys if keys.count(key) > 1}:
@@ -27,11 +27,11 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-_Loader.yaml_implicit_resolvers = {
+StrictLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in {_BOOLEAN, _TIMESTAMP}]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(_BOOLEAN, re.compile(r"true$|false$"), list("tf"))
+StrictLoader.add_implicit_resolver(_BOOLEAN, re.compile(r"true$|false$"), list("tf"))
 
 
 def render(name: str, values: Mapping[str, str | int]) -> str:
@@ -46,7 +46,7 @@ def load(name: str) -> Json:
 
 def parse(text: str) -> Json:
     """Return the definition that `text` (YAML) describes, as plain data of which no two states share a part."""
-    definition = _Loader(text).get_single_data()
+    definition = StrictLoader(text).get_single_data()
     deployed = {key: value for key, value in definition.items() if not key.startswith("x-")}
     return dict(json.loads(json.dumps(deployed)))
 

@@ -4,10 +4,12 @@ The booking is two nights for EUR 1,125.00. It was reserved 2 hours ago with a h
 was opened 10 minutes ago.
 """
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from shared.domain.models import Attempt, Booking, Capture, CheckoutSession, Payment, PaymentIntent, Refund, Reservation
+from shared.domain.session_outcomes import SessionOutcome
 
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 MINUTE, SECOND, HOUR = timedelta(minutes=1), timedelta(seconds=1), timedelta(hours=1)
@@ -115,9 +117,26 @@ def paying(**changes: Any) -> Payment:
     return payment(**({"attempts": {"1": attempt()}, "current_attempt": "1", "amount": TOTAL} | changes))
 
 
-def booking(of: Payment | None, **changes: Any) -> Booking:
-    reserved = changes.pop("reservation", reservation())
-    return Booking(reservation=reserved, payment=of, held=changes.pop("held", frozenset(reserved.nights)))
+def paid(**changes: Any) -> Payment:
+    """A payment whose only session took money."""
+    fields: dict[str, Any] = {
+        "attempts": {"1": attempt(status="paid", closed_at=NOW - MINUTE, close_reason="paid", checkout_url=None)},
+        "captures": {"pi_1": capture()},
+    }
+    return paying(**(fields | changes))
+
+
+def outcome(**changes: Any) -> SessionOutcome:
+    """What is known of the session of an attempt, by default of an open one."""
+    return SessionOutcome(**({"attempt": attempt()} | changes))
+
+
+def booking(
+    of: Payment | None = None, *, reserved: Reservation | None = None, held: Collection[str] | None = None
+) -> Booking:
+    """A booking that holds all of its nights, or those in `held`."""
+    reserved = reserved or reservation()
+    return Booking(reservation=reserved, payment=of, held=frozenset(reserved.nights if held is None else held))
 
 
 def intent(status: str, **changes: Any) -> PaymentIntent:

@@ -12,6 +12,7 @@ from pulumi.runtime.settings import SETTINGS
 from infra.config import Config
 from infra.stripe_keys import PLACEHOLDER
 from shared.adapters.signature import verified
+from tests.harness.tables import in_table
 
 GOOD = {"frontendUrl": "https://booking.example.com"}
 
@@ -70,45 +71,7 @@ def test_values_are_read_from_text_as_pulumi_gives_them() -> None:
     assert not config.manage_api_gateway_account
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("frontendUrl", None),
-        ("frontendUrl", ""),
-        ("frontendUrl", "booking.example.com"),
-        ("frontendUrl", "http://booking.example.com"),
-        ("frontendUrl", "https://booking.example.com/path"),
-        ("frontendUrl", "https://booking.example.com, https://other.example.com"),
-        ("checkoutWindowSeconds", "0"),
-        ("checkoutWindowSeconds", "half an hour"),
-        ("checkoutWindowSeconds", "86400"),
-        ("holdSeconds", "12.5"),
-        ("holdSeconds", "1799"),
-        ("maxAttempts", "0"),
-        ("stripeRetrySeconds", "-1"),
-        ("stripeApiBase", "https://api.stripe.com/"),
-        ("stripeApiBase", "api.stripe.com"),
-        ("propertyTimeZone", "Spain"),
-        ("customerIdClaim", "email"),
-        ("cognitoUserPoolArn", "eu-west-1_abc"),
-        ("operatorEmail", "operators"),
-        ("reservationsTable", "arn:aws:dynamodb:eu-west-1:123456789012:table/reservations"),
-        ("availabilityTable", ""),
-        ("stripeSecretKey", "sk_test_secret"),
-        ("production", "perhaps"),
-        ("customerManagedKey", "maybe"),
-        ("webAclArn", "arn:aws:wafv2:us-east-1:123456789012:global/webacl/guests/0a1b2c3d"),
-        ("domainName", "https://payments.example.com"),
-        ("certificateArn", "arn:aws:iam::123456789012:server-certificate/payments"),
-        ("reconcileMinutes", "0"),
-        ("throttleRate", "0"),
-        ("throttleBurst", "none"),
-        ("manageApiGatewayAccount", "perhaps"),
-        ("logRetentionDays", "31"),
-        ("package", ""),
-        ("frontEndUrl", "https://booking.example.com"),
-    ],
-)
+@in_table()
 def test_a_wrong_value_stops_the_program_and_names_its_key(key: str, value: str | None) -> None:
     with pytest.raises(pulumi.RunError, match=f"booking-payments:{key}: "):
         load({key: value})

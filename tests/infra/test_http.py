@@ -11,6 +11,7 @@ from infra.routes import PAYMENTS_ROUTES
 from lambdas.payments_api.handler import MODULES
 from lambdas.payments_api.http import router
 from shared.domain.api_errors import ERROR_ANSWERS
+from tests.harness.tables import in_table
 from tests.infra.conftest import Deploy
 from tests.infra.deployed import inputs
 from tests.infra.worker import Seen
@@ -75,21 +76,7 @@ def test_each_route_invokes_its_function_which_api_gateway_may_do(stack: Seen) -
     }
 
 
-@pytest.mark.parametrize(
-    ("kind", "status", "code"),
-    [
-        ("UNAUTHORIZED", "401", "UNAUTHENTICATED"),
-        ("EXPIRED_TOKEN", "401", "UNAUTHENTICATED"),
-        ("ACCESS_DENIED", "403", "FORBIDDEN"),
-        ("WAF_FILTERED", "403", "FORBIDDEN"),
-        ("MISSING_AUTHENTICATION_TOKEN", "404", "NOT_FOUND"),
-        ("INVALID_SIGNATURE", "404", "NOT_FOUND"),
-        ("THROTTLED", "429", "TOO_MANY_REQUESTS"),
-        ("REQUEST_TOO_LARGE", "413", "REQUEST_TOO_LARGE"),
-        ("DEFAULT_4XX", None, "INVALID_REQUEST"),
-        ("DEFAULT_5XX", None, "INTERNAL_ERROR"),
-    ],
-)
+@in_table()
 @pytest.mark.defect("D-24")
 def test_answers_of_api_gateway_itself_have_the_one_error_shape(
     stack: Seen, kind: str, status: str | None, code: str

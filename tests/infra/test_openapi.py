@@ -11,6 +11,7 @@ from infra import openapi
 from infra.routes import COMMON_ERRORS, GATEWAY_ERRORS, PAYMENTS_ROUTES, WEBHOOK_ERRORS
 from shared.contracts.http_bodies import RefundRequest
 from shared.domain.api_errors import ERROR_ANSWERS
+from tests.harness.tables import in_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,29 +81,7 @@ def test_every_error_is_documented() -> None:
     assert documented == {error.code for error in ERROR_ANSWERS}
 
 
-@pytest.mark.parametrize(
-    ("code", "statuses"),
-    [
-        ("INVALID_REQUEST", {400}),
-        ("RESERVATION_NOT_PAYABLE", {400}),
-        ("REFUND_NOT_ALLOWED", {400}),
-        ("INVALID_SIGNATURE", {400}),
-        ("INVALID_PAYLOAD", {400}),
-        ("UNAUTHENTICATED", {401}),
-        ("FORBIDDEN", {403}),
-        ("NOT_FOUND", {404}),
-        ("ATTEMPTS_EXHAUSTED", {409}),
-        ("HOLD_ENDING", {409}),
-        ("REFUND_IN_PROGRESS", {409}),
-        ("PAYMENT_DISPUTED", {409}),
-        ("ALREADY_PAID", {409}),
-        ("REQUEST_TOO_LARGE", {413}),
-        ("PAYMENT_REFUSED", {422}),
-        ("TOO_MANY_REQUESTS", {429}),
-        ("INTERNAL_ERROR", {500, 503}),  # 503 only to Stripe, which sends the event again either way
-        ("STRIPE_UNAVAILABLE", {503}),
-    ],
-)
+@in_table()
 @pytest.mark.defect("D-24")
 def test_each_error_code_has_its_status(code: str, statuses: set[int]) -> None:
     assert {error.status for error in ERROR_ANSWERS if error.code == code} == statuses

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from statemachines.render import placeholders
+from tests.harness.tables import in_table
 from tests.infra.deployed import (
     PAYMENT_STATE_FUNCTIONS,
     PAYMENT_WORKFLOW,
@@ -47,17 +48,7 @@ def test_executions_are_started_through_the_alias_of_the_published_version(stack
     assert states["RefundUnusablePayment"]["Arguments"]["StateMachineArn"] == f"{REFUND_WORKFLOW}:live"
 
 
-@pytest.mark.parametrize(
-    ("workflow", "functions", "others"),
-    [
-        ("payment", PAYMENT_STATE_FUNCTIONS, {}),
-        (
-            "refund",
-            REFUND_STATE_FUNCTIONS,
-            {"RecordRefundFailure": "record-refund", "RecordSettledElsewhere": "record-refund"},
-        ),
-    ],
-)
+@in_table()
 def test_each_state_calls_the_function_of_its_name(
     stack: Seen, workflow: str, functions: Iterable[str], others: dict[str, str]
 ) -> None:

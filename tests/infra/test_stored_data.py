@@ -2,31 +2,14 @@
 
 import pytest
 
+from tests.harness.tables import in_table
 from tests.infra.conftest import Deploy
 from tests.infra.deployed import PAYMENTS, allowed, inputs
 from tests.infra.worker import Seen
 
 
 @pytest.mark.defect("D-28")
-@pytest.mark.parametrize(
-    ("table", "key", "indexes", "ttl"),
-    [
-        (
-            "payments",
-            "payment_id",
-            {
-                "reservation_id-index": ["reservation_id"],
-                "stripe_payment_intent_id-index": ["stripe_payment_intent_id"],
-                "status-index": ["status", "updated_at"],
-                "refunding-index": ["refunding", "updated_at"],
-            },
-            None,
-        ),
-        ("stripe-webhook-events", "event_id", {"event_type-index": ["event_type", "processed_at"]}, "ttl"),
-        ("reservations", "reservation_id", {"status-index": ["status", "created_at"]}, None),
-        ("availability", "date", {}, None),
-    ],
-)
+@in_table()
 def test_tables(stack: Seen, table: str, key: str, indexes: dict[str, list[str]], ttl: str | None) -> None:
     """Recorded events are deleted after a while."""
     made = stack.tables[f"booking-local-{table}"]

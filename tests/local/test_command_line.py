@@ -17,6 +17,7 @@ import local.__main__
 from local.aws.dynamodb_local import free_port
 from local.command_line import Arguments, parse
 from local.demo.demo_booking import wrapped
+from tests.harness.tables import in_table
 from tests.harness.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "local"]
@@ -69,20 +70,7 @@ def test_configuration_keys_are_taken_with_their_values() -> None:
     assert arguments.pulumi
 
 
-@pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("holdSecnds=12", "unknown key 'holdSecnds'; did you mean holdSeconds?"),
-        ("hold_seconds=12", "unknown key 'hold_seconds'; did you mean holdSeconds?"),
-        ("colour=red", "unknown key 'colour'; infra/config.py lists all keys"),
-        ("holdSeconds", "expected KEY=VALUE, such as holdSeconds=90, got 'holdSeconds'"),
-        ("holdSeconds=soon", "holdSeconds: expected a whole number from 1 to 2592000, got 'soon'"),
-        ("holdSeconds=0", "holdSeconds: expected a whole number from 1 to 2592000, got '0'"),
-        ("production=perhaps", "production: expected true or false, got 'perhaps'"),
-        ("customerIdClaim=email", r"customerIdClaim: expected text that matches ^(sub|custom:\w{1,20})$, got 'email'"),
-        ("propertyTimeZone=Europe/Gotham", "propertyTimeZone: 'Europe/Gotham' is not an IANA time zone"),
-    ],
-)
+@in_table()
 def test_a_wrong_setting_is_named_with_what_was_expected(
     capsys: pytest.CaptureFixture[str], assignment: str, message: str
 ) -> None:
@@ -95,20 +83,7 @@ def test_a_wrong_port_is_named_with_what_was_expected(capsys: pytest.CaptureFixt
     assert error_of(capsys, f"--port={port}") == expected
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["dmeo"], "unknown command 'dmeo'; did you mean demo?"),
-        (["start"], "unknown command 'start'; expected serve or demo"),
-        (["--prot", "8400"], "unknown argument '--prot'; did you mean --port?"),
-        (["--dynamo=local"], "unknown argument '--dynamo=local'; did you mean --dynamodb?"),
-        (["demo", "2"], "unknown argument '2'"),
-        (
-            ["--dynamodb", "remote"],
-            "argument --dynamodb: expected local or an address such as http://127.0.0.1:8000, got 'remote'",
-        ),
-    ],
-)
+@in_table()
 def test_an_unknown_argument_is_named_with_the_nearest_one(
     capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
@@ -163,19 +138,7 @@ def test_the_admin_api_lists_its_addresses(served: Served) -> None:
     assert [address for address, description in addresses.items() if not description] == []
 
 
-@pytest.mark.parametrize(
-    ("method", "address", "message"),
-    [
-        (
-            "GET",
-            "executions?workflw=refund",
-            "/local/executions has no query parameter 'workflw'; did you mean 'workflow'?",
-        ),
-        ("GET", "executions/RES-1?name=x", "/local/executions/RES-1 has no query parameter 'name'; it takes workflow"),
-        ("GET", "settings?verbose=1", "/local/settings has no query parameter 'verbose'; it takes none"),
-        ("POST", "reservations?nights=3", "/local/reservations has no query parameter 'nights'; it takes none"),
-    ],
-)
+@in_table()
 def test_the_admin_api_refuses_unknown_query_parameters(
     served: Served, method: str, address: str, message: str
 ) -> None:
@@ -183,27 +146,13 @@ def test_the_admin_api_refuses_unknown_query_parameters(
     assert (answer.status_code, answer.json()) == (400, {"error": message})
 
 
-@pytest.mark.parametrize(
-    ("method", "address", "body", "answer"),
-    [
-        ("GET", "nothing", None, (404, "there is nothing at /local/nothing; GET /local/ lists the addresses")),
-        ("GET", "executions?workflow=refnd", None, (422, "workflow: Input should be 'payment' or 'refund'")),
-        ("POST", "reservations", '{"nights": 0}', (422, "nights: Input should be greater than or equal to 1")),
-        ("POST", "reservations", "nights", (422, "the body is not valid JSON")),
-        (
-            "POST",
-            "reservations",
-            "[]",
-            (422, "the body must be a JSON object, sent with the header content-type: application/json"),
-        ),
-    ],
-)
+@in_table()
 def test_the_admin_api_says_what_is_wrong(
-    served: Served, method: str, address: str, body: str | None, answer: tuple[int, str]
+    served: Served, method: str, address: str, body: str | None, answer: list[Any]
 ) -> None:
     headers = {"content-type": "application/json"}
     got = requests.request(method, f"{served.url}/local/{address}", data=body, headers=headers, timeout=10)
-    assert (got.status_code, got.json()["error"]) == answer
+    assert [got.status_code, got.json()["error"]] == answer
 
 
 def test_the_admin_api_names_a_missing_content_type(served: Served) -> None:

@@ -4,6 +4,7 @@ lambdas → services → adapters → contracts → domain
 """
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -157,3 +158,11 @@ def test_no_two_files_of_code_have_the_same_name() -> None:
     folders = ("infra", "lambdas", "local", "scripts", "shared", "statemachines", "tests")
     names = [path.name for folder in folders for path in (ROOT / folder).rglob("*.py") if path.stem[:5] != "test_"]
     assert {name for name, number in Counter(names).items() if number > 1} <= COMMON_NAMES
+
+
+def test_every_table_of_cases_is_run() -> None:
+    """A test runs the table of its own name, or one that it names."""
+    for path in (ROOT / "tests").rglob("test_*.yaml"):
+        source = path.with_suffix(".py").read_text(encoding="utf-8")
+        names = re.findall(r"^(\w+):$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert [name for name in names if f"def {name}(" not in source and f'in_table("{name}"' not in source] == []

@@ -9,6 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from local.aws import emulator
+from tests.harness.tables import in_table
 
 ONE_TRY = Config(retries={"total_max_attempts": 1})
 KEY = {"id": {"S": "one"}}
@@ -32,14 +33,7 @@ def tries(client: Any) -> Any:
     return client.get_item(TableName="payments", Key=KEY).get("Item", {}).get("tries", {}).get("N")
 
 
-@pytest.mark.parametrize(
-    ("kind", "code", "status"),
-    [
-        ("throttled", "ProvisionedThroughputExceededException", 400),
-        ("internal_error", "InternalServerError", 500),
-        ("conflict", "TransactionConflictException", 400),
-    ],
-)
+@in_table()
 def test_the_next_n_calls_fail_and_change_nothing(dynamodb: Any, kind: str, code: str, status: int) -> None:
     emulator.aws_faults.add("dynamodb.UpdateItem", kind, times=2)
     for _ in range(2):
@@ -94,15 +88,7 @@ def test_calls_of_the_local_stack_itself_meet_no_faults(dynamodb: Any) -> None:
     assert tries(dynamodb) == "1"
 
 
-@pytest.mark.parametrize(
-    ("service", "operation", "call", "code"),
-    [
-        ("sns", "sns.Publish", {"TopicArn": "arn:aws:sns:eu-west-1:1:t", "Message": "m"}, "InternalError"),
-        ("events", "events.PutEvents", {"Entries": [{"Source": "s"}]}, "InternalException"),
-        ("stepfunctions", "states.SendTaskSuccess", {"taskToken": "t", "output": "{}"}, "InternalFailure"),
-        ("ssm", "ssm.GetParameter", {"Name": "n"}, "InternalFailure"),
-    ],
-)
+@in_table()
 def test_each_service_reports_errors_in_its_own_protocol(
     dynamodb: Any, service: str, operation: str, call: dict[str, Any], code: str
 ) -> None:

@@ -6,13 +6,13 @@ import types
 from typing import Any
 
 import boto3
-import pytest
 from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import ErrorEqualsDecl
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
 
 from local.aws import emulator
 from local.aws.patches import error_names
+from tests.harness.tables import in_table
 from tests.local.aws.machine_runner import ROLE, end_of, output, start
 
 
@@ -31,13 +31,7 @@ def test_states_all_does_not_catch_states_runtime(aws: None) -> None:
     assert (result["status"], result["error"]) == ("FAILED", "States.Runtime")
 
 
-@pytest.mark.parametrize(
-    ("resource", "operation", "arguments", "error"),
-    [
-        ("events:putEvents", "events.PutEvents", {"Entries": [{"Source": "s"}]}, "EventBridge.InternalException"),
-        ("sns:publish", "sns.Publish", {"TopicArn": "arn", "Message": "m"}, "SNS.InternalErrorException"),
-    ],
-)
+@in_table()
 def test_an_error_of_a_service_is_caught_by_its_name(
     aws: None, resource: str, operation: str, arguments: dict[str, Any], error: str
 ) -> None:

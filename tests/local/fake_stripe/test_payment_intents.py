@@ -9,6 +9,7 @@ import requests
 import stripe
 
 from local.fake_stripe.fake_stripe import FakeStripe
+from tests.harness.tables import in_table
 from tests.local.fake_stripe.conftest import Receiver, pay, session_params
 
 
@@ -82,13 +83,7 @@ def test_concurrent_payers_pay_once(client: stripe.StripeClient, session: Any) -
     assert len(client.v1.charges.list().data) == 1
 
 
-@pytest.mark.parametrize(
-    ("card", "code", "text"),
-    [
-        ("4000000000000002", "generic_decline", "Your card was declined."),
-        ("4000000000009995", "insufficient_funds", "Your card has insufficient funds."),
-    ],
-)
+@in_table()
 def test_a_decline_leaves_the_session_open_for_another_card(
     *,
     client: stripe.StripeClient,
@@ -173,14 +168,7 @@ def test_a_failed_challenge_leaves_the_session_open(
     assert pay(http, session).status_code == 303
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "after_expiry", "answer", "end"),
-    [
-        ("pays", "requires_action", 303, "succeeded"),
-        ("refused", "requires_action", 410, "canceled"),
-        ("canceled", "canceled", 410, "canceled"),
-    ],
-)
+@in_table()
 def test_a_session_expires_during_a_challenge(
     *,
     client: stripe.StripeClient,
@@ -203,13 +191,7 @@ def test_a_session_expires_during_a_challenge(
     assert client.v1.checkout.sessions.retrieve(session.id).status == "expired"
 
 
-@pytest.mark.parametrize(
-    ("succeeded", "status", "event"),
-    [
-        (True, "succeeded", "checkout.session.async_payment_succeeded"),
-        (False, "requires_payment_method", "checkout.session.async_payment_failed"),
-    ],
-)
+@in_table()
 def test_a_payment_with_delayed_confirmation(
     *,
     client: stripe.StripeClient,

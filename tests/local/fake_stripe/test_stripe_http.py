@@ -8,6 +8,7 @@ import stripe
 
 from local import credentials
 from local.fake_stripe.fake_stripe import FakeStripe
+from tests.harness.tables import in_table
 from tests.local.fake_stripe.conftest import make_client, session_params
 
 AUTHORIZATION = {"Authorization": f"Bearer {credentials.STRIPE_API_KEY}"}
@@ -75,21 +76,7 @@ def test_unknown_query_parameters_are_refused(client: stripe.StripeClient, paid:
     assert caught.value.code == "parameter_unknown"
 
 
-@pytest.mark.parametrize(
-    ("path", "allowed"),
-    [
-        ("payment_intent", True),
-        ("payment_intent.latest_charge", True),
-        ("payment_intent.latest_charge.payment_intent", True),
-        ("payment_intent.latest_charge.balance_transaction", True),
-        ("customer", True),
-        ("metadata", False),
-        ("payment_intent.amount", False),
-        ("latest_charge", False),
-        ("data.payment_intent", False),
-        ("payment_intent.latest_charge.payment_intent.latest_charge.payment_intent", False),
-    ],
-)
+@in_table()
 @pytest.mark.usefixtures("paid")
 def test_only_ids_can_be_expanded(*, client: stripe.StripeClient, session: Any, path: str, allowed: bool) -> None:
     def retrieve() -> Any:

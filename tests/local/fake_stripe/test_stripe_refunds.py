@@ -7,6 +7,7 @@ import requests
 import stripe
 
 from local.fake_stripe.fake_stripe import FakeStripe
+from tests.harness.tables import in_table
 from tests.local.fake_stripe.conftest import Receiver, pay, session_params
 
 
@@ -70,21 +71,7 @@ def test_a_refunded_charge_has_its_own_error_code(client: stripe.StripeClient, p
     assert refused(client, payment_intent=paid.id, amount=1).code == "charge_already_refunded"
 
 
-@pytest.mark.parametrize(
-    ("params", "param", "code"),
-    [
-        ({}, None, "parameter_missing"),
-        ({"payment_intent": "pi_none"}, "payment_intent", "resource_missing"),
-        ({"charge": "ch_none"}, "charge", "resource_missing"),
-        ({"payment_intent": "PAID", "amount": 0}, "amount", "parameter_invalid_integer"),
-        ({"payment_intent": "PAID", "amount": -5}, "amount", "parameter_invalid_integer"),
-        ({"payment_intent": "PAID", "amount": "1.5"}, "amount", "parameter_invalid_integer"),
-        ({"payment_intent": "PAID", "reason": "tired"}, "reason", None),
-        ({"payment_intent": "PAID", "note": "x"}, "note", "parameter_unknown"),
-        ({"payment_intent": "PAID", "reverse_transfer": True}, "reverse_transfer", None),
-        ({"payment_intent": "PAID", "charge": "ch_other"}, "charge", None),
-    ],
-)
+@in_table()
 def test_wrong_parameters_are_refused(
     client: stripe.StripeClient, paid: Any, params: Any, param: str | None, code: str | None
 ) -> None:

@@ -9,6 +9,7 @@ from shared.adapters.dynamodb import to_item
 from shared.domain.models import iso
 from tests.harness.booking_states import BookingStates
 from tests.harness.builders import HOUR, MINUTE, NOW, WINDOW, opening, payment
+from tests.harness.tables import in_table
 
 
 def test_an_open_session_is_expired(booking: BookingStates) -> None:
@@ -69,13 +70,7 @@ def test_a_session_whose_id_was_lost_is_created_again_and_expired(booking: Booki
     assert attempt["counted"] == 0
 
 
-@pytest.mark.parametrize(
-    ("fault", "times", "minutes", "sessions"),
-    [
-        pytest.param("timeout_before", 2, 10, [], id="refused for its outdated expires_at"),
-        pytest.param("server_error_after", 1, 0, ["open"], id="a replayed 500"),
-    ],
-)
+@in_table()
 def test_a_session_whose_creation_stripe_refuses_counts_as_closed(
     booking: BookingStates, fault: Any, times: int, minutes: int, sessions: list[str]
 ) -> None:

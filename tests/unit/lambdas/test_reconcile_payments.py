@@ -10,8 +10,9 @@ import pytest
 
 from shared.adapters import stripe_api
 from shared.adapters.dynamodb import to_item
-from tests.harness.builders import HOUR, NOW, SECOND, capture, closed, paying, payment, refund, reservation
-from tests.harness.reconciler_runs import BOOKING, DAY, URLS, Json, Reconciler, notification
+from tests.harness.builders import HOUR, NOW, capture, closed, paying, payment, refund, reservation
+from tests.harness.reconciler_runs import BOOKING, URLS, Json, Reconciler, notification
+from tests.harness.tables import in_table
 from tests.harness.webhook_deliveries import OURS
 
 QUARTER = timedelta(minutes=15)
@@ -30,15 +31,7 @@ def released(reconciler: Reconciler) -> str:
 
 
 @pytest.mark.defect("D-04")
-@pytest.mark.parametrize(
-    "runs",
-    [
-        ((QUARTER - SECOND, 0, 0), (QUARTER, 1, 1), (HOUR, 1, 1), (DAY - SECOND, 1, 1), (DAY, 2, 2), (3 * DAY, 2, 2)),
-        ((2 * DAY, 1, 2), (3 * DAY, 1, 2)),
-        ((3 * DAY, 1, 2),),
-        ((3 * DAY + SECOND, 0, 0),),
-    ],
-)
+@in_table()
 def test_the_session_of_a_released_booking_is_read_after_15_minutes_and_after_a_day(
     reconciler: Reconciler, released: str, runs: tuple[tuple[timedelta, int, int], ...]
 ) -> None:

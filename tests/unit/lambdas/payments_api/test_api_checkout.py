@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.harness.builders import MINUTE, NOW, attempt, closed, opening
+from tests.harness.builders import closed, opening
 from tests.harness.fake_aws_clients import FakeAws, client_error
 from tests.harness.payments_api_calls import CHECKOUT, ORDER, SECOND_SESSION, awaited, call, failed
 from tests.harness.stored_tables import Stored
+from tests.harness.tables import in_table
 
 
 def test_pay_now_starts_the_workflow_and_answers_with_its_session(stored: Stored, workflow: FakeAws) -> None:
@@ -124,15 +125,7 @@ def test_a_first_attempt_that_fails_at_stripe_is_a_503(stored: Stored, workflow:
     assert len(workflow.started) == 1
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"awaiting": None, "task_token": None},
-        {"attempts": {"1": attempt(deadline=NOW + MINUTE)}},
-        {"attempts": {"1": attempt(deadline=NOW - MINUTE)}},
-    ],
-    ids=["between two states", "about to end", "ended"],
-)
+@in_table()
 def test_a_session_that_may_not_be_offered_is_a_202(stored: Stored, workflow: FakeAws, changes: dict[str, Any]) -> None:
     stored.payment(awaited(**changes))
     assert call("POST", CHECKOUT, ORDER).status == 202

@@ -8,8 +8,9 @@ import pytest
 from shared.domain.models import Payment
 from tests.harness.builders import HOUR, NOW, SECOND, WINDOW
 from tests.harness.fake_aws_clients import FakeAws
-from tests.harness.payments_api_calls import CHECKOUT, ORDER, awaited, call, failed
+from tests.harness.payments_api_calls import CHECKOUT, ORDER, call, failed
 from tests.harness.stored_tables import Stored
+from tests.harness.tables import in_table
 
 
 @pytest.mark.parametrize("path", [CHECKOUT, "/payments/RES-1/retry"])
@@ -44,32 +45,7 @@ def test_no_attempt_is_opened_when_the_hold_ends_within_a_checkout_window(
         assert (first.error[1], again.error[1]) == ("HOLD_ENDING", "HOLD_ENDING")
 
 
-CANCELLED = "This booking has been cancelled."
-EXPIRED = "Your dates are no longer held."
-PAID = "This booking is already paid."
-TOTAL = "The total of this booking cannot be paid online."
-
-
-@pytest.mark.parametrize(
-    ("reserved", "of", "message"),
-    [
-        pytest.param({"status": "cancelled"}, None, CANCELLED, id="cancelled"),
-        pytest.param({"status": "expired"}, None, EXPIRED, id="expired"),
-        pytest.param({"status": "confirmed"}, None, "This booking is already confirmed.", id="confirmed elsewhere"),
-        pytest.param({"status": "completed"}, None, "This stay is already over.", id="over"),
-        pytest.param(
-            {"status": "checked_in"}, None, "This booking cannot be paid.", id="a status of the platform's own"
-        ),
-        pytest.param({"total_amount": 0}, None, TOTAL, id="free of charge"),
-        pytest.param({"total_amount": 49}, None, TOTAL, id="below Stripe's minimum"),
-        pytest.param({"total_amount": 100_000_000}, None, TOTAL, id="above Stripe's maximum"),
-        pytest.param({}, awaited(status="completed"), PAID, id="paid"),
-        pytest.param({}, awaited(status="expired"), EXPIRED, id="released"),
-        pytest.param({}, awaited(status="refunded"), PAID, id="refunded"),
-        pytest.param({}, awaited(cancel_requested_at=NOW), "This booking is being cancelled.", id="being cancelled"),
-        pytest.param({"status": "cancelled"}, awaited(), CANCELLED, id="cancelled by the platform meanwhile"),
-    ],
-)
+@in_table()
 @pytest.mark.defect("D-04", "D-07", "D-12", "D-41", "R-13")
 def test_a_booking_that_cannot_be_paid_is_answered_with_the_reason(
     stored: Stored, workflow: FakeAws, reserved: dict[str, Any], of: Payment | None, message: str

@@ -20,6 +20,7 @@ from tests.harness.payments_api_calls import (
     failed,
 )
 from tests.harness.stored_tables import Stored
+from tests.harness.tables import in_table
 
 # The caller.
 
@@ -60,20 +61,7 @@ def test_somebody_elses_booking_gets_the_same_answer_as_one_that_does_not_exist(
     assert "cancel_requested_at" not in stored.get("payments", "PAY-RES-1")
 
 
-@pytest.mark.parametrize(
-    "claims",
-    [
-        {"sub": "guest-1"},
-        {"sub": "x", "custom:customer_id": ""},
-        {"sub": "x", "customer_id": "guest-1"},
-        {"sub": "x", "custom:customer_id": "GUEST-1"},
-        {"sub": "x", "custom:customer_id": "guest-1 "},
-        {"sub": "x", "email": "ada@guests.example"},
-        {"sub": "x", "cognito:groups": "operators-in-training"},
-        {"sub": "x", "cognito:groups": "Operators"},
-        {"sub": "x", "cognito:username": "operators"},
-    ],
-)
+@in_table()
 @pytest.mark.defect("D-17", "D-20")
 def test_only_the_configured_claim_makes_an_owner(workflow: FakeAws, claims: dict[str, str]) -> None:
     """Neither an e-mail address nor another claim does, nor a value that only resembles the right one."""

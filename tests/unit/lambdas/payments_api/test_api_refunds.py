@@ -11,6 +11,7 @@ from tests.harness.builders import capture, payment, refund
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.payments_api_calls import OPERATOR, OWN_CAPTURE, awaited, call
 from tests.harness.stored_tables import Stored
+from tests.harness.tables import in_table
 
 REFUND = "/payments/RES-1/refund"
 
@@ -36,17 +37,7 @@ def test_a_guest_gets_refunds_by_policy_only(paid: Stored, body: dict[str, Any])
     assert call("POST", REFUND, body).error == (403, "FORBIDDEN")
 
 
-@pytest.mark.parametrize(
-    ("body", "details"),
-    [
-        ({"amount": 0}, {"amount": "Must be at least 1."}),
-        ({"amount": -1}, {"amount": "Must be at least 1."}),
-        ({"amount": 1.5}, {"amount": "Must be a whole number."}),
-        ({"amount": "500"}, {"amount": "Must be a whole number."}),
-        ({"reason": "x" * 501}, {"reason": "Must be at most 500 characters long."}),
-        ({"kind": "gift"}, {"kind": "Must be 'cancellation' or 'goodwill'."}),
-    ],
-)
+@in_table()
 @pytest.mark.defect("D-35")
 def test_a_refund_is_whole_cents_of_at_least_one(paid: Stored, body: dict[str, Any], details: dict[str, str]) -> None:
     answer = call("POST", REFUND, body, claims=OPERATOR)
@@ -79,14 +70,7 @@ CANCELLED = "PAY-RES-1-cancellation"
 GOODWILL = goodwill_id("PAY-RES-1", "k")
 
 
-@pytest.mark.parametrize(
-    ("kind", "refund_id", "words"),
-    [
-        ("cancellation", CANCELLED, "This booking already has this refund, with another amount."),
-        ("goodwill", GOODWILL, "This Idempotency-Key was already used for a refund of another amount."),
-    ],
-    ids=["cancellation", "goodwill"],
-)
+@in_table()
 @pytest.mark.parametrize("status", ["pending", "succeeded", "failed"])
 @pytest.mark.defect("R-11")
 def test_a_refund_that_exists_is_not_taken_for_one_of_another_amount(

@@ -8,10 +8,11 @@ import pytest
 
 from shared.adapters import payment_items
 from shared.domain.models import Payment, Refund
-from tests.harness.builders import HOUR, NOW, SECOND, WINDOW, attempt, closed, payment, refund
+from tests.harness.builders import HOUR, NOW, SECOND, attempt, closed, payment, refund
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.payments_api_calls import OWN_CAPTURE, awaited, call, failed
 from tests.harness.stored_tables import Stored
+from tests.harness.tables import in_table
 
 STATUS = "/payments/RES-1/status"
 
@@ -61,16 +62,7 @@ def test_status_with_attempts_and_declines(stored: Stored, workflow: FakeAws) ->
     assert (body["payment_attempts"], body["attempts_left"], body["can_retry"]) == (3, 0, False)
 
 
-@pytest.mark.parametrize(
-    ("status", "completed", "refunded"),
-    [
-        ("pending", False, False),
-        ("expired", False, False),
-        ("completed", True, False),
-        ("partially_refunded", True, False),
-        ("refunded", True, True),
-    ],
-)
+@in_table()
 @pytest.mark.defect("D-14")
 def test_a_refunded_payment_was_completed(
     stored: Stored, workflow: FakeAws, status: str, *, completed: bool, refunded: bool
@@ -102,17 +94,7 @@ def test_a_pending_refund_is_not_counted_as_refunded(stored: Stored, workflow: F
     ]
 
 
-@pytest.mark.parametrize(
-    ("of", "can_retry"),
-    [
-        pytest.param(failed(), True, id="failed once"),
-        pytest.param(awaited(), False, id="a session is open"),
-        pytest.param(failed(3), False, id="no attempt left"),
-        pytest.param(failed(hold_expires_at=NOW + WINDOW - SECOND), False, id="hold ending"),
-        pytest.param(failed(cancel_requested_at=NOW), False, id="being cancelled"),
-        pytest.param(failed(status="expired"), False, id="released"),
-    ],
-)
+@in_table()
 def test_can_retry_says_whether_another_attempt_is_possible(
     stored: Stored, workflow: FakeAws, of: Payment, *, can_retry: bool
 ) -> None:
@@ -120,22 +102,7 @@ def test_can_retry_says_whether_another_attempt_is_possible(
     assert call("GET", STATUS).body["can_retry"] is can_retry
 
 
-@pytest.mark.parametrize(
-    ("of", "reserved", "hold"),
-    [
-        pytest.param(None, {}, 24 * HOUR, id="never started"),
-        pytest.param(None, {}, 2 * HOUR, id="never started, the hold ends"),
-        pytest.param(None, {"status": "confirmed"}, 24 * HOUR, id="confirmed by the platform"),
-        pytest.param(None, {"status": "checked_in"}, 24 * HOUR, id="a status of the platform"),
-        pytest.param(None, {"total_amount": 49}, 24 * HOUR, id="the total cannot be paid"),
-        pytest.param(failed(), {}, 24 * HOUR, id="failed once"),
-        pytest.param(failed(), {"total_amount": 49}, 24 * HOUR, id="repriced to what cannot be paid"),
-        pytest.param(failed(), {"status": "cancelled"}, 24 * HOUR, id="cancelled by the platform"),
-        pytest.param(failed(3), {}, 24 * HOUR, id="no attempt left"),
-        pytest.param(failed(3, attempts_granted=1), {}, 24 * HOUR, id="an attempt was granted"),
-        pytest.param(failed(cancel_requested_at=NOW), {}, 24 * HOUR, id="being cancelled"),
-    ],
-)
+@in_table()
 @pytest.mark.defect("R-17")
 def test_can_retry_is_true_exactly_when_a_retry_is_accepted(
     stored: Stored, workflow: FakeAws, of: Payment | None, reserved: dict[str, Any], hold: timedelta
@@ -148,19 +115,7 @@ def test_can_retry_is_true_exactly_when_a_retry_is_accepted(
     assert workflow.idle is not can_retry
 
 
-@pytest.mark.parametrize(
-    ("refunds", "state"),
-    [
-        pytest.param({}, "none", id="no refund"),
-        pytest.param({"C": refund(kind="cancellation")}, "pending", id="pending"),
-        pytest.param({"C": refund(status="failed")}, "failed", id="failed"),
-        pytest.param({"C": refund(status="failed"), "G": refund(status="succeeded")}, "failed", id="one of two failed"),
-        pytest.param({"C": refund(status="succeeded"), "G": refund()}, "pending", id="one of two pending"),
-        pytest.param({"C": refund(status="settled_elsewhere")}, "settled", id="settled elsewhere"),
-        pytest.param({"re_1": refund(kind="dashboard", status="failed")}, "none", id="failed in the dashboard"),
-        pytest.param({"REF-pi_2": refund(kind="unapplied", payment_intent="pi_2")}, "none", id="of other money"),
-    ],
-)
+@in_table()
 @pytest.mark.defect("R-17")
 def test_a_cancelled_stay_whose_refund_failed_does_not_look_paid(
     stored: Stored, workflow: FakeAws, refunds: dict[str, Refund], state: str

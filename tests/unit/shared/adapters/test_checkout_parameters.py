@@ -10,6 +10,7 @@ from stripe.params.checkout import _session_create_params
 
 from shared.domain.attempts import session_expires_at
 from tests.harness.builders import NOW, reservation
+from tests.harness.tables import in_table
 from tests.unit.shared.adapters.checkout_parameters import parameters, strict
 
 
@@ -43,15 +44,7 @@ def test_the_parameters_of_a_session() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"expire_at": 1},
-        {"line_items": [{"quantity": 1, "price_data": {"currency": "eur", "amount": 1}}]},
-        {"payment_intent_data": {"meta": {}}},
-        {"line_items": [{"quantity": 1, "price_data": {"currency": "eur", "unit_amount": 1.5}}]},
-    ],
-)
+@in_table()
 def test_the_types_of_the_sdk_refuse_unknown_parameters(wrong: dict[str, Any]) -> None:
     """So a misspelt parameter is found, at any depth."""
     adapter = strict(_session_create_params, "SessionCreateParams")

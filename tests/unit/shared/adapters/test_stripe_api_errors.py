@@ -15,6 +15,7 @@ from shared.domain.errors import StripeRefused, StripeUnavailable
 from tests.harness.lambda_environment import API_KEY
 from tests.harness.stored_tables import Stored
 from tests.harness.stripe_in_process import InProcess
+from tests.harness.tables import in_table
 
 
 def subclasses(of: type[stripe.StripeError]) -> Iterator[type[stripe.StripeError]]:
@@ -82,22 +83,7 @@ def test_which_errors_are_refusals(name: str) -> None:
     assert (refusal.code, refusal.param) == ("some_code", "expires_at")
 
 
-@pytest.mark.parametrize(
-    ("status", "unavailable"),
-    [
-        (None, True),
-        (200, True),
-        (400, False),
-        (404, False),
-        (409, True),
-        (424, True),
-        (429, True),
-        (500, True),
-        (502, True),
-        (503, True),
-        (504, True),
-    ],
-)
+@in_table()
 def test_an_api_error_is_classified_by_its_status(status: int | None, *, unavailable: bool) -> None:
     """An APIError with status 200 is an answer that the SDK cannot read."""
     error = stripe_api._translate("op", build_error(stripe.APIError, status))

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from shared.contracts.field_errors import describe_errors
 from shared.contracts.http_bodies import RefundRequest
+from tests.harness.tables import in_table
 
 
 def errors(body: str) -> dict[str, str]:
@@ -13,18 +14,7 @@ def errors(body: str) -> dict[str, str]:
     return describe_errors(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ('{"amount": 0}', {"amount": "Must be at least 1."}),
-        ('{"amount": "ada@guests.example"}', {"amount": "Must be a whole number."}),
-        ('{"amount": 1.5}', {"amount": "Must be a whole number."}),
-        ('{"kind": "all", "more": 1}', {"kind": "Must be 'cancellation' or 'goodwill'.", "more": "Unknown field."}),
-        ('{"reason": 7}', {"reason": "Must be a string."}),
-        ("[]", {"body": "The body must be a JSON object."}),
-        ("{", {"body": "The body is not valid JSON."}),
-    ],
-)
+@in_table()
 def test_each_field_has_its_message(body: str, expected: dict[str, str]) -> None:
     assert errors(body) == expected
 

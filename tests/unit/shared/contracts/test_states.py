@@ -14,6 +14,7 @@ from shared.contracts.states import (
     ReserveRefundInput,
 )
 from tests.harness.builders import attempt, closed, opening, paying, payment, refund
+from tests.harness.tables import in_table
 
 BOOKING = {"reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
 UNAPPLIED = BOOKING | {
@@ -40,13 +41,7 @@ def test_the_input_of_an_unapplied_payments_refund() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("entry", "expected"),
-    [
-        ({"requested_by": "guest", "policy": "full_refund"}, {"requested_by": "guest", "policy": "full_refund"}),
-        ({}, {"requested_by": "workflow", "policy": None}),
-    ],
-)
+@in_table()
 def test_a_replacement_execution_gets_the_refund_as_the_ledger_has_it(
     entry: dict[str, Any], expected: dict[str, Any]
 ) -> None:

@@ -6,22 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from shared.contracts.stripe_objects import StripeEvent
+from tests.harness.tables import in_table
 
 
 def event(**of: Any) -> StripeEvent:
     return StripeEvent.model_validate({"id": "evt_1", "type": "refund.created", "data": {"object": of}})
 
 
-@pytest.mark.parametrize(
-    ("of", "expected"),
-    [
-        ({"object": "payment_intent", "id": "pi_1"}, "pi_1"),
-        ({"object": "charge", "id": "ch_1", "payment_intent": "pi_2"}, "pi_2"),
-        ({"object": "payment_intent", "id": "pi 1"}, None),
-        ({"object": "refund", "payment_intent": {"id": "pi_1"}}, None),
-        ({}, None),
-    ],
-)
+@in_table()
 def test_the_payment_intent_of_an_object(of: dict[str, Any], expected: str | None) -> None:
     assert event(**of).payment_intent == expected
 

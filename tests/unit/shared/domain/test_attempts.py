@@ -17,20 +17,8 @@ from shared.domain.attempts import (
     session_expires_at,
 )
 from shared.domain.models import Payment
-from tests.harness.builders import (
-    HOUR,
-    MINUTE,
-    NOW,
-    SECOND,
-    WINDOW,
-    attempt,
-    booking,
-    closed,
-    opening,
-    paying,
-    payment,
-    reservation,
-)
+from tests.harness.builders import HOUR, MINUTE, NOW, SECOND, WINDOW, closed, payment, reservation
+from tests.harness.tables import in_table
 
 
 @pytest.mark.defect("D-07")
@@ -61,54 +49,12 @@ def test_a_payable_amount_is_within_stripes_bounds(total: int, *, payable: bool)
     assert amount_payable(reservation(total_amount=total)) is payable
 
 
-@pytest.mark.parametrize(
-    ("of", "gone"),
-    [
-        (booking(payment()), False),
-        (booking(None), False),
-        (booking(payment(), reservation=reservation(status="cancelled")), True),
-        (booking(payment(), reservation=reservation(status="confirmed")), True),
-        (booking(payment(), held=frozenset({"2026-12-21"})), True),
-        (booking(payment(cancel_requested_at=NOW)), True),
-    ],
-    ids=["pending", "no payment yet", "cancelled", "confirmed", "a night is lost", "cancel requested"],
-)
+@in_table()
 def test_which_bookings_are_gone(of: Any, *, gone: bool) -> None:
     assert booking_gone(of) is gone
 
 
-NOT_COUNTED = pytest.mark.defect("D-12")
-
-
-@pytest.mark.parametrize(
-    ("of", "left"),
-    [
-        pytest.param(None, 3, id="not started"),
-        pytest.param(payment(), 3, id="no attempt"),
-        pytest.param(paying(), 2, id="one open"),
-        pytest.param(payment(attempts={"1": closed(), "2": closed(), "3": closed()}), 0, id="three expired"),
-        pytest.param(
-            payment(attempts={"1": closed(), "2": closed(), "3": closed(), "4": closed()}), 0, id="never below zero"
-        ),
-        pytest.param(
-            payment(attempts={"1": closed(), "2": closed(), "3": closed()}, attempts_granted=1),
-            1,
-            id="one granted by an operator",
-        ),
-        pytest.param(
-            payment(attempts={"1": opening(status="unresolved"), "2": closed(counted=0), "3": opening()}),
-            3,
-            id="unpublished attempts do not count",
-            marks=NOT_COUNTED,
-        ),
-        pytest.param(
-            paying(attempts={"1": attempt(declines={"ch_1": "generic_decline", "ch_2": "lost_card"})}),
-            2,
-            id="declines do not count",
-            marks=NOT_COUNTED,
-        ),
-    ],
-)
+@in_table()
 def test_attempts_left(of: Payment | None, left: int) -> None:
     assert attempts_left(of, 3) == left
 
@@ -129,27 +75,7 @@ def test_stripe_expires_a_session_after_our_deadline_and_above_its_minimum(windo
 
 
 @pytest.mark.defect("D-02")
-@pytest.mark.parametrize(
-    ("of", "expected"),
-    [
-        (opening(), True),
-        (opening(opened_at=NOW - timedelta(seconds=240)), True),
-        (opening(opened_at=NOW - timedelta(seconds=241)), False),
-        (opening(amount=90_000), False),
-        (opening(status="unresolved"), False),
-        (attempt(), False),
-        (closed(), False),
-    ],
-    ids=[
-        "just sent",
-        "240 s old",
-        "241 s old: Stripe would refuse its expires_at",
-        "repriced",
-        "unresolved",
-        "open",
-        "closed",
-    ],
-)
+@in_table()
 def test_which_create_requests_may_be_repeated(of: Any, *, expected: bool) -> None:
     assert repeatable(of, reservation(), NOW) is expected
 
@@ -157,38 +83,6 @@ def test_which_create_requests_may_be_repeated(of: Any, *, expected: bool) -> No
 AWAITED: dict[str, Any] = {"awaiting": "payment", "task_token": "token"}
 
 
-@pytest.mark.parametrize(
-    ("of", "reserved", "expected"),
-    [
-        (paying(**AWAITED), {}, True),
-        (paying(), {}, False),
-        (paying(**AWAITED | {"awaiting": "retry"}), {}, False),
-        (paying(**AWAITED, status="completed"), {}, False),
-        (paying(**AWAITED, cancel_requested_at=NOW), {}, False),
-        (paying(**AWAITED), {"status": "cancelled"}, False),
-        (paying(**AWAITED), {"total_amount": 90_000}, False),
-        (paying(**AWAITED, attempts={"1": attempt(deadline=NOW + MINUTE + SECOND)}), {}, True),
-        (paying(**AWAITED, attempts={"1": attempt(deadline=NOW + MINUTE)}), {}, False),
-        (paying(**AWAITED, attempts={"1": attempt(checkout_url=None)}), {}, False),
-        (paying(**AWAITED, attempts={"1": attempt(status="unresolved")}), {}, False),
-        (paying(**AWAITED, attempts={"1": attempt(closed_at=NOW)}), {}, False),
-        (paying(**AWAITED, current_attempt="2"), {}, False),
-    ],
-    ids=[
-        "awaited",
-        "the workflow is between two states",
-        "the workflow waits for a retry",
-        "paid",
-        "cancel requested",
-        "cancelled by the platform",
-        "repriced",
-        "a second more than the margin is left",
-        "exactly the margin is left",
-        "no URL",
-        "unresolved",
-        "ended while a payment is processing",
-        "not the current one",
-    ],
-)
+@in_table()
 def test_which_sessions_are_offerable(of: Payment, reserved: dict[str, Any], *, expected: bool) -> None:
     assert offerable(of, reservation(**reserved), margin=MINUTE, now=NOW) is expected

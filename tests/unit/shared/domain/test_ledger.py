@@ -8,83 +8,19 @@ from hypothesis import strategies as st
 
 from shared.domain.ledger import Ledger, ledger, refund_moves_on
 from shared.domain.models import Payment, Refund, RefundStatus, StripeRefundStatus
-from tests.harness.builders import TOTAL, capture, payment
-from tests.harness.builders import refund as build_refund
+from tests.harness.builders import TOTAL, capture, payment, refund
+from tests.harness.tables import in_table
 
 
-def refund(status: str, amount: int, **changes: Any) -> Refund:
-    return build_refund(status=status, amount=amount, **changes)
-
-
-def paid(*refunds: Refund, **changes: Any) -> Payment:
+def paid(*refunds: Refund, status: str = "completed") -> Payment:
+    """A payment with a capture that is the booking's, `pi_1`, and another one."""
     captures = {"pi_1": capture(role="booking"), "pi_2": capture(role="unapplied")}
-    entries = {f"R{number}": entry for number, entry in enumerate(refunds)}
-    return payment(**({"status": "completed", "captures": captures, "refunds": entries} | changes))
+    return payment(status=status, captures=captures, refunds={f"R{n}": refund for n, refund in enumerate(refunds)})
 
 
-def case(name: str, of: Payment, expected: Ledger, *defects: str) -> Any:
-    return pytest.param(of, expected, id=name, marks=[pytest.mark.defect(*defects)] if defects else [])
-
-
-@pytest.mark.parametrize(
-    ("of", "expected"),
-    [
-        case("no refund", paid(), Ledger("completed", 0, 0)),
-        case("pending is not refunded", paid(refund("pending", TOTAL)), Ledger("completed", 0, TOTAL), "D-13"),
-        case(
-            "all but a cent is a partial refund",
-            paid(refund("succeeded", TOTAL - 1)),
-            Ledger("partially_refunded", TOTAL - 1, 0),
-        ),
-        case(
-            "what is pending is kept apart",
-            paid(refund("succeeded", TOTAL - 1), refund("pending", 1)),
-            Ledger("partially_refunded", TOTAL - 1, 1),
-            "P-08",
-        ),
-        case(
-            "the last cent makes it a full refund",
-            paid(refund("succeeded", TOTAL - 1), refund("succeeded", 1)),
-            Ledger("refunded", TOTAL, 0),
-            "P-08",
-        ),
-        case(
-            "a full refund that failed after all makes the payment completed again",
-            paid(refund("failed", TOTAL), status="refunded"),
-            Ledger("completed", 0, 0),
-            "P-07",
-        ),
-        case(
-            "one of two refunds failed after all",
-            paid(refund("failed", 1), refund("succeeded", 2), status="refunded"),
-            Ledger("partially_refunded", 2, 0),
-            "P-07",
-        ),
-        case(
-            "settled in another way is settled", paid(refund("settled_elsewhere", TOTAL)), Ledger("refunded", TOTAL, 0)
-        ),
-        case(
-            "refunds from the dashboard count",
-            paid(refund("succeeded", 5, kind="dashboard")),
-            Ledger("partially_refunded", 5, 0),
-            "D-31",
-        ),
-        case(
-            "the refund of a second capture is not the booking's",
-            paid(refund("succeeded", TOTAL, payment_intent="pi_2")),
-            Ledger("completed", 0, 0),
-            "D-09",
-        ),
-        case(
-            "nor while it is pending",
-            paid(refund("pending", TOTAL, payment_intent="pi_2")),
-            Ledger("completed", 0, 0),
-            "D-09",
-        ),
-    ],
-)
-def test_the_totals_of_refunds(of: Payment, expected: Ledger) -> None:
-    assert ledger(of) == expected
+@in_table(before="completed")
+def test_the_totals_of_refunds(refunds: list[Refund], before: str, expected: tuple[Any, int, int]) -> None:
+    assert ledger(paid(*refunds, status=before)) == Ledger(*expected)
 
 
 @pytest.mark.defect("D-04")
@@ -94,7 +30,7 @@ def test_a_payment_without_a_capture_of_its_own_keeps_its_status(status: Any) ->
     of = payment(
         status=status,
         captures={"pi_2": capture(role="unapplied")},
-        refunds={"REF-pi_2": refund("succeeded", TOTAL, payment_intent="pi_2", kind="unapplied")},
+        refunds={"REF-pi_2": refund(status="succeeded", amount=TOTAL, payment_intent="pi_2", kind="unapplied")},
     )
     assert ledger(of) == Ledger(status, TOTAL, 0)
 
@@ -103,8 +39,9 @@ def test_a_payment_without_a_capture_of_its_own_keeps_its_status(status: Any) ->
 @given(st.lists(st.tuples(st.sampled_from(get_args(RefundStatus)), st.integers(1, TOTAL)), max_size=8))
 def test_every_entry_counts_once_and_in_its_own_total(entries: list[tuple[str, int]]) -> None:
     """The order does not matter, and failed refunds count nowhere."""
-    totals = ledger(paid(*[refund(status, amount) for status, amount in entries]))
-    assert totals == ledger(paid(*[refund(status, amount) for status, amount in reversed(entries)]))
+    refunds = [refund(status=status, amount=amount) for status, amount in entries]
+    totals = ledger(paid(*refunds))
+    assert totals == ledger(paid(*reversed(refunds)))
     total = sum(amount for status, amount in entries if status not in {"failed", "canceled"})
     assert totals.refund_amount + totals.refund_pending_amount == total
     assert (totals.status == "refunded") is (totals.refund_amount >= TOTAL)

@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.models import Dispute, Reservation, iso, payment_of
 from tests.harness.builders import NOW, TOTAL, booking, payment, refund, reservation
+from tests.harness.tables import in_table
 
 
 def test_times_are_written_in_one_form_that_sorts_by_time() -> None:
@@ -49,38 +50,14 @@ def test_a_booking_without_a_payment_item_has_no_payment() -> None:
 
 
 @pytest.mark.defect("D-31")
-@pytest.mark.parametrize(
-    ("status", "kind", "unsettled"),
-    [
-        ("pending", "cancellation", True),
-        ("requires_action", "goodwill", True),
-        ("failed", "unapplied", True),
-        ("succeeded", "cancellation", False),
-        ("settled_elsewhere", "cancellation", False),
-        ("pending", "dashboard", True),
-        ("failed", "dashboard", False),
-        ("canceled", "dashboard", False),
-    ],
-)
+@in_table()
 def test_which_refunds_still_reserve_money(status: str, kind: str, *, unsettled: bool) -> None:
     """A refund that failed in the dashboard reserved nothing of ours, and nobody has to act on it."""
     assert refund(status=status, kind=kind).unsettled is unsettled
 
 
 @pytest.mark.defect("P-14", "R-06")
-@pytest.mark.parametrize(
-    ("status", "closed", "blocks"),
-    [
-        ("needs_response", False, True),
-        ("under_review", False, True),
-        ("won", False, True),
-        ("won", True, False),
-        ("lost", True, True),
-        ("warning_closed", True, False),
-        ("warning_needs_response", False, False),
-        ("warning_under_review", False, False),
-    ],
-)
+@in_table()
 def test_which_disputes_block_refunds(status: str, *, closed: bool, blocks: bool) -> None:
     """One blocks until it is closed, a lost one for ever, an inquiry never, and each only its own capture."""
     dispute = Dispute(

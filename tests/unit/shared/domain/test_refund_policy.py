@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.refund_policy import PolicyRefund, refund_by_policy
+from tests.harness.tables import in_table
 
 MADRID, CANARIES, AUCKLAND, HONOLULU = map(
     ZoneInfo, ("Europe/Madrid", "Atlantic/Canary", "Pacific/Auckland", "Pacific/Honolulu")
@@ -21,22 +22,7 @@ def at(zone: ZoneInfo, day: date, hour: int, minute: int = 0, second: int = 0) -
 
 
 @pytest.mark.defect("D-35")
-@pytest.mark.parametrize(
-    ("days", "policy", "amount"),
-    [
-        (365, "full_refund", 45_001),
-        (15, "full_refund", 45_001),
-        (14, "full_refund", 45_001),
-        (13, "partial_refund_50", 22_500),
-        (8, "partial_refund_50", 22_500),
-        (7, "partial_refund_50", 22_500),
-        (6, None, 0),
-        (1, None, 0),
-        (0, None, 0),
-        (-1, None, 0),
-        (-400, None, 0),
-    ],
-)
+@in_table()
 def test_every_boundary_from_the_first_to_the_last_second_of_its_day(
     days: int, policy: str | None, amount: int
 ) -> None:

@@ -5,19 +5,12 @@ from typing import Any
 
 import pytest
 
-from shared.domain.models import Capture
+from shared.domain.models import CheckoutSession
 from shared.domain.session_outcomes import SessionOutcome, assess_session, merge_outcomes, never_opened
-from tests.harness.builders import HOUR, MINUTE, NOW, TOTAL, attempt, capture, closed, intent, opening, paying, session
+from tests.harness.builders import HOUR, NOW, attempt, capture, closed, intent, opening, paying, session
+from tests.harness.tables import in_table
 
 BEFORE = attempt()
-CAPTURED = {
-    "pi_1": Capture(
-        amount=TOTAL, currency="EUR", session="cs_1", charge="ch_1", captured_at=NOW - MINUTE, refundable=TOTAL
-    )
-}
-STILL_OPEN = SessionOutcome(BEFORE, payable=True)
-STILL_PROCESSING = SessionOutcome(BEFORE.model_copy(update={"closed_at": NOW}), unsettled=True)
-NO_FUNDS = {"failure_code": "insufficient_funds", "failure_message": "Your card has insufficient funds."}
 
 
 def ended(status: str, reason: str, **changes: Any) -> SessionOutcome:
@@ -25,80 +18,21 @@ def ended(status: str, reason: str, **changes: Any) -> SessionOutcome:
     return SessionOutcome(BEFORE.model_copy(update=update | changes))
 
 
-PAID = SessionOutcome(ended("paid", "paid").attempt, captures=CAPTURED)
-DECLINED = intent("requires_payment_method", decline_code="generic_decline")
-DECLINED_FOR_FUNDS = intent(
-    "requires_payment_method", decline_code="insufficient_funds", decline_message="Your card has insufficient funds."
-)
+NO_FUNDS = {"failure_code": "insufficient_funds", "failure_message": "Your card has insufficient funds."}
+OUTCOMES = {
+    "still open": SessionOutcome(BEFORE, payable=True),
+    "open and processing": SessionOutcome(BEFORE, payable=True, unsettled=True),
+    "still processing": SessionOutcome(BEFORE.model_copy(update={"closed_at": NOW}), unsettled=True),
+    "paid": SessionOutcome(ended("paid", "paid").attempt, captures={"pi_1": capture()}),
+    "expired": ended("closed", "expired"),
+    "expired after a decline": ended("closed", "expired", **NO_FUNDS),
+    "payment failed": ended("closed", "payment_failed"),
+}
 
 
-@pytest.mark.parametrize(
-    ("session", "expected"),
-    [
-        pytest.param(session("open"), STILL_OPEN, id="open, and nobody has tried to pay"),
-        pytest.param(session("open", of=DECLINED), STILL_OPEN, id="open after a decline: the guest may try again"),
-        pytest.param(
-            session("open", of=intent("requires_action")), STILL_OPEN, id="open during a 3-D Secure challenge"
-        ),
-        pytest.param(
-            session("open", of=intent("processing")),
-            SessionOutcome(BEFORE, payable=True, unsettled=True),
-            id="open while the payment is processing",
-        ),
-        pytest.param(session("complete", "paid", intent("succeeded")), PAID, id="complete and paid"),
-        pytest.param(
-            session("expired", of=intent("succeeded")),
-            PAID,
-            id="expired, though its PaymentIntent has succeeded",
-            marks=pytest.mark.defect("D-04"),
-        ),
-        pytest.param(session("open", of=intent("succeeded")), PAID, id="open, though its PaymentIntent has succeeded"),
-        pytest.param(
-            session("expired"),
-            ended("closed", "expired"),
-            id="expired, and nobody had tried to pay",
-            marks=pytest.mark.defect("D-11"),
-        ),
-        pytest.param(
-            session("expired", of=DECLINED_FOR_FUNDS),
-            ended("closed", "expired", **NO_FUNDS),
-            id="expired after a decline, which is recorded",
-            marks=pytest.mark.defect("D-11"),
-        ),
-        pytest.param(
-            session("expired", of=intent("canceled")),
-            ended("closed", "expired"),
-            id="expired, and its PaymentIntent is cancelled",
-        ),
-        pytest.param(
-            session("expired", of=intent("processing")), STILL_PROCESSING, id="expired while the payment is processing"
-        ),
-        pytest.param(
-            session("complete", "unpaid", intent("processing")),
-            STILL_PROCESSING,
-            id="complete while the payment is processing",
-            marks=pytest.mark.defect("D-11"),
-        ),
-        pytest.param(
-            session("complete", "unpaid", intent("requires_payment_method")),
-            ended("closed", "payment_failed"),
-            id="complete, and then the payment failed",
-            marks=pytest.mark.defect("D-11", "P-04"),
-        ),
-        pytest.param(
-            session("expired", of=intent("requires_action")),
-            STILL_PROCESSING,
-            id="expired just now during a 3-D Secure challenge",
-        ),
-        pytest.param(
-            session("expired", of=intent("requires_capture")),
-            STILL_PROCESSING,
-            id="authorised but not captured: the money may still come",
-        ),
-    ],
-)
-def test_a_session_is_assessed(session: Any, expected: SessionOutcome) -> None:
-    assert assess_session(BEFORE, session, NOW) == expected
+@in_table()
+def test_a_session_is_assessed(session: CheckoutSession, expected: str) -> None:
+    assert assess_session(BEFORE, session, NOW) == OUTCOMES[expected]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from shared.services import money_events
 from tests.harness.booking_situations import AWAITED
 from tests.harness.builders import NOW, attempt, capture, closed, opening, payment, refund
 from tests.harness.fake_aws_clients import client_error
+from tests.harness.tables import in_table
 from tests.harness.webhook_deliveries import (
     ASYNC_FAILED,
     ASYNC_SUCCEEDED,
@@ -210,17 +211,7 @@ def test_the_end_of_a_session_refreshes_the_workflow(webhook: Webhook, kind: str
     assert webhook.signalled == [("token", "refresh")]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"attempts": {"1": closed()}},
-        {"attempts": {"1": closed(status="paid")}},
-        {"attempts": {}, "current_attempt": None},
-        {"status": "completed"},
-        {"status": "expired"},
-    ],
-    ids=["closed", "paid", "unknown attempt", "completed", "released"],
-)
+@in_table()
 @pytest.mark.parametrize("kind", [EXPIRED, ASYNC_FAILED])
 def test_the_end_of_a_session_that_is_known_is_skipped(webhook: Webhook, kind: str, changes: Json) -> None:
     webhook.store(**RETRY, **changes)
@@ -253,15 +244,7 @@ def test_a_decline_that_two_events_report_counts_once(webhook: Webhook) -> None:
     assert webhook.attempt["declines"] == {"ch_1": "generic_decline", "ch_2": "generic_decline"}
 
 
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        ({"decline_code": "lost_card", "code": "card_declined"}, "lost_card"),
-        ({"code": "expired_card"}, "expired_card"),
-        ({}, "declined"),
-        (None, "declined"),
-    ],
-)
+@in_table()
 def test_a_decline_gets_the_most_specific_code(webhook: Webhook, error: Any, code: str) -> None:
     deliver(event(DECLINED, last_payment_error=error))
     assert webhook.attempt["failure_code"] == code

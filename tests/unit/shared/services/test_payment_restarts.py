@@ -9,6 +9,7 @@ from shared.adapters import payment_items
 from shared.domain.models import iso
 from tests.harness.builders import HOUR, MINUTE, NOW, SECOND, attempt, paying, payment
 from tests.harness.reconciler_runs import BOOKING, DAY, PAYMENT_INPUT, Json, Reconciler, notification
+from tests.harness.tables import in_table
 
 
 @pytest.mark.parametrize(("quiet", "found"), [(59, {}), (60, {"execution_missing": 1})])
@@ -126,14 +127,7 @@ def test_a_dead_execution_without_a_booking_is_ignored(reconciler: Reconciler, e
 
 
 @pytest.mark.defect("D-07")
-@pytest.mark.parametrize(
-    ("late", "executions", "found", "name"),
-    [
-        (29, {}, {}, None),
-        (30, {}, {"hold_without_payment": 1}, "RES-1"),
-        (30, {"RES-1": "FAILED"}, {"replacement_started": 1}, "PAY-RES-1-r1"),  # it failed before it wrote anything
-    ],
-)
+@in_table()
 def test_an_expired_hold_without_a_payment_is_released_by_an_execution(
     reconciler: Reconciler, late: int, executions: dict[str, str], found: dict[str, int], name: str | None
 ) -> None:

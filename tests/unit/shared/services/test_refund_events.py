@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.harness.builders import TOTAL, capture, payment, refund
+from tests.harness.tables import in_table
 from tests.harness.webhook_deliveries import OURS, Json, Webhook, dashboard_event, deliver
 
 OWN: Json = {"status": "completed", "captures": {"pi_1": capture(role="booking")}}
@@ -124,17 +125,7 @@ def test_a_dashboard_refund_of_what_was_settled_elsewhere_is_counted_once_and_no
 
 
 @pytest.mark.defect("R-09")
-@pytest.mark.parametrize(
-    ("known", "status", "notified"),
-    [
-        (None, "succeeded", ["RefundSettledTwice"]),
-        (None, "pending", ["RefundSettledTwice"]),
-        ("re_0", "succeeded", ["RefundSettledTwice"]),
-        ("re_1", "succeeded", []),
-        (None, "failed", []),
-    ],
-    ids=["answer was lost", "under way", "of a later attempt", "the one that failed", "it failed"],
-)
+@in_table()
 def test_operators_are_notified_of_a_refund_that_lives_after_it_was_settled_elsewhere(
     webhook: Webhook, known: str | None, status: str, notified: list[str]
 ) -> None:
@@ -148,20 +139,10 @@ def test_operators_are_notified_of_a_refund_that_lives_after_it_was_settled_else
 
 
 METADATA = OURS | {"refund_id": "G1"}
-AWAITS_OPERATOR: Json = {"awaiting": "operator", "task_token": "token"}
 
 
 @pytest.mark.defect("D-13")
-@pytest.mark.parametrize(
-    ("entry", "status", "signalled"),
-    [
-        (AWAITS_OPERATOR, 200, [("token", "retry")]),
-        ({}, 503, []),
-        (AWAITS_OPERATOR | {"task_token": "gone"}, 503, []),
-        (AWAITS_OPERATOR | {"stripe_refund_id": "re_0"}, 200, []),
-    ],
-    ids=["an operator is awaited", "not yet awaited", "no longer awaited", "Stripe had answered"],
-)
+@in_table()
 def test_a_refund_whose_answer_was_lost_is_retried_before_an_operator_pays_it_again(
     webhook: Webhook, entry: Json, status: int, signalled: list[tuple[str, str]]
 ) -> None:

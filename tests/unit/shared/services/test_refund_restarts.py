@@ -9,6 +9,7 @@ from shared.adapters.dynamodb import to_item
 from shared.domain.models import Refund
 from tests.harness.builders import payment, refund
 from tests.harness.reconciler_runs import BOOKING, Json, Reconciler, notification
+from tests.harness.tables import in_table
 
 REFUND = "PAY-RES-1-cancellation"
 BY_GUEST = {"requested_by": "guest", "policy": "full_refund"}
@@ -16,7 +17,6 @@ ORDER: Json = (
     BOOKING | {"refund_id": REFUND, "kind": "cancellation", "payment_intent": "pi_1", "amount": 500} | BY_GUEST
 )
 TAKEN_BACK: Json = BOOKING | {"refund_id": REFUND, "failed_stripe_refund_id": "re_1", "failure_reason": "lost"}
-OTHER_ATTEMPT = TAKEN_BACK | {"failed_stripe_refund_id": "re_0"}
 
 
 def entry(status: str, **fields: str) -> Refund:
@@ -48,16 +48,7 @@ def test_a_dead_refund_is_restarted_three_times_then_operators_are_notified_once
     assert len(reconciler.started) == 4
 
 
-@pytest.mark.parametrize(
-    ("fields", "executions"),
-    [
-        ({"status": "succeeded"}, {}),
-        ({"status": "settled_elsewhere"}, {}),
-        ({"status": "pending", "kind": "dashboard"}, {}),
-        ({"status": "failed"}, {"failed-re_1": "RUNNING"}),
-        ({"status": "pending", "execution": "by-hand"}, {"by-hand": "RUNNING"}),
-    ],
-)
+@in_table()
 def test_a_settled_refund_and_one_whose_execution_runs_are_left_alone(
     reconciler: Reconciler, fields: Json, executions: dict[str, str]
 ) -> None:
@@ -67,17 +58,7 @@ def test_a_settled_refund_and_one_whose_execution_runs_are_left_alone(
     assert reconciler.run() == {}
 
 
-@pytest.mark.parametrize(
-    ("status", "dead", "restarted"),
-    [
-        pytest.param(None, ORDER | {"amount": 7}, ORDER | {"amount": 7}, id="without an entry"),
-        pytest.param("pending", ORDER | {"amount": 7}, ORDER, id="with an entry"),
-        pytest.param("succeeded", ORDER, ORDER, id="settled but not published"),
-        pytest.param("succeeded", TAKEN_BACK, TAKEN_BACK, id="taken back but not recorded"),
-        pytest.param("failed", TAKEN_BACK, TAKEN_BACK, id="taken back and recorded"),
-        pytest.param("succeeded", OTHER_ATTEMPT, ORDER, id="taken back, then settled by another attempt"),
-    ],
-)
+@in_table()
 def test_a_dead_execution_is_restarted_at_once(
     reconciler: Reconciler, status: Any, dead: Json, restarted: Json
 ) -> None:
