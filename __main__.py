@@ -1,5 +1,6 @@
 """The whole architecture in reading order: data, secrets, functions, workflows, HTTP, monitoring, outputs."""
 
+import json
 from functools import partial
 
 import pulumi
@@ -78,6 +79,7 @@ settings: dict[str, pulumi.Input[str]] = {
     "HOLD_SECONDS": str(config.hold_seconds),
     "MAX_ATTEMPTS": str(config.max_attempts),
     "PROPERTY_TIME_ZONE": config.property_time_zone,
+    "REFUND_POLICY": json.dumps([tier.model_dump() for tier in config.refund_policy]),
     "CUSTOMER_ID_CLAIM": config.customer_id_claim,
     "OPERATOR_TOPIC_ARN": operator_topic.arn,
     "EVENT_BUS_NAME": event_bus.name,

@@ -1,13 +1,16 @@
 """The configuration of a stack (`pulumi config set KEY VALUE`) with its defaults. A wrong value stops the program."""
 
+import json
 import re
 from typing import Annotated, Self
 from zoneinfo import available_timezones
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
+
+from shared.domain.refund_policy import RefundPolicy
 
 _ORIGIN = re.compile(r"https://[a-z0-9.-]+(:\d+)?|http://(localhost|127\.0\.0\.1)(:\d+)?")
 _RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
@@ -41,6 +44,11 @@ def _retention(days: int) -> int:
     return days
 
 
+def _json(value: object) -> object:
+    """A JSON list of at most 10 tiers, the earliest first, such as `[{"days": 14, "percent": 100}]`."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 class Config(BaseModel):
     """One field for each key, which is in camelCase: `frontend_url` is `frontendUrl`."""
 
@@ -70,6 +78,11 @@ class Config(BaseModel):
     """Where Stripe's API is. Only the local stack and tests change it."""
     property_time_zone: Annotated[str, AfterValidator(_time_zone)] = "Europe/Madrid"
     """The time zone in which the refund policy counts days."""
+    refund_policy: Annotated[RefundPolicy, BeforeValidator(_json)] = Field(
+        default='[{"days": 14, "percent": 100}, {"days": 7, "percent": 50}]', validate_default=True
+    )
+    """What a cancellation refunds: `percent` of the price until `days` days before check-in. A reservation may have its
+    own `refund_policy`."""
 
     customer_id_claim: Annotated[str, StringConstraints(pattern=r"^(sub|custom:\w{1,20})$")] = "custom:customer_id"
     """The claim of the guest's ID token that holds the platform's customer id."""

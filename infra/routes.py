@@ -11,6 +11,7 @@ from shared.contracts.http_bodies import (
     CheckoutSessionResponse,
     EmptyRequest,
     PaymentStatusResponse,
+    RefundQuoteResponse,
     RefundRequest,
     RefundResponse,
     ResolutionRequest,
@@ -58,6 +59,11 @@ PAYMENTS_ROUTES = {
         body=EmptyRequest,
         answers={200: PaymentStatusResponse, 202: PaymentStatusResponse},
         errors=("ALREADY_PAID",),
+    ),
+    ("GET", "/payments/{id}/refund-quote"): Route(
+        summary="Read what a cancellation gives back now, and when that changes next",
+        answers={200: RefundQuoteResponse},
+        errors=("REFUND_NOT_ALLOWED", "PAYMENT_DISPUTED"),
     ),
     ("POST", "/payments/{id}/refund"): Route(
         summary="Cancel a paid booking with a refund by policy, or refund an amount out of goodwill",

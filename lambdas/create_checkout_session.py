@@ -12,6 +12,7 @@ from typing import Any
 from shared.adapters import bookings, payment_items, stripe_api
 from shared.contracts.states import CreateCheckoutSessionInput, OpenedAttempt
 from shared.domain.attempts import (
+    agreed_policy,
     amount_payable,
     booking_gone,
     hold_ending,
@@ -21,6 +22,7 @@ from shared.domain.attempts import (
 )
 from shared.domain.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused
 from shared.domain.models import Attempt, Booking, CheckoutSession, Payment, iso
+from shared.domain.refund_policy import terms
 from shared.domain.session_outcomes import never_opened
 from shared.observability import bind, count, entry_point
 from shared.settings import settings
@@ -89,6 +91,7 @@ def _find_or_store_attempt(booking: Booking, payment: Payment, now: datetime) ->
         raise ReservationNotPayable("an earlier session is not closed")
     key = next_attempt_key(payment)
     window = timedelta(seconds=settings().checkout_window_seconds)
+    policy = agreed_policy(booking.reservation, payment, settings().refund_policy)
     parameters = stripe_api.checkout_parameters(
         booking.reservation,
         payment_id=payment.payment_id,
@@ -96,6 +99,7 @@ def _find_or_store_attempt(booking: Booking, payment: Payment, now: datetime) ->
         expires_at=session_expires_at(now, window),
         success_url=payment.success_url,
         cancel_url=payment.cancel_url,
+        terms=terms(policy, booking.reservation.check_in),
         with_email=all(attempt.failure_code != EMAIL_INVALID for attempt in payment.attempts.values()),
     )
     attempt = Attempt(
@@ -107,7 +111,7 @@ def _find_or_store_attempt(booking: Booking, payment: Payment, now: datetime) ->
     )
     leave_unresolved = current is not None and current.status == "opening"
     if not payment_items.open_attempt(
-        payment, key, attempt, booking.reservation, leave_unresolved=leave_unresolved, now=now
+        payment, key, attempt, booking.reservation, policy=policy, leave_unresolved=leave_unresolved, now=now
     ):
         raise StoreBusy("another call opened an attempt")
     return key, attempt

@@ -59,17 +59,20 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
         and not refund_ledger.mark_unapplied(payment, request.payment_intent, capture)
     ):
         return None
-    if amount < 1 or amount > capture.refundable:
+    # A guest may cancel where the policy gives nothing back: then the ledger shows a refund of nothing.
+    least = 0 if request.kind == "cancellation" else 1
+    if not least <= amount <= max(0, capture.refundable):
         raise NotEnoughLeft(f"{capture.refundable} cents are left, {amount} are requested")
     entry = Refund(
         kind=request.kind,
         payment_intent=request.payment_intent,
         amount=amount,
-        status="pending",
+        status="pending" if amount else "succeeded",
         reason=payment.refund_reasons.get(request.refund_id),
         requested_by=request.requested_by,
         policy=request.policy,
         created_at=now,
+        settled_at=None if amount else now,
         execution=request.execution,
     )
     cancel_stay = request.kind == "cancellation" and booking.reservation.status == "confirmed"

@@ -4,7 +4,9 @@ import functools
 import os
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Json
+
+from shared.domain.refund_policy import RefundPolicy
 
 
 class Settings(BaseModel):
@@ -28,6 +30,7 @@ class Settings(BaseModel):
     hold_seconds: int
     max_attempts: int
     property_time_zone: str
+    refund_policy: Json[RefundPolicy]
     customer_id_claim: str
     operator_topic_arn: str
     event_bus_name: str

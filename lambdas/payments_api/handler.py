@@ -10,14 +10,14 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
 
-from lambdas.payments_api import cancellation, checkout, operators, refunds, status
+from lambdas.payments_api import cancellation, checkout, operators, refund_quotes, refunds, status
 from lambdas.payments_api.http import error_response, router
 from shared.domain.api_errors import ApiError
 from shared.domain.errors import TransientError
 from shared.observability import entry_point, log_failure, logger
 from shared.settings import settings
 
-MODULES = (checkout, status, cancellation, refunds, operators)
+MODULES = (checkout, status, cancellation, refund_quotes, refunds, operators)
 """Each registers its routes with `router` when it is imported."""
 
 

@@ -4,22 +4,19 @@ Changes: records the reason of the refund; starts the refund's execution, or its
 Safe to run twice: a refund has one id, its execution is named after it, and a refund that exists is only read.
 """
 
-from datetime import UTC, datetime
-
 from aws_lambda_powertools.event_handler import Response
 
 from lambdas.payments_api import http, polling
 from lambdas.payments_api.http import Caller, router
+from lambdas.payments_api.refund_quotes import quote, refundable_capture
 from lambdas.payments_api.status import optional_iso
 from shared.adapters import refund_ledger, step_functions
 from shared.contracts.http_bodies import RefundRequest, RefundResponse
 from shared.contracts.states import RefundExecutionInput
 from shared.domain.api_errors import ApiError
 from shared.domain.ids import cancellation_id, goodwill_id, payment_id_of
-from shared.domain.models import PENDING, SETTLED, Capture, Payment, RefundPolicy, Reservation
-from shared.domain.refund_policy import refund_by_policy
+from shared.domain.models import PENDING, SETTLED, AppliedPolicy, Capture, Payment, Reservation
 from shared.observability import bind, logger
-from shared.settings import settings
 
 
 @router.post("/payments/<payment_or_reservation_id>/refund")
@@ -30,20 +27,17 @@ def refund(payment_or_reservation_id: str) -> Response[str]:
     request = http.parse_body(RefundRequest)
     if request.kind == "goodwill" or request.amount is not None:
         http.require_operator(caller)
+        if request.accept_no_refund:
+            raise ApiError("INVALID_REQUEST", details={"accept_no_refund": "Only for a cancellation by policy."})
     reservation, payment = http.find_booking(reservation_id, caller)
     refund_id = _refund_id(payment_id_of(reservation_id), request)
     bind(refund_id=refund_id)
     if payment is not None and refund_id in payment.refunds:
         _check_amount(request, payment, refund_id)
         return refund_response(payment, refund_id)
-    own = None if payment is None else payment.own_capture
-    if payment is None or own is None or payment.status not in {"completed", "partially_refunded"}:
-        raise ApiError("REFUND_NOT_ALLOWED", "not_paid")
-    payment_intent, capture = own
-    if payment.disputed(payment_intent):
-        raise ApiError("PAYMENT_DISPUTED")
-    amount, policy = _amount_and_policy(request, reservation, capture)
-    if not 1 <= amount <= capture.refundable:
+    payment, payment_intent, capture = refundable_capture(payment)
+    amount, policy = _amount_and_policy(request, reservation, payment, capture)
+    if not (0 if request.accept_no_refund else 1) <= amount <= capture.refundable:
         raise _not_enough_left(payment, payment_intent)
     order = RefundExecutionInput(
         refund_id=refund_id,
@@ -79,23 +73,23 @@ def _refund_id(payment_id: str, request: RefundRequest) -> str:
     return goodwill_id(payment_id, key)
 
 
-def _amount_and_policy(request: RefundRequest, reservation: Reservation, capture: Capture) -> tuple[int, RefundPolicy]:
+def _amount_and_policy(
+    request: RefundRequest, reservation: Reservation, payment: Payment, capture: Capture
+) -> tuple[int, AppliedPolicy]:
     """What to refund, in cents, and by which policy. Raises REFUND_NOT_ALLOWED."""
     if request.amount is not None:
         return request.amount, "manual_refund"
     if request.kind == "goodwill":
         return capture.refundable, "manual_refund"
-    by_policy = refund_by_policy(
-        reservation.check_in, capture.amount, time_zone=settings().time_zone, now=datetime.now(UTC)
-    )
-    if by_policy.policy is None:
+    by_policy = quote(reservation, payment, capture.amount)
+    if by_policy.amount == 0 and not request.accept_no_refund:
         details = {
             "check_in_date": reservation.check_in.isoformat(),
             "days_until_checkin": by_policy.days_until_checkin,
             "policy": "no_refund",
         }
         raise ApiError("REFUND_NOT_ALLOWED", "too_late", details=details)
-    return min(by_policy.amount, capture.refundable), by_policy.policy
+    return max(0, min(by_policy.amount, capture.refundable)), by_policy.applied
 
 
 def _not_enough_left(payment: Payment, payment_intent: str) -> ApiError:

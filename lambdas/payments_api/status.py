@@ -13,7 +13,7 @@ from lambdas.payments_api.http import router
 from lambdas.payments_api.return_urls import ReturnUrls
 from shared.adapters import payment_items, step_functions
 from shared.contracts.http_bodies import AttemptStatusResponse, PaymentStatusResponse, RefundStatusResponse
-from shared.domain.attempts import attempts_left, new_payment, offerable
+from shared.domain.attempts import agreed_policy, attempts_left, new_payment, offerable
 from shared.domain.ledger import refund_state
 from shared.domain.models import Payment, Reservation, iso
 from shared.settings import settings
@@ -84,6 +84,7 @@ def payment_status(reservation: Reservation, payment: Payment | None, now: datet
         stripe_payment_intent_id=known.stripe_payment_intent_id,
         completed_at=optional_iso(known.completed_at),
         refunded_at=optional_iso(known.refunded_at),
+        refund_policy=agreed_policy(reservation, payment, settings().refund_policy),
         attempts=_attempts(known),
         refunds=_refunds(known),
     )

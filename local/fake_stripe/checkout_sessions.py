@@ -11,7 +11,8 @@ MIN_SECONDS: Final = 30 * 60
 MAX_SECONDS: Final = 24 * 3600
 MIN_AMOUNT: Final = {"eur": 50, "usd": 50, "gbp": 30, "chf": 50}
 MAX_AMOUNT: Final = 99_999_999
-_MAX_LINE_ITEMS, _MAX_REFERENCE = 100, 200
+_MAX_LINE_ITEMS, _MAX_REFERENCE, _MAX_CUSTOM_TEXT = 100, 200, 1200
+_CUSTOM_TEXTS = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
 
 # Parameters that the fake supports. All others that Stripe knows are refused, never ignored.
 _SUPPORTED = {
@@ -21,6 +22,7 @@ _SUPPORTED = {
     "billing_address_collection",
     "cancel_url",
     "client_reference_id",
+    "custom_text",
     "customer_creation",
     "customer_email",
     "expand",
@@ -71,7 +73,7 @@ def create(account: Account, params: Json) -> Json:
         created=now,
         currency=currency,
         custom_fields=[],
-        custom_text=dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
+        custom_text=_custom_text(params),
         customer_creation=params.get("customer_creation", "if_required"),
         customer_details={"email": params["customer_email"]} if "customer_email" in params else None,
         customer_email=params.get("customer_email"),
@@ -102,6 +104,16 @@ def create(account: Account, params: Json) -> Json:
     account.add(listed | {"id": f"{session_id}/line_items"})
     account.clock.at(session["expires_at"], lambda: _expire_when_due(account, session))
     return session
+
+
+def _custom_text(params: Json) -> Json:
+    texts = params.get("custom_text", {})
+    for name, text in texts.items():
+        if not 0 < len(text.get("message", "")) <= _MAX_CUSTOM_TEXT:
+            raise ParameterError(
+                f"Invalid string: must be 1 to {_MAX_CUSTOM_TEXT} characters", param=f"custom_text[{name}][message]"
+            )
+    return dict.fromkeys(_CUSTOM_TEXTS) | texts
 
 
 def expire(account: Account, _params: Json, session_id: str) -> Json:

@@ -31,7 +31,7 @@ table { font-size: .8rem; } td { padding-right: .75rem; }
 _FORM = Template("""<h1>$description</h1><p class="amount">$amount</p>$problem
 <form method="post" action="$action">
 <label>Card number <input name="card_number" inputmode="numeric" autocomplete="off" required autofocus></label>
-<button>Pay $amount</button></form>$back
+<p>$terms</p><button>Pay $amount</button></form>$back
 <p>This is a fake Stripe; no money is moved. Test cards:</p><table>$cards</table>""")
 
 _CHALLENGE = Template("""<h1>Your bank asks you to confirm this payment</h1><p>$description, $amount</p>
@@ -122,6 +122,7 @@ def _shown(account: Account, session: Json) -> dict[str, str]:
     description = ", ".join(item["description"] for item in items["data"])
     return {
         "description": escape(description),
+        "terms": escape((session["custom_text"]["submit"] or {}).get("message", "")),
         "amount": f"{session['currency'].upper()} {session['amount_total'] / 100:,.2f}",
     }
 

@@ -1,12 +1,13 @@
 """The payment item: consistent reads by key, and conditional writes that say whether their condition held."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.adapters import dynamodb
 from shared.adapters.dynamodb import UpdateBuilder, query_index, to_item
 from shared.domain.attempts import AttemptKey
 from shared.domain.models import Attempt, Payment, Reservation, iso
+from shared.domain.refund_policy import RefundTier
 from shared.domain.session_outcomes import SessionOutcome
 from shared.settings import settings
 
@@ -53,17 +54,20 @@ def open_attempt(
     attempt: Attempt,
     reservation: Reservation,
     *,
+    policy: Sequence[RefundTier],
     leave_unresolved: bool,
     now: datetime,
 ) -> bool:
     """Store a new current attempt before its session is requested; False if another call was faster.
 
-    With `leave_unresolved` the former current attempt keeps a session that may exist and must still be expired.
+    With `leave_unresolved` the former current attempt keeps a session that may exist and must still be expired. The
+    first attempt also stores the refund policy, which is agreed from then on.
     """
     update = UpdateBuilder().set(f"attempts.{key}", to_item(attempt))
     update.set_all(current_attempt=key, amount=attempt.amount, customer_id=reservation.customer_id, updated_at=iso(now))
     if payment.current_attempt is None:
         update.require_missing("current_attempt")
+        update.set("refund_policy", [tier.model_dump() for tier in policy])
     else:
         update.require("current_attempt", payment.current_attempt)
         if leave_unresolved:

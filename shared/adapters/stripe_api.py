@@ -51,6 +51,7 @@ def checkout_parameters(
     expires_at: datetime,
     success_url: str,
     cancel_url: str,
+    terms: str,
     with_email: bool = True,
 ) -> str:
     """The parameters of a session as JSON, stored before they are sent so that a repeat sends exactly the same.
@@ -88,6 +89,7 @@ def checkout_parameters(
         "locale": "auto",
         "success_url": success_url,
         "cancel_url": cancel_url,
+        "custom_text": {"submit": {"message": terms}},
         "adaptive_pricing": {"enabled": False},
     }
     email = (reservation.customer_email or "").strip()

@@ -6,7 +6,8 @@ from pydantic import Field, StringConstraints
 
 from shared.contracts.states import Contract, ReservationId
 from shared.domain.api_errors import ApiError
-from shared.domain.models import AttemptStatus, PaymentStatus, RefundKind, RefundPolicy, RefundState, RefundStatus
+from shared.domain.models import AppliedPolicy, AttemptStatus, PaymentStatus, RefundKind, RefundState, RefundStatus
+from shared.domain.refund_policy import RefundPolicy
 
 CheckoutUrl = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
@@ -24,11 +25,12 @@ class EmptyRequest(Contract):
 
 
 class RefundRequest(Contract):
-    """POST /payments/{id}/refund; `amount` in cents."""
+    """POST /payments/{id}/refund; `amount` in cents. `accept_no_refund` cancels even where the policy gives nothing."""
 
     amount: Annotated[int, Field(ge=1)] | None = None
     reason: Annotated[str, StringConstraints(max_length=500)] | None = None
     kind: Literal["cancellation", "goodwill"] = "cancellation"
+    accept_no_refund: bool = False
 
 
 class ResolutionRequest(Contract):
@@ -95,6 +97,7 @@ class PaymentStatusResponse(Contract):
     stripe_payment_intent_id: str | None = None
     completed_at: str | None = None
     refunded_at: str | None = None
+    refund_policy: RefundPolicy
     attempts: list[AttemptStatusResponse]
     refunds: list[RefundStatusResponse]
 
@@ -105,9 +108,25 @@ class RefundResponse(Contract):
     stripe_refund_id: str | None = None
     amount: int
     status: RefundStatus
-    refund_policy: RefundPolicy
+    refund_policy: AppliedPolicy
     original_amount: int
     refunded_at: str | None = None
+
+
+class RefundQuoteResponse(Contract):
+    """What a cancellation gives back now; at `changes_at` it becomes `next_amount`, which both lack if it is final."""
+
+    reservation_id: str
+    payment_id: str
+    amount: int
+    currency: Literal["EUR"]
+    policy: AppliedPolicy
+    original_amount: int
+    days_until_checkin: int
+    changes_at: str | None = None
+    next_amount: int | None = None
+    refund_policy: RefundPolicy
+    terms: str
 
 
 class ErrorResponse(Contract):

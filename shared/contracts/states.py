@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from shared.domain.models import Payment, RefundPolicy, RefundStatus, iso
+from shared.domain.models import AppliedPolicy, Payment, RefundStatus, iso
 from shared.domain.next_step import NextStepName
 
 _ID = "[0-9A-Za-z_-]{1,60}"
@@ -91,7 +91,7 @@ class RefundExecutionInput(RefundInput):
     kind: Literal["cancellation", "goodwill", "unapplied"]
     payment_intent: str
     amount: int | None = None
-    policy: RefundPolicy | None = None
+    policy: AppliedPolicy | None = None
     requested_by: Literal["guest", "operator", "workflow", "webhook"]
 
     @classmethod

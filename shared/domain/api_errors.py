@@ -38,6 +38,7 @@ _TABLE = """
     total: The total of this booking cannot be paid online. | Contact support to arrange the payment.
 400 REFUND_NOT_ALLOWED
     general: This booking cannot be refunded. | Contact support if you have a question about it.
+    cancelled: This booking has already been cancelled. | Check its refund in the booking's status.
     not_paid: This booking has no completed payment to refund. | Contact support if you have already paid.
     too_late: It is too late for a refund under the cancellation policy. | Contact support if you have a question.
     too_much: The amount is more than what is left to refund. | Enter at most the amount listed in details.

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.ids import payment_id_of
 from shared.domain.models import Attempt, Booking, Payment, Reservation
+from shared.domain.refund_policy import RefundTier
 
 type AttemptKey = str  # "1", "2", …
 
@@ -20,6 +21,14 @@ OPENING_REPEATABLE = timedelta(seconds=240)
 
 # Stripe keeps an idempotency key for at least 24 hours; after that a repeat could create a second session.
 KEY_REMEMBERED = timedelta(hours=23)
+
+
+def agreed_policy(reservation: Reservation, payment: Payment | None, default: list[RefundTier]) -> list[RefundTier]:
+    """The refund policy that was agreed when the first session was opened, or would be agreed now."""
+    for agreed in (None if payment is None else payment.refund_policy, reservation.refund_policy):
+        if agreed is not None:  # a policy without tiers is one
+            return agreed
+    return default
 
 
 def attempts_left(payment: Payment | None, max_attempts: int) -> int:

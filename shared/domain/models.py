@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
+
+from shared.domain.refund_policy import RefundPolicy
 
 MAX_NIGHTS = 90  # a transaction has at most 100 items, and two of them are the reservation and the payment
 
@@ -43,7 +45,10 @@ AttemptStatus = Literal["opening", "open", "paid", "closed", "unresolved"]
 Awaiting = Literal["payment", "retry"]
 CaptureRole = Literal["booking", "unapplied"]
 RefundKind = Literal["cancellation", "goodwill", "unapplied", "dashboard"]
-RefundPolicy = Literal["full_refund", "partial_refund_50", "manual_refund"]
+# How a refund was decided: by which tier of the policy, or by an operator.
+AppliedPolicy = Annotated[
+    str, StringConstraints(pattern=r"^(full_refund|partial_refund_[1-9]\d?|no_refund|manual_refund)$")
+]
 StripeRefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 RefundState = Literal["none", "pending", "failed", "settled"]
 RefundStatus = Literal[StripeRefundStatus, "settled_elsewhere"]
@@ -75,6 +80,7 @@ class Reservation(Value):
     payment_id: str | None = None
     total_amount: int
     created_at: Instant
+    refund_policy: RefundPolicy | None = None
 
     @property
     def takes_place(self) -> bool:
@@ -143,7 +149,7 @@ class Refund(Value):
     stripe_refund_id: str | None = None
     reason: str | None = None
     requested_by: str | None = None
-    policy: RefundPolicy | None = None
+    policy: AppliedPolicy | None = None
     created_at: Instant
     settled_at: Instant | None = None
     failure_reason: str | None = None
@@ -190,7 +196,8 @@ class Dispute(Value):
 class Payment(Value):
     """A booking's item in the table payments; a replacement execution continues from what it holds.
 
-    `notified` names what operators were notified of, so that it happens once.
+    `notified` names what operators were notified of, so that it happens once. `refund_policy` was agreed when the first
+    session was opened.
     """
 
     payment_id: str
@@ -212,6 +219,7 @@ class Payment(Value):
     task_token: str | None = None
     token_sequence: int | None = None
     hold_expires_at: Instant
+    refund_policy: RefundPolicy | None = None
     success_url: str
     cancel_url: str
     cancel_requested_at: Instant | None = None

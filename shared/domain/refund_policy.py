@@ -1,31 +1,85 @@
 """The cancellation policy: how much a guest gets back, by the days until check-in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from itertools import pairwise
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from shared.domain.models import RefundPolicy
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-FULL_REFUND_DAYS, HALF_REFUND_DAYS = 14, 7  # whole calendar days before check-in (docs/integration.md)
+MAX_TIERS = 10
+FULL = 100  # percent
+
+
+class RefundTier(BaseModel):
+    """Until `days` whole calendar days before check-in, `percent` of the price is refunded."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    days: Annotated[int, Field(ge=0, le=3650)]
+    percent: Annotated[int, Field(ge=1, le=100)]
+
+
+def _descending(tiers: list[RefundTier]) -> list[RefundTier]:
+    """At most 10 tiers of a refund, from the earliest to the latest; a later one never refunds more."""
+    if len(tiers) > MAX_TIERS:
+        raise ValueError(f"a refund policy has at most {MAX_TIERS} tiers")
+    for earlier, later in pairwise(tiers):
+        if later.days >= earlier.days or later.percent > earlier.percent:
+            raise ValueError("the tiers of a refund policy must go from the earliest to the latest, and never up")
+    return tiers
+
+
+RefundPolicy = Annotated[list[RefundTier], AfterValidator(_descending)]
+"""After the last tier nothing is refunded; without tiers never."""
 
 
 @dataclass(frozen=True)
 class PolicyRefund:
-    """The refund in cents; `policy` is None if there is none."""
+    """The refund in cents of a cancellation now; `applied` is `full_refund`, `partial_refund_50`, … or `no_refund`.
 
-    policy: RefundPolicy | None
+    `changes_at` is when the guest will get less, `next_amount` how much then; both are None if nothing changes.
+    """
+
+    applied: str
     amount: int
     days_until_checkin: int
+    changes_at: datetime | None = None
+    next_amount: int | None = None
 
 
-def refund_by_policy(check_in: date, amount: int, *, time_zone: ZoneInfo, now: datetime) -> PolicyRefund:
-    """The refund for a cancellation now: all of it 14 days before check-in, half (rounded down) 7 days before.
+def refund_by_policy(
+    policy: Sequence[RefundTier], check_in: date, amount: int, *, time_zone: ZoneInfo, now: datetime
+) -> PolicyRefund:
+    """The refund for a cancellation now, rounded down to the cent.
 
     Days are calendar days at the property, so that neither the guest's clock nor daylight saving moves a boundary.
     """
     days = (check_in - now.astimezone(time_zone).date()).days
-    if days >= FULL_REFUND_DAYS:
-        return PolicyRefund("full_refund", amount, days)
-    if days >= HALF_REFUND_DAYS:
-        return PolicyRefund("partial_refund_50", amount // 2, days)
-    return PolicyRefund(None, 0, days)
+    reached = [tier for tier in policy if days >= tier.days]
+    if not reached:
+        return PolicyRefund("no_refund", 0, days)
+    tier = reached[0]
+    following = next((later.percent for later in policy if later.days < tier.days), 0)
+    day_after = check_in - timedelta(days=tier.days - 1)
+    return PolicyRefund(
+        "full_refund" if tier.percent == FULL else f"partial_refund_{tier.percent}",
+        amount * tier.percent // FULL,
+        days,
+        changes_at=datetime.combine(day_after, time(), time_zone),
+        next_amount=amount * following // FULL,
+    )
+
+
+def terms(policy: Sequence[RefundTier], check_in: date) -> str:
+    """The policy of one booking as a sentence for the guest, with dates at the property."""
+    if not policy:
+        return "This booking is not refundable."
+    parts = [
+        f"{'full' if tier.percent == FULL else f'{tier.percent}%'} refund until "
+        f"{check_in - timedelta(days=tier.days):%-d %B %Y}"
+        for tier in policy
+    ]
+    return f"If you cancel: {', '.join(parts)}, no refund after that."

@@ -66,6 +66,7 @@ def test_stripe_creates_our_session_once_for_each_key_and_expires_it() -> None:
         expires_at=now + timedelta(minutes=35),
         success_url="https://booking.example.com/booking/success?session_id={CHECKOUT_SESSION_ID}",
         cancel_url="https://booking.example.com/booking/cancel",
+        terms="This booking is not refundable.",
     )
     key = f"PAY-{reservation.reservation_id}:checkout:1"
     session = stripe_api.create_checkout_session(parameters, idempotency_key=key)

@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "HOLD_SECONDS": "86400",
     "MAX_ATTEMPTS": "3",
     "PROPERTY_TIME_ZONE": "Europe/Madrid",
+    "REFUND_POLICY": '[{"days": 14, "percent": 100}, {"days": 7, "percent": 50}]',
     "CUSTOMER_ID_CLAIM": "custom:customer_id",
     "OPERATOR_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:operators",
     "EVENT_BUS_NAME": "bookings",

@@ -23,6 +23,7 @@ ROUTES = [
     ("GET", "/payments/RES-1/status", None),
     ("POST", "/payments/RES-1/retry", None),
     ("POST", "/payments/RES-1/cancel", None),
+    ("GET", "/payments/RES-1/refund-quote", None),
     ("POST", "/payments/RES-1/refund", None),
     ("POST", "/payments/RES-1/attempts", None),
     ("POST", "/payments/RES-1/refunds/REF-pi_1/resolution", {"answer": "retry"}),
@@ -30,7 +31,7 @@ ROUTES = [
 BY_ROUTE = pytest.mark.parametrize(
     ("method", "path", "body"), ROUTES, ids=[f"{method} {path}" for method, path, _ in ROUTES]
 )
-OPERATORS_ONLY = ROUTES[5:]
+OPERATORS_ONLY = ROUTES[6:]
 
 
 class Answer(NamedTuple):

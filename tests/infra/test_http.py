@@ -21,6 +21,7 @@ ROUTES = {
     ("get", "/payments/{id}/status"),
     ("post", "/payments/{id}/retry"),
     ("post", "/payments/{id}/cancel"),
+    ("get", "/payments/{id}/refund-quote"),
     ("post", "/payments/{id}/refund"),
     ("post", "/payments/{id}/attempts"),
     ("post", "/payments/{id}/refunds/{refund_id}/resolution"),

@@ -97,6 +97,7 @@ def test_optional_and_nullable_fields_are_written_as_in_openapi_3_0() -> None:
             "amount": {"type": "integer", "minimum": 1, "nullable": True},
             "reason": {"type": "string", "maxLength": 500, "nullable": True},
             "kind": {"type": "string", "enum": ["cancellation", "goodwill"], "default": "cancellation"},
+            "accept_no_refund": {"type": "boolean", "default": False},
         },
     }
     assert schemas["ErrorResponse"]["properties"]["success"] == {"type": "boolean", "enum": [False]}

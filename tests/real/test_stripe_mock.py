@@ -111,6 +111,7 @@ def open_session(fake: RecordingFake, **changes: Any) -> str:
         expires_at=NOW + 35 * MINUTE,
         success_url="https://stay.example/booking/success?session_id={CHECKOUT_SESSION_ID}&lang=ä",
         cancel_url="http://localhost:3000/booking/cancel?reservation_id=RES-1",
+        terms="This booking is not refundable.",
     )
     return stripe_api.create_checkout_session(parameters, idempotency_key=f"k{len(fake.received)}").id
 

@@ -155,8 +155,8 @@ def test_no_session_is_opened_while_another_one_is_open(booking: BookingStates, 
 def test_of_two_concurrent_runs_only_one_opens_the_attempt(booking: BookingStates) -> None:
     reservation = bookings.read_booking("RES-1").reservation
     new = opening(opened_at=NOW)
-    assert payment_items.open_attempt(payment(), "1", new, reservation, leave_unresolved=False, now=NOW)
-    assert not payment_items.open_attempt(payment(), "1", new, reservation, leave_unresolved=False, now=NOW)
+    assert payment_items.open_attempt(payment(), "1", new, reservation, policy=[], leave_unresolved=False, now=NOW)
+    assert not payment_items.open_attempt(payment(), "1", new, reservation, policy=[], leave_unresolved=False, now=NOW)
 
 
 def test_a_run_that_lost_the_race_is_repeated(booking: BookingStates, monkeypatch: pytest.MonkeyPatch) -> None:

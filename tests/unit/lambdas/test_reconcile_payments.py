@@ -22,7 +22,13 @@ QUARTER = timedelta(minutes=15)
 def released(reconciler: Reconciler) -> str:
     """A booking that was released just now, the first of whose two sessions exists at Stripe; that session's id."""
     sent = stripe_api.checkout_parameters(
-        reservation(), expires_at=NOW + HOUR, payment_id="PAY-RES-1", attempt_key="1", with_email=True, **URLS
+        reservation(),
+        expires_at=NOW + HOUR,
+        payment_id="PAY-RES-1",
+        attempt_key="1",
+        with_email=True,
+        terms="No refund.",
+        **URLS,
     )
     session = stripe_api.create_checkout_session(sent, idempotency_key="k1").id
     attempts = {"1": closed(stripe_checkout_session_id=session), "2": closed(stripe_checkout_session_id=None)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.payments_api import polling, refunds
+from lambdas.payments_api import polling, refund_quotes
 from tests.harness.booking_driver import REFUND_PENDING, BookingDriver
 from tests.harness.running_stack import RunningStack
 from tests.harness.tables import in_table
@@ -105,7 +105,7 @@ def test_a_repeat_on_the_next_day_returns_the_first_refund_although_the_policy_a
             hours=12
         )
         clock = SimpleNamespace(now=lambda zone: noon.replace(tzinfo=zone))
-        monkeypatch.setattr(refunds, "datetime", clock)
+        monkeypatch.setattr(refund_quotes, "datetime", clock)
 
     today_is(14)
     first = booking.refund()
@@ -217,6 +217,67 @@ def test_operators_may_cancel_a_stay_with_any_amount_up_to_what_is_left(stack: R
     assert (status, body["amount"], body["refund_policy"]) == (200, 40_000, "manual_refund")
     assert booking.ledger == ("partially_refunded", 40_000, 0, 5_001)
     assert (booking.reservation_status, booking.nights_status) == ("cancelled", "available")
+
+
+def test_a_guest_who_accepts_it_cancels_without_a_refund(stack: RunningStack) -> None:
+    """The dates are released, Stripe is asked for nothing, and the ledger shows a refund of nothing."""
+    booking = stack.reserve_paid(NOTHING)
+    status, body = booking.refund(accept_no_refund=True)
+    assert (status, body["amount"], body["status"], body["refund_policy"]) == (200, 0, "succeeded", "no_refund")
+    assert booking.wait_for_refund_end().visited == COMPLETED
+    assert booking.ledger == ("completed", 0, 0, 45_001)
+    assert (booking.reservation_status, booking.nights_status) == ("cancelled", "available")
+    assert booking.refunds_at_stripe() == []
+    of = {"reservation_id": booking.id, "payment_id": booking.payment_id}
+    assert booking.published("BookingCancelled") == [{**of, "refund_amount": 0}]
+    assert booking.refund(accept_no_refund=True) == (status, body)
+    assert booking.refund_goodwill(45_001).status == 200
+
+
+def test_where_the_policy_gives_something_accepting_nothing_changes_nothing(stack: RunningStack) -> None:
+    booking = stack.reserve_paid(HALF)
+    status, body = booking.refund(accept_no_refund=True)
+    assert (status, body["amount"], body["refund_policy"]) == (200, 22_500, "partial_refund_50")
+
+
+@pytest.mark.parametrize("body", [{"kind": "goodwill"}, {"amount": 100}])
+def test_only_a_cancellation_by_policy_can_be_without_a_refund(stack: RunningStack, body: dict[str, Any]) -> None:
+    answer = stack.call("POST", "RES-none/refund", stack.operator, {"accept_no_refund": True} | body)
+    assert answer.outcome == (400, "INVALID_REQUEST")
+    assert list(answer.body["details"]) == ["accept_no_refund"]
+
+
+def test_the_guest_gets_what_was_agreed_when_the_first_session_was_opened(stack: RunningStack) -> None:
+    """A reservation's own policy counts, not what the platform writes into it later."""
+    booking = stack.reserve(days=NOTHING)
+    booking.set_stored("reservations", "refund_policy", [{"days": 1, "percent": 70}])
+    assert booking.status()["refund_policy"] == [{"days": 1, "percent": 70}]
+    booking.pay_now()
+    session = stack.stripe.get("checkout.session", booking.session)
+    assert session["custom_text"]["submit"]["message"].startswith("If you cancel: 70% refund until ")
+    booking.pay_to_the_end()
+    booking.set_stored("reservations", "refund_policy", [])
+    quote = booking.call("GET", f"{booking.id}/refund-quote").body
+    assert pick(quote, "amount", "policy", "next_amount", "original_amount", "refund_policy", "terms") == {
+        "amount": 31_500,
+        "policy": "partial_refund_70",
+        "next_amount": 0,
+        "original_amount": 45_001,
+        "refund_policy": [{"days": 1, "percent": 70}],
+        "terms": session["custom_text"]["submit"]["message"],
+    }
+    status, body = booking.refund()
+    assert (status, body["amount"], body["refund_policy"]) == (200, 31_500, "partial_refund_70")
+    assert booking.call("GET", f"{booking.id}/refund-quote").outcome == (400, "REFUND_NOT_ALLOWED")
+
+
+def test_a_reservation_whose_policy_cannot_be_read_is_refused(stack: RunningStack) -> None:
+    booking = stack.reserve()
+    booking.set_stored("reservations", "refund_policy", [{"days": 7, "percent": 50}, {"days": 14, "percent": 100}])
+    answer = booking.pay_now_once()
+    assert answer.outcome == (409, "RESERVATION_INVALID")
+    assert list(answer.body["details"]) == ["refund_policy"]
+    assert booking.nights_status == "booked"
 
 
 def everything(booking: BookingDriver) -> tuple[Any, ...]:

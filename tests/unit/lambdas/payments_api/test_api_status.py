@@ -37,6 +37,7 @@ def test_status_of_a_booking_whose_payment_was_never_started(workflow: FakeAws) 
             "attempts_left": 3,
             "hold_expires_at": "2026-11-25T13:00:00.000Z",
             "can_retry": True,
+            "refund_policy": [{"days": 14, "percent": 100}, {"days": 7, "percent": 50}],
             "attempts": [],
             "refunds": [],
         },

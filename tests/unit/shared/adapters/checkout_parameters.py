@@ -19,6 +19,7 @@ def parameters(of: Reservation | None = None, **changes: Any) -> str:
         "expires_at": NOW + timedelta(minutes=35),
         "success_url": "https://stay.example/booking/success?session_id={CHECKOUT_SESSION_ID}",
         "cancel_url": "https://stay.example/booking/cancel?reservation_id=RES-1",
+        "terms": "No refund.",
     }
     return stripe_api.checkout_parameters(of or reservation(), **(fields | changes))
 

@@ -39,6 +39,7 @@ def test_the_parameters_of_a_session() -> None:
         "locale": "auto",
         "success_url": "https://stay.example/booking/success?session_id={CHECKOUT_SESSION_ID}",
         "cancel_url": "https://stay.example/booking/cancel?reservation_id=RES-1",
+        "custom_text": {"submit": {"message": "No refund."}},
         "adaptive_pricing": {"enabled": False},
         "customer_email": "ada@guests.example",
     }
