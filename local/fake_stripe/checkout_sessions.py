@@ -107,7 +107,7 @@ def create(account: Account, params: Json) -> Json:
 
 
 def _custom_text(params: Json) -> Json:
-    texts = params.get("custom_text", {})
+    texts: Json = params.get("custom_text", {})
     for name, text in texts.items():
         if not 0 < len(text.get("message", "")) <= _MAX_CUSTOM_TEXT:
             raise ParameterError(
