@@ -21,7 +21,7 @@ ALLOWED = {
     "contracts": {"contracts", "domain"},
     "adapters": {"adapters", "contracts", "domain", "observability", "settings"},
     "services": {"services", "adapters", "contracts", "domain", "observability", "settings"},
-    "settings": set(),
+    "settings": {"domain"},  # the refund policy is configuration
     "observability": set(),
 }
 OUTSIDE = {"boto3", "botocore", "stripe", "os", "requests", "aws_lambda_powertools", "socket", "urllib"}
