@@ -84,6 +84,15 @@ class Config(BaseModel):
     """What a cancellation refunds: `percent` of the price until `days` days before check-in. A reservation may have its
     own `refund_policy`."""
 
+    property_name: Annotated[str, StringConstraints(pattern=r"^[^<>]{1,60}$")] = "Your stay"
+    """What the guest reads on Stripe's page, before the nights and dates."""
+    statement_descriptor_suffix: Annotated[
+        str, StringConstraints(pattern=r"^([^<>\\'\"*]*[A-Za-z][^<>\\'\"*]*)?$", max_length=22)
+    ] = ""
+    """What follows the account's own name on the guest's card statement, such as the property's name."""
+    send_receipts: bool = False
+    """Whether Stripe sends the guest a receipt by e-mail."""
+
     customer_id_claim: Annotated[str, StringConstraints(pattern=r"^(sub|custom:\w{1,20})$")] = "custom:customer_id"
     """The claim of the guest's ID token that holds the platform's customer id."""
     cognito_user_pool_arn: (

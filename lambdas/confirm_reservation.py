@@ -14,8 +14,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from shared.adapters import bookings
 from shared.contracts.states import ConfirmReservationInput, ConfirmReservationOutput
 from shared.domain.attempts import CURRENCY, booking_gone
+from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import BookingLost, StoreBusy
-from shared.domain.models import Booking, Capture, Payment, payment_of
+from shared.domain.models import Capture, Payment
 from shared.observability import count, entry_point
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.adapters import bookings, payment_items, stripe_api
+from shared.adapters.checkout_parameters import checkout_parameters
 from shared.contracts.states import CreateCheckoutSessionInput, OpenedAttempt
 from shared.domain.attempts import (
     agreed_policy,
@@ -20,9 +21,9 @@ from shared.domain.attempts import (
     repeatable,
     session_expires_at,
 )
+from shared.domain.booking import Booking
 from shared.domain.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused
-from shared.domain.models import Attempt, Booking, CheckoutSession, Payment, iso
-from shared.domain.refund_policy import terms
+from shared.domain.models import Attempt, CheckoutSession, Payment, iso
 from shared.domain.session_outcomes import never_opened
 from shared.observability import bind, count, entry_point
 from shared.settings import settings
@@ -92,14 +93,14 @@ def _find_or_store_attempt(booking: Booking, payment: Payment, now: datetime) ->
     key = next_attempt_key(payment)
     window = timedelta(seconds=settings().checkout_window_seconds)
     policy = agreed_policy(booking.reservation, payment, settings().refund_policy)
-    parameters = stripe_api.checkout_parameters(
+    parameters = checkout_parameters(
         booking.reservation,
         payment_id=payment.payment_id,
         attempt_key=key,
         expires_at=session_expires_at(now, window),
         success_url=payment.success_url,
         cancel_url=payment.cancel_url,
-        terms=terms(policy, booking.reservation.check_in),
+        policy=policy,
         with_email=all(attempt.failure_code != EMAIL_INVALID for attempt in payment.attempts.values()),
     )
     attempt = Attempt(

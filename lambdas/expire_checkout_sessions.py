@@ -11,8 +11,9 @@ from typing import Any
 from shared.adapters import bookings, stripe_api
 from shared.contracts.states import ExpireCheckoutSessionsInput
 from shared.domain.attempts import KEY_REMEMBERED
+from shared.domain.booking import payment_of
 from shared.domain.errors import StripeRefused, StripeUnavailable
-from shared.domain.models import UNCLOSED, Attempt, Payment, payment_of
+from shared.domain.models import UNCLOSED, Attempt, Payment
 from shared.domain.session_outcomes import SessionOutcome, assess_session, never_opened
 from shared.observability import entry_point
 from shared.services.record_and_decide import record_and_decide

@@ -12,8 +12,8 @@ from typing import Any
 
 from shared.adapters import bookings
 from shared.contracts.states import ReleaseHoldInput, ReleaseHoldOutput
+from shared.domain.booking import payment_of
 from shared.domain.errors import BookedElsewhere, StoreBusy
-from shared.domain.models import payment_of
 from shared.observability import count, entry_point
 
 TRIES = 3

@@ -14,8 +14,9 @@ from typing import Any
 from shared.adapters import bookings, refund_ledger, stripe_api
 from shared.adapters.notifications import publish
 from shared.contracts.states import RefundOutput, ReserveRefundInput
+from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import CaptureDisputed, NotEnoughLeft, NotRefundable, PaymentDisputed, StoreBusy
-from shared.domain.models import Booking, Capture, Payment, Refund, payment_of
+from shared.domain.models import Capture, Payment, Refund
 from shared.observability import bind, count, entry_point
 from shared.services.refund_entries import entry_output
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from shared.adapters import bookings, stripe_api
 from shared.contracts.states import VerifyPaymentInput
+from shared.domain.booking import payment_of
 from shared.domain.errors import StripeUnavailable
-from shared.domain.models import Payment, payment_of
+from shared.domain.models import Payment
 from shared.domain.session_outcomes import SessionOutcome, assess_session
 from shared.observability import entry_point
 from shared.services.record_and_decide import record_and_decide

@@ -18,8 +18,8 @@ from shared.adapters.bookings import parse_reservation
 from shared.adapters.dynamodb import from_item
 from shared.contracts.states import RESERVATION_ID
 from shared.domain.attempts import amount_payable
+from shared.domain.booking import Reservation
 from shared.domain.errors import ReservationInvalid
-from shared.domain.models import Reservation
 
 type Item = Mapping[str, Any]
 

@@ -31,6 +31,9 @@ class Settings(BaseModel):
     max_attempts: int
     property_time_zone: str
     refund_policy: Json[RefundPolicy]
+    property_name: str
+    statement_descriptor_suffix: str
+    send_receipts: bool
     customer_id_claim: str
     operator_topic_arn: str
     event_bus_name: str

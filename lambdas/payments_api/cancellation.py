@@ -15,7 +15,8 @@ from lambdas.payments_api.status import accepted, payment_status, unstarted_paym
 from shared.adapters import payment_items, step_functions
 from shared.contracts.http_bodies import CheckoutSessionRequest, EmptyRequest
 from shared.domain.api_errors import ApiError
-from shared.domain.models import Payment, Reservation
+from shared.domain.booking import Reservation
+from shared.domain.models import Payment
 
 
 @router.post("/payments/<payment_or_reservation_id>/cancel")

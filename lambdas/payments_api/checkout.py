@@ -18,8 +18,9 @@ from shared.contracts.http_bodies import CheckoutSessionRequest, CheckoutSession
 from shared.contracts.states import OpenedAttempt
 from shared.domain.api_errors import ApiError
 from shared.domain.attempts import attempts_left, offerable
+from shared.domain.booking import Reservation
 from shared.domain.ids import payment_id_of
-from shared.domain.models import Payment, Reservation, iso
+from shared.domain.models import Payment, iso
 from shared.observability import bind
 from shared.settings import settings
 

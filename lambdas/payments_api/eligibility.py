@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from shared.domain.api_errors import ApiError
 from shared.domain.attempts import amount_payable, attempts_left, hold_ending
-from shared.domain.models import Payment, Reservation, iso
+from shared.domain.booking import Reservation
+from shared.domain.models import Payment, iso
 from shared.settings import settings
 
 # The platform may use other statuses; they get the general answer.

@@ -10,9 +10,10 @@ from shared.contracts.field_errors import describe_errors
 from shared.contracts.http_bodies import ErrorResponse
 from shared.contracts.states import RESERVATION_ID, Contract
 from shared.domain.api_errors import ApiError
+from shared.domain.booking import Reservation
 from shared.domain.errors import ReservationInvalid
 from shared.domain.ids import payment_id_of
-from shared.domain.models import Payment, Reservation
+from shared.domain.models import Payment
 from shared.observability import bind, count, logger
 from shared.settings import settings
 

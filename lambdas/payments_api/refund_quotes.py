@@ -10,8 +10,9 @@ from lambdas.payments_api.status import optional_iso
 from shared.contracts.http_bodies import RefundQuoteResponse
 from shared.domain.api_errors import ApiError
 from shared.domain.attempts import agreed_policy
+from shared.domain.booking import Reservation
 from shared.domain.ids import cancellation_id
-from shared.domain.models import Capture, Payment, Reservation
+from shared.domain.models import Capture, Payment
 from shared.domain.refund_policy import PolicyRefund, refund_by_policy, terms
 from shared.settings import settings
 

@@ -14,8 +14,9 @@ from shared.adapters import refund_ledger, step_functions
 from shared.contracts.http_bodies import RefundRequest, RefundResponse
 from shared.contracts.states import RefundExecutionInput
 from shared.domain.api_errors import ApiError
+from shared.domain.booking import Reservation
 from shared.domain.ids import cancellation_id, goodwill_id, payment_id_of
-from shared.domain.models import PENDING, SETTLED, AppliedPolicy, Capture, Payment, Reservation
+from shared.domain.models import PENDING, SETTLED, AppliedPolicy, Capture, Payment
 from shared.observability import bind, logger
 
 

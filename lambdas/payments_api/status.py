@@ -14,8 +14,9 @@ from lambdas.payments_api.return_urls import ReturnUrls
 from shared.adapters import payment_items, step_functions
 from shared.contracts.http_bodies import AttemptStatusResponse, PaymentStatusResponse, RefundStatusResponse
 from shared.domain.attempts import agreed_policy, attempts_left, new_payment, offerable
+from shared.domain.booking import Reservation
 from shared.domain.ledger import refund_state
-from shared.domain.models import Payment, Reservation, iso
+from shared.domain.models import Payment, iso
 from shared.settings import settings
 
 

@@ -17,9 +17,10 @@ from shared.adapters.dynamodb import (
 )
 from shared.adapters.refund_ledger import enter_refund, write_totals
 from shared.contracts.field_errors import describe_errors
+from shared.domain.booking import MAX_NIGHTS, Booking, Reservation, payment_of
 from shared.domain.errors import ReservationInvalid
 from shared.domain.ids import payment_id_of
-from shared.domain.models import MAX_NIGHTS, Booking, Capture, Payment, Refund, Reservation, iso, payment_of
+from shared.domain.models import Capture, Payment, Refund, iso
 from shared.settings import settings
 
 

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from shared.adapters import dynamodb
 from shared.adapters.dynamodb import UpdateBuilder, query_index, to_item
 from shared.domain.attempts import AttemptKey
-from shared.domain.models import Attempt, Payment, Reservation, iso
+from shared.domain.booking import Reservation
+from shared.domain.models import Attempt, Payment, iso
 from shared.domain.refund_policy import RefundTier
 from shared.domain.session_outcomes import SessionOutcome
 from shared.settings import settings

@@ -15,7 +15,7 @@ import stripe
 
 from shared.adapters.secrets import refreshed, secret
 from shared.domain.errors import SecretUnavailable, StripeRefused, StripeUnavailable
-from shared.domain.models import CheckoutSession, PaymentIntent, Reservation, StripeRefund
+from shared.domain.models import CheckoutSession, PaymentIntent, StripeRefund
 from shared.domain.secret_shapes import clean_secret
 from shared.observability import count, logger
 from shared.settings import settings
@@ -41,61 +41,6 @@ TRANSIENT: frozenset[type[stripe.StripeError]] = frozenset(
     {stripe.APIConnectionError, stripe.RateLimitError, *OURS_TO_FIX}
 )
 TRANSIENT_STATUS = frozenset({409, 424, 429})
-
-
-def checkout_parameters(
-    reservation: Reservation,
-    *,
-    payment_id: str,
-    attempt_key: str,
-    expires_at: datetime,
-    success_url: str,
-    cancel_url: str,
-    terms: str,
-    with_email: bool = True,
-) -> str:
-    """The parameters of a session as JSON, stored before they are sent so that a repeat sends exactly the same.
-
-    Without an e-mail address Stripe asks the guest for one.
-    """
-    metadata = {
-        "stack": settings().stack,
-        "reservation_id": reservation.reservation_id,
-        "payment_id": payment_id,
-        "attempt": attempt_key,
-    }
-    parameters: dict[str, Any] = {
-        "mode": "payment",
-        "submit_type": "book",
-        # Limits what the dashboard enables; `payment_method_types` was removed in version 2026-09-30.
-        "allowed_payment_method_types": ["card"],
-        "line_items": [
-            {
-                "quantity": 1,
-                "price_data": {
-                    "currency": "eur",
-                    "unit_amount": reservation.total_amount,
-                    "product_data": {
-                        "name": f"Stay {reservation.check_in} to {reservation.check_out}",
-                        "description": f"Reservation {reservation.reservation_id}",
-                    },
-                },
-            }
-        ],
-        "client_reference_id": reservation.reservation_id,
-        "metadata": metadata,
-        "payment_intent_data": {"metadata": metadata},
-        "expires_at": int(expires_at.timestamp()),
-        "locale": "auto",
-        "success_url": success_url,
-        "cancel_url": cancel_url,
-        "custom_text": {"submit": {"message": terms}},
-        "adaptive_pricing": {"enabled": False},
-    }
-    email = (reservation.customer_email or "").strip()
-    if email and with_email:
-        parameters["customer_email"] = email
-    return json.dumps(parameters, ensure_ascii=False)
 
 
 def create_checkout_session(parameters: str, *, idempotency_key: str) -> CheckoutSession:

@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from shared.domain.booking import Booking, Reservation
 from shared.domain.ids import payment_id_of
-from shared.domain.models import Attempt, Booking, Payment, Reservation
+from shared.domain.models import Attempt, Payment
 from shared.domain.refund_policy import RefundTier
 
 type AttemptKey = str  # "1", "2", …

@@ -1,15 +1,12 @@
 """The stored items and Stripe's objects as frozen values; amounts are integer cents, times are UTC."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
 
 from shared.domain.refund_policy import RefundPolicy
-
-MAX_NIGHTS = 90  # a transaction has at most 100 items, and two of them are the reservation and the payment
 
 
 def iso(moment: datetime) -> str:
@@ -24,21 +21,7 @@ def _instant(value: Any) -> Any:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _day(value: Any) -> Any:
-    """A date, as text without a time: which day an instant means depends on a time zone that it does not name."""
-    if not isinstance(value, str):
-        return value
-    try:
-        day = date.fromisoformat(value)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != value:
-        raise PydanticCustomError("day", "must be a date, YYYY-MM-DD")
-    return day
-
-
 Instant = Annotated[datetime, BeforeValidator(_instant)]
-Day = Annotated[date, BeforeValidator(_day)]
 
 PaymentStatus = Literal["pending", "completed", "expired", "partially_refunded", "refunded"]
 AttemptStatus = Literal["opening", "open", "paid", "closed", "unresolved"]
@@ -62,37 +45,6 @@ PENDING: frozenset[str] = frozenset({"pending", "requires_action"})
 
 class Value(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-class Reservation(Value):
-    """The booking platform's item in the table reservations; `check_out` is exclusive.
-
-    The platform may use statuses of its own, such as `checked_in`. Any status other than `pending`, `cancelled` and
-    `expired` means that the stay takes place.
-    """
-
-    reservation_id: str
-    customer_id: str
-    customer_email: str | None = None
-    check_in: Day
-    check_out: Day
-    status: str
-    payment_id: str | None = None
-    total_amount: int
-    created_at: Instant
-    refund_policy: RefundPolicy | None = None
-
-    @property
-    def takes_place(self) -> bool:
-        return self.status not in {"pending", "cancelled", "expired"}
-
-    @property
-    def nights(self) -> list[str]:
-        """The nights of the stay as ISO-8601 dates. Raises ValueError unless there are 1 to 90."""
-        count = (self.check_out - self.check_in).days
-        if not 1 <= count <= MAX_NIGHTS:
-            raise ValueError(f"reservation {self.reservation_id}: {count} nights, must be 1 to {MAX_NIGHTS}")
-        return [(self.check_in + timedelta(days=n)).isoformat() for n in range(count)]
 
 
 class Attempt(Value):
@@ -246,26 +198,6 @@ class Payment(Value):
     def disputed(self, pi: str) -> bool:
         """Whether a dispute blocks refunds of this PaymentIntent."""
         return any(dispute.payment_intent == pi and dispute.blocks_refunds for dispute in self.disputes.values())
-
-
-class Booking(Value):
-    """A reservation with its payment; `held` are the nights that are still booked for it."""
-
-    reservation: Reservation
-    payment: Payment | None
-    held: frozenset[str]
-    deleted: bool = False  # `reservation` takes the place of one that the platform deleted
-
-    @property
-    def nights_held(self) -> bool:
-        return self.held == set(self.reservation.nights)
-
-
-def payment_of(booking: Booking) -> Payment:
-    """The booking's payment, which RecordPayment writes before any other state runs. Raises LookupError."""
-    if booking.payment is None:
-        raise LookupError(f"no payment item for reservation {booking.reservation.reservation_id}")
-    return booking.payment
 
 
 # Stripe's objects.

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from shared.domain.attempts import CURRENCY, AttemptKey, amount_payable, booking_gone, hold_ending
-from shared.domain.models import UNCLOSED, Booking, payment_of
+from shared.domain.booking import Booking, payment_of
+from shared.domain.models import UNCLOSED
 from shared.domain.session_outcomes import SessionOutcome
 
 NextStepName = Literal[

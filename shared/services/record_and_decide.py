@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from shared.adapters import payment_items
 from shared.contracts.states import NextStepOutput, OpenedAttempt, VerifyPaymentInput
 from shared.domain.attempts import AttemptKey
-from shared.domain.models import Booking, payment_of
+from shared.domain.booking import Booking, payment_of
 from shared.domain.next_step import decide_next_step
 from shared.domain.session_outcomes import SessionOutcome, merge_outcomes
 from shared.observability import count, logger

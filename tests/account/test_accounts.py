@@ -17,8 +17,9 @@ import pytest
 
 from shared import settings
 from shared.adapters import stripe_api
+from shared.adapters.checkout_parameters import checkout_parameters
+from shared.domain.booking import Reservation
 from shared.domain.errors import StripeRefused
-from shared.domain.models import Reservation
 from statemachines.render import load, placeholders, render
 from tests.harness.lambda_environment import ENVIRONMENT
 
@@ -59,14 +60,14 @@ def test_stripe_creates_our_session_once_for_each_key_and_expires_it() -> None:
         total_amount=11250,
         created_at=now,
     )
-    parameters = stripe_api.checkout_parameters(
+    parameters = checkout_parameters(
         reservation,
         payment_id=f"PAY-{reservation.reservation_id}",
         attempt_key="1",
         expires_at=now + timedelta(minutes=35),
         success_url="https://booking.example.com/booking/success?session_id={CHECKOUT_SESSION_ID}",
         cancel_url="https://booking.example.com/booking/cancel",
-        terms="This booking is not refundable.",
+        policy=[],
     )
     key = f"PAY-{reservation.reservation_id}:checkout:1"
     session = stripe_api.create_checkout_session(parameters, idempotency_key=key)

@@ -8,7 +8,8 @@ from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from shared.domain.models import Attempt, Booking, Capture, CheckoutSession, Payment, PaymentIntent, Refund, Reservation
+from shared.domain.booking import Booking, Reservation
+from shared.domain.models import Attempt, Capture, CheckoutSession, Payment, PaymentIntent, Refund
 from shared.domain.session_outcomes import SessionOutcome
 
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)

@@ -20,6 +20,8 @@ import stripe
 
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared.adapters import stripe_api
+from shared.adapters.checkout_parameters import checkout_parameters
+from shared.domain.refund_policy import RefundTier
 from shared.services.stripe_events import HANDLED
 from shared.settings import settings
 from tests.harness.builders import MINUTE, NOW, reservation
@@ -104,14 +106,14 @@ def ask_stripe_mock(address: str, request: SentRequest) -> requests.Response:
 
 def open_session(fake: RecordingFake, **changes: Any) -> str:
     booked = reservation(**changes)
-    parameters = stripe_api.checkout_parameters(
+    parameters = checkout_parameters(
         booked,
         payment_id=f"PAY-{booked.reservation_id}",
         attempt_key="1",
         expires_at=NOW + 35 * MINUTE,
         success_url="https://stay.example/booking/success?session_id={CHECKOUT_SESSION_ID}&lang=ä",
         cancel_url="http://localhost:3000/booking/cancel?reservation_id=RES-1",
-        terms="This booking is not refundable.",
+        policy=[RefundTier(days=14, percent=100)],
     )
     return stripe_api.create_checkout_session(parameters, idempotency_key=f"k{len(fake.received)}").id
 

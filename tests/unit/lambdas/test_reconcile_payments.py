@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.adapters import stripe_api
+from shared.adapters.checkout_parameters import checkout_parameters
 from shared.adapters.dynamodb import to_item
 from tests.harness.builders import HOUR, NOW, capture, closed, paying, payment, refund, reservation
 from tests.harness.reconciler_runs import BOOKING, URLS, Json, Reconciler, notification
@@ -21,13 +22,13 @@ QUARTER = timedelta(minutes=15)
 @pytest.fixture
 def released(reconciler: Reconciler) -> str:
     """A booking that was released just now, the first of whose two sessions exists at Stripe; that session's id."""
-    sent = stripe_api.checkout_parameters(
+    sent = checkout_parameters(
         reservation(),
         expires_at=NOW + HOUR,
         payment_id="PAY-RES-1",
         attempt_key="1",
         with_email=True,
-        terms="No refund.",
+        policy=[],
         **URLS,
     )
     session = stripe_api.create_checkout_session(sent, idempotency_key="k1").id

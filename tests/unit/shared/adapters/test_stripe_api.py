@@ -20,7 +20,7 @@ from tests.harness.builders import NOW, TOTAL, reservation
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import API_KEY
 from tests.harness.stored_tables import Stored
-from tests.unit.shared.adapters.checkout_parameters import parameters, strict
+from tests.unit.shared.adapters.session_parameters import parameters, strict
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 from stripe import _request_options
 
-from shared.adapters import stripe_api
-from shared.domain.models import Reservation
+from shared.adapters.checkout_parameters import checkout_parameters
+from shared.domain.booking import Reservation
+from shared.domain.refund_policy import RefundTier
 from tests.harness.builders import NOW, reservation
 
 
@@ -19,9 +20,9 @@ def parameters(of: Reservation | None = None, **changes: Any) -> str:
         "expires_at": NOW + timedelta(minutes=35),
         "success_url": "https://stay.example/booking/success?session_id={CHECKOUT_SESSION_ID}",
         "cancel_url": "https://stay.example/booking/cancel?reservation_id=RES-1",
-        "terms": "No refund.",
+        "policy": [RefundTier(days=14, percent=100)],
     }
-    return stripe_api.checkout_parameters(of or reservation(), **(fields | changes))
+    return checkout_parameters(of or reservation(), **(fields | changes))
 
 
 def strict(module: Any, name: str) -> TypeAdapter[Any]:
