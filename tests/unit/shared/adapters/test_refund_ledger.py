@@ -63,12 +63,13 @@ def test_a_note_is_taken_only_while_the_refund_waits_with_this_token(stored: Sto
 
 
 @pytest.mark.defect("D-39")
-def test_a_closed_dispute_is_never_opened_again(stored: Stored) -> None:
+def test_news_that_was_read_before_a_dispute_closed_does_not_open_it_again(stored: Stored) -> None:
     stored.payment(PAID)
     closed = DISPUTE.model_copy(update={"status": "won", "closed_at": NOW + HOUR})
     assert refund_ledger.record_dispute(PAID, "du_1", DISPUTE, now=NOW)
-    assert refund_ledger.record_dispute(read(), "du_1", closed, now=NOW)
-    assert not refund_ledger.record_dispute(read(), "du_1", DISPUTE, now=NOW)
+    before = read()
+    assert refund_ledger.record_dispute(before, "du_1", closed, now=NOW)
+    assert not refund_ledger.record_dispute(before, "du_1", DISPUTE, now=NOW)
     assert read().disputes["du_1"] == closed
 
 
