@@ -10,11 +10,12 @@ from infra.alarms import Alarms
 from infra.api import Api, Domain
 from infra.config import Config
 from infra.dashboard import dashboard, log_queries
-from infra.encryption import Encryption, own_key
-from infra.events import FailedExecutions, let_services_publish, run_every
+from infra.encryption import Encryption, own_key, use_key
+from infra.events import FailedExecutions, run_every
 from infra.function import Function, Runtime
 from infra.grants import allow
 from infra.guests import user_pool
+from infra.operators import let_services_publish, subscribe
 from infra.stripe_keys import stripe_keys
 from infra.table import platform_table, table
 from infra.tags import tag_everything
@@ -59,7 +60,7 @@ availability = platform_table(config.availability_table, partial(new_table, "ava
 keys = stripe_keys(environment=environment, protect=config.production)
 operator_topic = aws.sns.Topic("operators", name=f"{prefix}-operators", kms_master_key_id=encryption.key_arn)
 if config.operator_email:
-    aws.sns.TopicSubscription("operators", topic=operator_topic.arn, protocol="email", endpoint=config.operator_email)
+    subscribe(operator_topic, config.operator_email)
 event_bus = aws.cloudwatch.EventBus("payments", name=f"{prefix}-payments")
 guests = user_pool(config.cognito_user_pool_arn, prefix=prefix, protect=config.production)
 
@@ -88,11 +89,16 @@ settings: dict[str, pulumi.Input[str]] = {
     "EVENT_BUS_NAME": event_bus.name,
 }
 runtime = Runtime.build(
-    prefix=prefix, package=config.package, log_retention_days=config.log_retention_days, encryption=encryption
+    prefix=prefix,
+    account=account,
+    package=config.package,
+    log_retention_days=config.log_retention_days,
+    encryption=encryption,
 )
 state_function = partial(Function, runtime, environment=settings)
 
-read_booking = allow("dynamodb:BatchGetItem", on=[payments.arn, reservations.arn, availability.arn])
+platform_key = [use_key(config.platform_key_arn, region, "dynamodb")] if config.platform_key_arn else []
+read_booking = [allow("dynamodb:BatchGetItem", on=[payments.arn, reservations.arn, availability.arn]), *platform_key]
 read_payment = allow("dynamodb:GetItem", on=[payments.arn])
 update_payment = allow("dynamodb:UpdateItem", on=[payments.arn])
 # One transaction over all three tables.
@@ -103,24 +109,24 @@ publish = allow("events:PutEvents", on=[event_bus.arn])
 notify = allow("sns:Publish", on=[operator_topic.arn])
 
 payment_functions = [
-    state_function("create_checkout_session", timeout=40, grants=[read_booking, update_payment, call_stripe]),
-    state_function("verify_payment", timeout=60, grants=[read_booking, update_payment, call_stripe]),
-    state_function("expire_checkout_sessions", timeout=120, grants=[read_booking, update_payment, call_stripe]),
+    state_function("create_checkout_session", timeout=40, grants=[*read_booking, update_payment, call_stripe]),
+    state_function("verify_payment", timeout=60, grants=[*read_booking, update_payment, call_stripe]),
+    state_function("expire_checkout_sessions", timeout=120, grants=[*read_booking, update_payment, call_stripe]),
     state_function(
         "confirm_reservation",
         grants=[
-            read_booking,
+            *read_booking,
             allow("dynamodb:UpdateItem", on=[payments.arn, reservations.arn]),
             allow("dynamodb:ConditionCheckItem", on=[availability.arn]),
         ],
     ),
     state_function(
         "release_hold",
-        grants=[read_booking, update_booking, allow("dynamodb:ConditionCheckItem", on=[reservations.arn])],
+        grants=[*read_booking, update_booking, allow("dynamodb:ConditionCheckItem", on=[reservations.arn])],
     ),
 ]
 refund_functions = [
-    state_function("reserve_refund", timeout=35, grants=[read_booking, update_booking, call_stripe, publish]),
+    state_function("reserve_refund", timeout=35, grants=[*read_booking, update_booking, call_stripe, publish]),
     state_function("create_refund", timeout=40, grants=[read_payment, update_payment, call_stripe]),
     state_function("check_refund", timeout=35, grants=[read_payment, update_payment, call_stripe]),
     state_function("record_refund", grants=[read_payment, update_payment, publish]),
@@ -135,7 +141,9 @@ workflow_values: dict[str, pulumi.Input[str]] = {
     "EventBusName": event_bus.name,
     "ConsoleUrl": console_url,
 }
-new_workflow = partial(Workflow, prefix=prefix, log_retention_days=config.log_retention_days, encryption=encryption)
+new_workflow = partial(
+    Workflow, prefix=prefix, account=account, log_retention_days=config.log_retention_days, encryption=encryption
+)
 refund = new_workflow(
     "refund", functions=refund_functions, values=workflow_values, grants=[update_payment, publish, notify]
 )
@@ -164,7 +172,7 @@ starter_function = partial(
     },
 )
 resume = allow("states:SendTaskSuccess", on=[payment.arn, refund.arn])
-read_reservation = allow("dynamodb:BatchGetItem", on=[payments.arn, reservations.arn])
+read_reservation = [allow("dynamodb:BatchGetItem", on=[payments.arn, reservations.arn]), *platform_key]
 record_events = allow("dynamodb:GetItem", "dynamodb:PutItem", on=[webhook_events.arn])
 
 payments_api = starter_function(
@@ -172,7 +180,7 @@ payments_api = starter_function(
     timeout=28,
     memory=1024,
     grants=[
-        read_reservation,
+        *read_reservation,
         read_payment,
         update_payment,
         payment.may_start,
@@ -211,7 +219,7 @@ reconcile_payments = starter_function(
                 pulumi.Output.concat(reservations.arn, "/index/status-index"),
             ],
         ),
-        read_reservation,
+        *read_reservation,
         read_payment,
         update_payment,
         record_events,
@@ -222,9 +230,10 @@ reconcile_payments = starter_function(
         call_stripe,
         publish,
         notify,
+        allow("sns:GetTopicAttributes", on=[operator_topic.arn]),
     ],
 )
-run_every(config.reconcile_minutes, reconcile_payments, prefix=prefix)
+run_every(config.reconcile_minutes, reconcile_payments, prefix=prefix, account=account)
 failed_executions = FailedExecutions(
     "executions-died",
     prefix=prefix,
@@ -245,7 +254,7 @@ api = Api(
     origins=config.frontend_url.split(","),
     throttle_rate=config.throttle_rate,
     throttle_burst=config.throttle_burst,
-    manage_account=config.manage_api_gateway_account,
+    account_role=f"{pulumi.get_project()}-api-gateway-logs-{region}" if config.manage_api_gateway_account else None,
     log_retention_days=config.log_retention_days,
     encryption=encryption,
     web_acl_arn=config.web_acl_arn,
@@ -268,13 +277,11 @@ alarms = Alarms(
     state_functions=state_functions,
     other_functions=other_functions,
     api=api,
+    rules=[failed_executions.rule],
+    reconciler=reconcile_payments,
     reconcile_minutes=config.reconcile_minutes,
 )
-let_services_publish(
-    operator_topic,
-    cloudwatch=f"arn:aws:cloudwatch:{region}:{account}:alarm:{prefix}-*",
-    events=failed_executions.rule_arn,
-)
+let_services_publish(operator_topic, alarms=f"arn:aws:cloudwatch:{region}:{account}:alarm:{prefix}-*")
 dashboard(prefix=prefix, region=region, workflows=workflows, functions=functions, api=api, alarms=alarms.arns)
 log_queries(
     prefix=prefix, log_groups=[*(function.log_group for function in functions), *(flow.log_group for flow in workflows)]

@@ -1,6 +1,7 @@
 """Alarms. Each notifies the operators and names its section of the runbook (docs/operations.md)."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pulumi
@@ -60,6 +61,12 @@ _BUSINESS_ALARMS: Sequence[_BusinessAlarm] = (
         1,
         [("PublishingFailed", {})],
     ),
+    (
+        "OperatorsUnreachable",
+        "Nobody has confirmed a subscription to the operators' topic, so no alarm and no message reaches a person.",
+        1,
+        [("OperatorsUnreachable", {})],
+    ),
 )
 
 
@@ -78,6 +85,8 @@ class Alarms(pulumi.ComponentResource):
         state_functions: Sequence[Function],
         other_functions: Sequence[Function],
         api: Api,
+        rules: Sequence[pulumi.Input[str]],
+        reconciler: Function,
         reconcile_minutes: int,
     ) -> None:
         super().__init__("booking:infra:Alarms", name)
@@ -126,6 +135,12 @@ class Alarms(pulumi.ComponentResource):
         self._alarm(
             "ApiFailing", "The API answers with 5xx.", threshold=5, **_metric("AWS/ApiGateway", "5XXError", stage)
         )
+        for rule in rules:
+            self._alarm(
+                "RuleFailing",
+                "EventBridge could not deliver that an execution has failed.",
+                **_metric("AWS/Events", "FailedInvocations", {"RuleName": rule}),
+            )
         for section, description, threshold, metrics in _BUSINESS_ALARMS:
             self._alarm(section, description, threshold=threshold, **_sum(prefix, metrics))
         self._alarm(
@@ -134,7 +149,7 @@ class Alarms(pulumi.ComponentResource):
             comparison="LessThanThreshold",
             missing="breaching",
             periods=2,
-            **{**_metric(NAMESPACE, "ReconcilerRuns", {"service": prefix}), "period": 60 * reconcile_minutes},
+            metric_queries=_runs(prefix, reconciler, period=60 * reconcile_minutes),
         )
         self.register_outputs({})
 
@@ -181,19 +196,30 @@ def _sum(service: str, metrics: Sequence[tuple[str, Mapping[str, str]]]) -> dict
     if len(metrics) == 1:
         ((name, dimensions),) = metrics
         return _metric(NAMESPACE, name, {"service": service, **dimensions})
-    queries: list[dict[str, Any]] = [
-        {
-            "id": f"m{number}",
-            "metric": {
-                "namespace": NAMESPACE,
-                "metric_name": name,
-                "dimensions": {"service": service, **dimensions},
-                "stat": "Sum",
-                "period": _FIVE_MINUTES,
-            },
-        }
+    queries = [
+        _query(f"m{number}", name, {"service": service, **dimensions}, _FIVE_MINUTES)
         for number, (name, dimensions) in enumerate(metrics)
     ]
     # Without FILL, a metric without data makes the sum empty.
-    total = {"id": "total", "expression": "SUM(FILL(METRICS(), 0))", "label": metrics[0][0], "return_data": True}
-    return {"metric_queries": [*queries, total]}
+    return {"metric_queries": [*queries, _result("SUM(FILL(METRICS(), 0))", metrics[0][0])]}
+
+
+def _runs(service: str, reconciler: Function, *, period: int) -> list[dict[str, Any]]:
+    """Return the runs in each period, with a run in each that began before a new stack's first run can be counted."""
+
+    def expression(created: str) -> str:
+        first = int(datetime.fromisoformat(created).timestamp()) + 3 * period
+        return f"IF(EPOCH(FILL(runs, 0)) < {first}, 1, FILL(runs, 0))"
+
+    query = _query("runs", "ReconcilerRuns", {"service": service}, period)
+    return [query, _result(reconciler.created.apply(expression), "ReconcilerRuns")]
+
+
+def _query(id_: str, name: str, dimensions: Mapping[str, str], period: int) -> dict[str, Any]:
+    metric = {"namespace": NAMESPACE, "metric_name": name, "dimensions": dimensions, "stat": "Sum", "period": period}
+    return {"id": id_, "metric": metric}
+
+
+def _result(expression: pulumi.Input[str], label: str) -> dict[str, Any]:
+    """Return the query whose values an alarm compares with its threshold."""
+    return {"id": "result", "expression": expression, "label": label, "return_data": True}

@@ -48,6 +48,11 @@ def throttled_routes() -> Iterable[tuple[str, str]]:
     return _SHARES.keys()
 
 
+def _method_path(method: str, path: str) -> str:
+    """Return the stage's key for a method; pulumi-aws writes and reads it as it is, without escaping the slashes."""
+    return f"{path.replace('/', '~1')}/{method}"
+
+
 def _slug(method: str, path: str) -> str:
     return "-".join([method.lower(), *path.translate(str.maketrans("", "", "{}")).strip("/").split("/")])
 
@@ -79,7 +84,7 @@ class Api(pulumi.ComponentResource):
         origins: Sequence[str],
         throttle_rate: int,
         throttle_burst: int,
-        manage_account: bool,
+        account_role: str | None,
         log_retention_days: int,
         encryption: Encryption,
         web_acl_arn: str | None,
@@ -128,7 +133,7 @@ class Api(pulumi.ComponentResource):
             kms_key_id=encryption.key_arn,
             opts=inside,
         )
-        may_log = [self._let_api_gateway_log(prefix, inside)] if manage_account else []
+        may_log = [] if account_role is None else [self._let_api_gateway_log(account_role)]
         stage = aws.apigateway.Stage(
             name,
             rest_api=api.id,
@@ -140,7 +145,7 @@ class Api(pulumi.ComponentResource):
         )
         for label, path, share in (
             (name, "*/*", 1.0),
-            *[(_slug(method, path), f"{path[1:]}/{method}", share) for (method, path), share in _SHARES.items()],
+            *[(_slug(*route), _method_path(*route), share) for route, share in _SHARES.items()],
         ):
             aws.apigateway.MethodSettings(
                 label,
@@ -178,18 +183,24 @@ class Api(pulumi.ComponentResource):
         self.url = pulumi.Output.concat("https://", served.domain_name)
         self.domain_target = served.regional_domain_name
 
-    def _let_api_gateway_log(self, prefix: str, inside: pulumi.ResourceOptions) -> aws.apigateway.Account:
+    def _let_api_gateway_log(self, role_name: str) -> aws.apigateway.Account:
+        """Set the role with which API Gateway logs, for all its APIs in this account and region.
+
+        It outlives the stack, whose end must not switch off the logs of others. Its name is the same in every stack, so
+        that AWS refuses a second one rather than replace the first one's role.
+        """
+        kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
         role = aws.iam.Role(
-            "api-gateway-logs", name=f"{prefix}-api-gateway-logs", assume_role_policy=trust("apigateway"), opts=inside
+            "api-gateway-logs", name=role_name, assume_role_policy=trust("apigateway", account=None), opts=kept
         )
         permissions = aws.iam.RolePolicyAttachment(
             "api-gateway-logs",
             role=role.name,
             policy_arn="arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs",
-            opts=inside,
+            opts=kept,
         )
         return aws.apigateway.Account(
             "api-gateway",
             cloudwatch_role_arn=role.arn,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
+            opts=pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(depends_on=[permissions])),
         )

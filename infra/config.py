@@ -100,11 +100,15 @@ class Config(BaseModel):
     ) = None
     """The user pool of the booking platform. Without it the stack creates its own."""
     operator_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
-    """Who receives notifications and alarms. AWS sends nothing before the address is confirmed."""
+    """Who gets alarms and notifications, once the address is confirmed. Required if `production`."""
     reservations_table: Name | None = None
     """The booking platform's table of reservations. Without it the stack creates its own."""
     availability_table: Name | None = None
     """The booking platform's table of nights. Without it the stack creates its own."""
+    platform_key_arn: Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:kms:[\w-]+:\d{12}:key/[\w-]+$")] | None = (
+        None
+    )
+    """The key of the booking platform's tables, if they are encrypted with a key of its own."""
 
     production: bool = False
     """Protects what cannot be restored (tables, guests, secrets, the key) against deletion."""
@@ -128,7 +132,8 @@ class Config(BaseModel):
     throttle_burst: int = Field(default=200, ge=1, le=5_000)
     """Requests at once to one route, shared out in the same way."""
     manage_api_gateway_account: bool = True
-    """Whether this stack sets the role with which API Gateway logs, one setting for the account and region."""
+    """Whether this stack sets the role with which API Gateway logs, one setting for the account and region. Only one
+    stack can; the role outlives it."""
     log_retention_days: Annotated[int, AfterValidator(_retention)] = 30
     """How many days logs are kept."""
     package: bool = True
@@ -156,4 +161,9 @@ class Config(BaseModel):
         if (config.domain_name is None) != (config.certificate_arn is None):
             missing = "certificateArn" if config.certificate_arn is None else "domainName"
             raise pulumi.RunError(f"invalid configuration\n{project}{missing}: must be set, since the other one is")
+        if config.production and config.operator_email is None:
+            raise pulumi.RunError(
+                f"invalid configuration\n{project}operatorEmail: required in production, where somebody must be told of"
+                " payments and refunds that need a person"
+            )
         return config

@@ -78,7 +78,7 @@ def dashboard(
         by("Disputes", "Disputes", "status"),
         by("Webhook", "WebhookEvents", "result"),
         by("Reconciled", "Reconciled", "kind"),
-        counts("Reconciler", "ReconcilerRuns", "PublishingFailed"),
+        counts("Reconciler", "ReconcilerRuns", "PublishingFailed", "OperatorsUnreachable"),
         by("Errors of Stripe", "StripeErrors", "operation", "kind"),
         _graph(
             "Executions",

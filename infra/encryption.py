@@ -51,17 +51,16 @@ class Encryption:
 def own_key(*, prefix: str, region: str, account: str, protect: bool) -> Encryption:
     """Create the key `alias/{prefix}`, rotated yearly, for this account's roles and the named services only."""
 
-    def service(sid: str, name: str, actions: list[str], condition: dict[str, Any]) -> dict[str, Any]:
-        return {
+    def service(sid: str, name: str, actions: list[str], condition: dict[str, Any] | None) -> dict[str, Any]:
+        statement = {
             "Sid": sid,
             "Effect": "Allow",
             "Principal": {"Service": f"{name}.amazonaws.com"},
             "Action": actions,
             "Resource": "*",  # in the policy of a key, this is the key
-            "Condition": condition,
         }
+        return statement if condition is None else {**statement, "Condition": condition}
 
-    ours = {"StringEquals": {"aws:SourceAccount": account}}
     publish = ["kms:Decrypt", "kms:GenerateDataKey"]
     logs = f"arn:aws:logs:{region}:{account}"
     statements = [
@@ -85,8 +84,9 @@ def own_key(*, prefix: str, region: str, account: str, protect: bool) -> Encrypt
             {"StringLike": {"kms:EncryptionContext:SourceArn": f"{logs}:*"}},
         ),
         # The topic is encrypted, so whoever publishes to it has to use the key.
-        service("Alarms", "cloudwatch", publish, ours),
-        service("Rules", "events", publish, ours),
+        service("Alarms", "cloudwatch", publish, {"StringEquals": {"aws:SourceAccount": account}}),
+        # EventBridge does not support conditions here: with one, it drops every message.
+        service("Rules", "events", publish, None),
     ]
     key = aws.kms.Key(
         "data",
@@ -98,13 +98,17 @@ def own_key(*, prefix: str, region: str, account: str, protect: bool) -> Encrypt
     )
     aws.kms.Alias("data", name=f"alias/{prefix}", target_key_id=key.key_id)
     # Tables for readers and writers, the topic for publishers, state machines for whoever starts or resumes executions.
-    through = [f"{name}.{region}.amazonaws.com" for name in ("dynamodb", "sns", "states")]
-    use = allow(
+    use = use_key(key.arn, region, "dynamodb", "sns", "states")
+    return Encryption(key.arn, [use], region, account)
+
+
+def use_key(key_arn: pulumi.Input[str], region: str, *services: str) -> Grant:
+    """Return what a role needs to use, through these services, what is encrypted with a key."""
+    return allow(
         "kms:Encrypt",
         "kms:Decrypt",
         "kms:GenerateDataKey",
         "kms:DescribeKey",
-        on=[key.arn],
-        when={"StringEquals": {"kms:ViaService": through}},
+        on=[key_arn],
+        when={"StringEquals": {"kms:ViaService": [f"{name}.{region}.amazonaws.com" for name in services]}},
     )
-    return Encryption(key.arn, [use], region, account)

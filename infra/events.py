@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -15,10 +14,12 @@ from infra.workflow import Workflow
 _RETRY = aws.cloudwatch.EventTargetRetryPolicyArgs(maximum_event_age_in_seconds=900, maximum_retry_attempts=5)
 
 
-def run_every(minutes: int, function: Function, *, prefix: str) -> None:
+def run_every(minutes: int, function: Function, *, prefix: str, account: str) -> None:
     """Invoke `function` on a schedule. An invocation that fails is retried until the next one is due."""
     name = function.short_name
-    role = aws.iam.Role(f"{name}-schedule", name=f"{prefix}-{name}-schedule", assume_role_policy=trust("scheduler"))
+    role = aws.iam.Role(
+        f"{name}-schedule", name=f"{prefix}-{name}-schedule", assume_role_policy=trust("scheduler", account=account)
+    )
     permissions = aws.iam.RolePolicy(
         f"{name}-schedule",
         name=f"{prefix}-{name}-schedule",
@@ -43,7 +44,7 @@ def run_every(minutes: int, function: Function, *, prefix: str) -> None:
 class FailedExecutions(pulumi.ComponentResource):
     """Notifies `reconciler` and the operators of each execution that ended as FAILED, TIMED_OUT or ABORTED."""
 
-    rule_arn: pulumi.Output[str]
+    rule: pulumi.Output[str]
 
     def __init__(
         self,
@@ -110,36 +111,5 @@ class FailedExecutions(pulumi.ComponentResource):
             retry_policy=_RETRY,
             opts=inside,
         )
-        self.rule_arn = rule.arn
-        self.register_outputs({"rule_arn": self.rule_arn})
-
-
-def let_services_publish(topic: aws.sns.Topic, **sources: pulumi.Input[str]) -> None:
-    """Let AWS services publish to `topic`, over TLS only: by service the ARN, or pattern of ARNs, that it acts for.
-
-    Roles of the account need no statement here: their own policies let them publish.
-    """
-    statements: list[dict[str, Any]] = [
-        {
-            "Sid": service.title(),
-            "Effect": "Allow",
-            "Principal": {"Service": f"{service}.amazonaws.com"},
-            "Action": "sns:Publish",
-            "Resource": topic.arn,
-            "Condition": {"ArnLike": {"aws:SourceArn": source}},
-        }
-        for service, source in sources.items()
-    ]
-    statements.append(
-        {
-            "Sid": "TlsOnly",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "sns:Publish",
-            "Resource": topic.arn,
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
-    )
-    aws.sns.TopicPolicy(
-        "operators", arn=topic.arn, policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements})
-    )
+        self.rule = rule.name
+        self.register_outputs({"rule": self.rule})

@@ -23,13 +23,16 @@ class Runtime:
     """What all functions of a stack share."""
 
     prefix: str
+    account: str
     code: pulumi.Archive
     layers: list[pulumi.Output[str]]
     log_retention_days: int
     encryption: Encryption
 
     @classmethod
-    def build(cls, *, prefix: str, package: bool, log_retention_days: int, encryption: Encryption) -> Self:
+    def build(
+        cls, *, prefix: str, account: str, package: bool, log_retention_days: int, encryption: Encryption
+    ) -> Self:
         """Package code and dependencies; without `package` the code is taken from the working tree."""
         code: pulumi.Archive = packaging.sources()
         layers: list[pulumi.Output[str]] = []
@@ -44,7 +47,12 @@ class Runtime:
             )
             layers = [dependencies.arn]
         return cls(
-            prefix=prefix, code=code, layers=layers, log_retention_days=log_retention_days, encryption=encryption
+            prefix=prefix,
+            account=account,
+            code=code,
+            layers=layers,
+            log_retention_days=log_retention_days,
+            encryption=encryption,
         )
 
 
@@ -52,7 +60,8 @@ class Function(pulumi.ComponentResource):
     """The module or package `lambdas/{module}` as the function `{prefix}-{module with dashes}`.
 
     Its role may write its logs and traces, and do what `grants` allow. Each deployment that changes the function
-    publishes a version, `version_arn`, and points the alias `live` at it, `live_arn`.
+    publishes a version, `version_arn`, and points the alias `live` at it, `live_arn`. `created` (ISO
+    8601) stays as it is.
     """
 
     short_name: str
@@ -63,6 +72,7 @@ class Function(pulumi.ComponentResource):
     live_arn: pulumi.Output[str]
     live_invoke_arn: pulumi.Output[str]
     log_group: pulumi.Output[str]
+    created: pulumi.Output[str]
 
     def __init__(
         self,
@@ -86,7 +96,9 @@ class Function(pulumi.ComponentResource):
             kms_key_id=runtime.encryption.key_arn,
             opts=inside,
         )
-        role = aws.iam.Role(name, name=full_name, assume_role_policy=trust("lambda"), opts=inside)
+        role = aws.iam.Role(
+            name, name=full_name, assume_role_policy=trust("lambda", account=runtime.account), opts=inside
+        )
         writing = allow("logs:CreateLogStream", "logs:PutLogEvents", on=[pulumi.Output.concat(logs.arn, ":*")])
         permissions = aws.iam.RolePolicy(
             name,
@@ -120,7 +132,7 @@ class Function(pulumi.ComponentResource):
             logging_config={"log_format": "Text", "log_group": logs.name},  # Powertools writes JSON itself
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
-        self.short_name, self.log_group = name, logs.name
+        self.short_name, self.log_group, self.created = name, logs.name, role.create_date
         live = aws.lambda_.Alias(
             name, name=LIVE, function_name=function.name, function_version=function.version, opts=inside
         )

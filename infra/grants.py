@@ -17,13 +17,15 @@ def policy(grants: Iterable[Grant]) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(grants)})
 
 
-def trust(service: str) -> pulumi.Output[str]:
-    """Return the trust policy of a role that an AWS service assumes."""
+def trust(service: str, *, account: str | None) -> pulumi.Output[str]:
+    """Return the trust policy of a role that an AWS service assumes, for resources of `account` only unless None."""
     statement: dict[str, Any] = {
         "Effect": "Allow",
         "Principal": {"Service": f"{service}.amazonaws.com"},
         "Action": "sts:AssumeRole",
     }
+    if account is not None:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
     return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 

@@ -24,6 +24,8 @@ def user_pool(given_arn: str | None, *, prefix: str, protect: bool) -> UserPool:
         name=f"{prefix}-guests",
         username_attributes=["email"],
         auto_verified_attributes=["email"],
+        # Whoever signs up without the platform has no customer id and can never pay.
+        admin_create_user_config={"allow_admin_create_user_only": True},
         # The booking platform sets its id of the guest when it creates the account. It never changes.
         schemas=[
             {

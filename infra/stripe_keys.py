@@ -14,6 +14,12 @@ from shared.domain.secret_shapes import clean_secret
 PLACEHOLDER = "to be set by make stripe-webhook"
 """The value with which the parameters are created. It is neither a key nor a signing secret."""
 
+# A write-only value is not in the state. When anything else of a parameter changes, pulumi-aws writes the parameter
+# again, with an empty value: the key would be lost. Tags are changed by another call.
+_NEVER_CHANGED = [
+    *("allowed_pattern", "data_type", "description", "key_id", "tier", "type", "value_wo", "value_wo_version")
+]
+
 
 @dataclass(frozen=True)
 class StripeKeys:
@@ -32,7 +38,7 @@ def stripe_keys(*, environment: str, protect: bool) -> StripeKeys:
             type="SecureString",
             value_wo=PLACEHOLDER,
             value_wo_version=1,
-            opts=pulumi.ResourceOptions(protect=protect),
+            opts=pulumi.ResourceOptions(protect=protect, ignore_changes=_NEVER_CHANGED),
         )
 
     return StripeKeys(parameter("secret_key"), parameter("publishable_key"), parameter("webhook_secret"))

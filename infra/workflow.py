@@ -44,6 +44,7 @@ class Workflow(pulumi.ComponentResource):
         name: str,
         *,
         prefix: str,
+        account: str,
         functions: Sequence[Function],
         values: Mapping[str, pulumi.Input[str] | pulumi.Input[int]],
         grants: Iterable[Grant],
@@ -63,7 +64,10 @@ class Workflow(pulumi.ComponentResource):
             opts=inside,
         )
         role = aws.iam.Role(
-            f"{name}-workflow", name=f"{full_name}-workflow", assume_role_policy=trust("states"), opts=inside
+            f"{name}-workflow",
+            name=f"{full_name}-workflow",
+            assume_role_policy=trust("states", account=account),
+            opts=inside,
         )
         # All versions: after a deployment, a running execution still calls those it was started with.
         callable_ = [pulumi.Output.concat(function.arn, ":*") for function in functions]

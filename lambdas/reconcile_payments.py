@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.adapters import bookings, payment_items, refund_ledger, stripe_api
+from shared.adapters import bookings, payment_items, refund_ledger, step_functions, stripe_api
+from shared.adapters.notifications import has_subscribers
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.api_errors import ApiError
 from shared.domain.errors import TransientError
@@ -25,6 +26,7 @@ from shared.services.payment_restarts import check_pending_payment, release_unpa
 from shared.services.reconciliation import Report, notify_once
 from shared.services.refund_restarts import check_refunds, refund_late_payment, restart_dead_refund
 from shared.services.stripe_events import HANDLED, process
+from shared.settings import settings
 
 QUIET = timedelta(seconds=60)  # an item that changed more recently is still being worked on
 OLDEST_PENDING = timedelta(days=400)
@@ -51,14 +53,18 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def _restart_dead_execution(detail: dict[str, Any], report: Report) -> None:
-    """Restart the execution at once. An input too large for the event is missing; the next scheduled run finds it."""
-    execution_input = json.loads(detail.get("input") or "{}")
+    """Restart the execution at once.
+
+    An event has no input if that is too large, or encrypted with the stack's own key; Step Functions is asked for it.
+    """
+    execution_input = json.loads(detail.get("input") or step_functions.input_of(detail["executionArn"]) or "{}")
     if isinstance(execution_input.get("payment_id"), str):
         restart = restart_dead_refund if "refund_id" in execution_input else restart_dead_payment
         report.for_each([execution_input], lambda given: restart(given, report))
 
 
 def _check_everything(report: Report) -> None:
+    report.for_each([settings().operator_topic_arn], _check_subscriptions)
     now = datetime.now(UTC)
     pending = payment_items.payments_between("pending", now - OLDEST_PENDING, now - QUIET)
     released = payment_items.payments_between("expired", now - CHECK_AGAIN_UNTIL, now - CHECK_AGAIN_AFTER[0])
@@ -69,6 +75,11 @@ def _check_everything(report: Report) -> None:
     report.for_each([now - EVENTS_SINCE], lambda since: _process_undelivered_events(since, report))
     # Last, because this list grows for ever and must not take time from the others.
     report.for_each(bookings.reservations_in("cancelled"), lambda res_id: _report_kept_money(res_id, report))
+
+
+def _check_subscriptions(topic_arn: str) -> None:
+    if not has_subscribers(topic_arn):
+        count("OperatorsUnreachable")
 
 
 def _check_released_payment(payment_id: str, report: Report) -> None:

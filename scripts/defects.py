@@ -79,6 +79,16 @@ DEFECTS = {
     "R-14": "A log line, an error or an answer quotes a secret, an e-mail address or a token.",
     "R-16": "A hold is released while Stripe refuses to expire its session.",
     "R-17": "The status says something that another route does not, or hides that a refund failed.",
+    "A-01": "A route's limit never takes effect, since API Gateway knows the route under another name.",
+    "A-02": "EventBridge drops what it should tell the operators, because of a condition in the topic's policy.",
+    "A-03": "EventBridge cannot use the topic's key, because of a condition in the key's policy.",
+    "A-04": "With the stack's own key, the event of a dead execution has no input, and nothing is restarted.",
+    "A-06": "The end of one stack switches off API Gateway's logs for the whole region.",
+    "A-08": "A change of a parameter overwrites a Stripe key with an empty value.",
+    "A-09": "Guests sign themselves up, without the platform, and can never pay.",
+    "A-10": "Nobody is subscribed to alarms and notifications, and nobody notices.",
+    "A-11": "A role can be used for another account, or cannot read tables that are encrypted with another key.",
+    "A-12": "An alarm rings once after the first deployment.",
 }
 
 

@@ -39,6 +39,7 @@ from local.aws.patches import (
     nested_executions,  # noqa: F401
     patching,
     put_events,  # noqa: F401
+    sign_up,  # noqa: F401
 )
 from local.aws.patches.aws_calls import other_dynamodb
 from local.aws.patches.jsonata_evaluation import evaluate_jsonata

@@ -25,6 +25,7 @@ class EventBridge:
     def __init__(self) -> None:
         self._workers = ThreadPoolExecutor(4, thread_name_prefix="eventbridge")
         self._sns = boto3.client("sns", region_name=emulator.REGION)
+        self._kms = boto3.client("kms", region_name=emulator.REGION)
         self._end = threading.Event()
         self._lock = threading.Lock()
         self._timers = [
@@ -59,14 +60,38 @@ class EventBridge:
         if service == "lambda":
             _invoke(target["Arn"], event)
         elif service == "sns":
+            if not self._may_publish(target["Arn"]):
+                logger.warning("dropped: EventBridge may not publish to %s", target["Arn"])
+                return
             message = _transform(transformer, event) if transformer else json.dumps(event)
             self._sns.publish(TopicArn=target["Arn"], Message=message)
         else:
             raise NotImplementedError(f"EventBridge targets of {service} are not supported")
 
+    def _may_publish(self, topic_arn: str) -> bool:
+        """Whether the policies of the topic and of its key let EventBridge use them."""
+        topic = self._sns.get_topic_attributes(TopicArn=topic_arn)["Attributes"]
+        if not _allows(topic["Policy"], "sns:Publish"):
+            return False
+        if not (key := topic.get("KmsMasterKeyId")):
+            return True
+        policy = self._kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+        return _allows(policy, "kms:Decrypt") and _allows(policy, "kms:GenerateDataKey")
+
     def _run_schedule(self, schedule: Any) -> None:
         while not self._end.wait(_interval_seconds(schedule.schedule_expression)):
             _invoke(schedule.target["Arn"], json.loads(schedule.target["Input"]))
+
+
+def _allows(policy: str, action: str) -> bool:
+    """Whether a statement without a condition, which EventBridge does not support here, allows it the action."""
+    return any(
+        statement["Effect"] == "Allow"
+        and statement["Principal"] == {"Service": "events.amazonaws.com"}
+        and action in statement["Action"]
+        and "Condition" not in statement
+        for statement in json.loads(policy)["Statement"]
+    )
 
 
 def _interval_seconds(expression: str) -> int:

@@ -168,6 +168,7 @@ _ACTIONS: Mapping[str, Callable[[Json], list[_Check]]] = {
         ("events:PutEvents", f"arn:aws:events:{_PREFIX}:event-bus/{entry['EventBusName']}")
         for entry in given["Entries"]
     ],
+    "sns.GetTopicAttributes": lambda given: [("sns:GetTopicAttributes", given["TopicArn"])],
     "sns.Publish": lambda given: [("sns:Publish", given["TopicArn"])],
     "lambda.Invoke": lambda given: [("lambda:InvokeFunction", given["FunctionName"])],
 }

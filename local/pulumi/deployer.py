@@ -25,7 +25,7 @@ from local.aws.aws_account import REGION
 from local.pulumi.invokes import invoke
 from local.pulumi.program_values import missing_outputs, refuse_missing, unwrap
 from local.pulumi.resources.registry import find_type
-from local.pulumi.resources.resource_type import AwsClients, DeployError, Resource, Values
+from local.pulumi.resources.resource_type import AwsClients, DeployError, Options, Resource, Values
 
 PROJECT = "booking-payments"
 STACK = "local"
@@ -106,7 +106,7 @@ def deploy(config: Mapping[str, str | int], stack: str = STACK) -> Deployment:
 
 def _run_program(stack: str) -> Deployment:
     recorder = DeployMocks()
-    mocks.set_mocks(recorder, project=PROJECT, stack=stack, preview=False, monitor=_ProtectionMonitor(recorder))
+    mocks.set_mocks(recorder, project=PROJECT, stack=stack, preview=False, monitor=_OptionsMonitor(recorder))
     outputs: Values = {}
 
     def program() -> pulumi.Output[None]:
@@ -124,7 +124,7 @@ class DeployMocks(mocks.Mocks):
 
     def __init__(self) -> None:
         self.resources: list[Resource] = []
-        self.protected: set[tuple[str, str]] = set()
+        self.options: dict[tuple[str, str], Options] = {}
         self._aws = AwsClients()
         self._lock = threading.RLock()
 
@@ -140,8 +140,8 @@ class DeployMocks(mocks.Mocks):
                 id_, computed = type_.create(self._aws, inputs)
             except Exception as error:
                 raise DeployError(f"{args.typ} {args.name!r}: {error}") from error
-            protect = (args.typ, args.name) in self.protected
-            self.resources.append(Resource(args.typ, args.name, inputs, protect))
+            options = self.options.get((args.typ, args.name), Options())
+            self.resources.append(Resource(args.typ, args.name, inputs, options))
         return id_, {**missing_outputs(args.typ), **inputs, **computed}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
@@ -149,16 +149,16 @@ class DeployMocks(mocks.Mocks):
             return invoke(self._aws, args.token, unwrap(args.args)), []
 
 
-class _ProtectionMonitor(mocks.MockMonitor):
-    """Records which resources are protected, which Pulumi does not pass on to mocks."""
+class _OptionsMonitor(mocks.MockMonitor):
+    """Records the options of resources, which Pulumi does not pass on to mocks."""
 
     def __init__(self, recorder: DeployMocks) -> None:
         super().__init__(recorder)
         self._recorder = recorder
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - Pulumi's name
-        if request.protect:
-            self._recorder.protected.add((request.type, request.name))
+        options = Options(request.protect, request.retainOnDelete, tuple(request.ignoreChanges))
+        self._recorder.options[request.type, request.name] = options
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 

@@ -64,6 +64,11 @@ def notify_operators(subject: str, message: str) -> None:
         raise NotificationFailed(subject) from error
 
 
+def has_subscribers(topic_arn: str) -> bool:
+    """Whether anybody has confirmed a subscription to a topic."""
+    return int(_sns().get_topic_attributes(TopicArn=topic_arn)["Attributes"]["SubscriptionsConfirmed"]) > 0
+
+
 def _report_failure(what: str, error: Exception | None) -> None:
     logger.error("not published", events=what, error=type(error).__name__)
     count("PublishingFailed")

@@ -75,6 +75,16 @@ def refund_execution(name: str) -> Execution:
     return _describe(starter_settings().refund_state_machine_arn, name)
 
 
+def input_of(execution_arn: str) -> str | None:
+    """The input of an execution, None if it does not exist. Raises WorkflowUnavailable."""
+    try:
+        return _call(lambda: _client().describe_execution(executionArn=execution_arn)).get("input")
+    except ClientError as error:
+        if error_code(error) == "ExecutionDoesNotExist":
+            return None
+        raise
+
+
 def signal(token: str, what: Signal) -> bool:
     """Resume the state that waits with this token; False if it no longer waits.
 

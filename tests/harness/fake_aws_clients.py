@@ -30,6 +30,8 @@ class FakeAws:
         self.on_start: Callable[[], None] = lambda: None
         self.messages: list[str] = []
         self.refusals = 0  # so many of the next messages does the topic refuse
+        self.subscribers = 1
+        self.inputs: dict[str, Json] = {}  # of executions that ended, by name
         self._lock = threading.Lock()
 
     def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803
@@ -56,7 +58,11 @@ class FakeAws:
         self._fail(name)
         if name not in self.executions:
             raise client_error("ExecutionDoesNotExist")
-        return {"status": self.executions[name]}
+        return {"status": self.executions[name], "input": json.dumps(self.inputs.get(name, {}))}
+
+    def get_topic_attributes(self, TopicArn: str) -> Json:  # noqa: N803
+        assert TopicArn.endswith(":operators")
+        return {"Attributes": {"SubscriptionsConfirmed": str(self.subscribers)}}
 
     def publish(self, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803
         assert TopicArn.endswith(":operators")

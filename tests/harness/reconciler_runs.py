@@ -1,5 +1,6 @@
 """Runs of the reconciler, with what it finds and what it does about it."""
 
+import json
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -40,6 +41,18 @@ class Reconciler:
         found: dict[str, int] = reconcile_payments.handler(event, CONTEXT)
         assert Counter(self.metrics) == Counter(found | {"ReconcilerRuns": 1})
         return found
+
+    def run_counting(self, expected: dict[str, int]) -> None:
+        """Run on schedule and find nothing; the metrics are these."""
+        self.metrics.clear()
+        assert reconcile_payments.handler({}, CONTEXT) == {}
+        assert Counter(self.metrics) == Counter(expected | {"ReconcilerRuns": 1})
+
+    def dead(self, name: str, execution_input: Json, *, in_event: bool) -> Json:
+        """Let an execution fail; return the detail of the event, which has no input if that is encrypted."""
+        self.aws.executions[name], self.aws.inputs[name] = "FAILED", execution_input
+        arn = f"arn:aws:states:eu-west-1:123456789012:execution:payment:{name}"
+        return {"status": "FAILED", "executionArn": arn, "input": json.dumps(execution_input) if in_event else None}
 
     def run_with_failures(self, failures: int) -> dict[str, int]:
         """Run into so many items that cannot be reconciled; return what it found besides."""

@@ -15,9 +15,9 @@ def deploy() -> Iterator[Deploy]:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
 
         def deploy_there(
-            *, given_tables: tuple[str, ...] = (), name: str = "local", **config: str | int
+            *, given_tables: tuple[str, ...] = (), name: str = "local", beside: str | None = None, **config: str | int
         ) -> worker.Seen:
-            return process.submit(worker.deploy, config, given_tables, name).result()
+            return process.submit(worker.deploy, config, given_tables, name, beside).result()
 
         yield deploy_there
 

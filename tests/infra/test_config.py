@@ -90,6 +90,13 @@ def test_a_domain_needs_its_certificate(given: str, value: str, missing: str) ->
     assert load({"domainName": "payments.example.com", "certificateArn": CERTIFICATE}).certificate_arn == CERTIFICATE
 
 
+@pytest.mark.defect("A-10")
+def test_production_needs_somebody_to_notify() -> None:
+    with pytest.raises(pulumi.RunError, match="booking-payments:operatorEmail: required in production"):
+        load({"production": "true"})
+    assert load({"production": "true", "operatorEmail": "operators@example.com"}).production
+
+
 def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(pulumi.RunError, match=r"maxAttempts.*\n.*package"):
         load({"maxAttempts": "0", "package": "x"})

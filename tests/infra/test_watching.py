@@ -27,12 +27,14 @@ SECTIONS = {
     "WebhookRefused": 1,
     "WebhookFailing": 1,
     "ApiFailing": 1,
+    "RuleFailing": 1,
     "RefundFailed": 1,
     "LatePayment": 1,
     "OverduePayments": 1,
     "RestartsExhausted": 1,
     "EventsUndelivered": 1,
     "PublishingFailed": 1,
+    "OperatorsUnreachable": 1,
     "ReconcilerNotRun": 1,
 }
 
@@ -122,6 +124,7 @@ def test_alarms_use_our_metrics_with_the_dimensions_that_the_code_sends(alarms: 
         "LatePayments",
         "Reconciled",
         "PublishingFailed",
+        "OperatorsUnreachable",
         "ReconcilerRuns",
     }
     for _, name, dimensions in ours:
@@ -189,8 +192,27 @@ def test_the_webhook_has_its_own_alarms(alarms: dict[str, Any]) -> None:
 def test_a_reconciler_that_misses_two_runs_raises_an_alarm(alarms: dict[str, Any], often: Seen) -> None:
     alarm = alarms["ReconcilerNotRun"]
     assert (alarm["comparisonOperator"], alarm["threshold"]) == ("LessThanThreshold", 1)
-    assert (alarm["treatMissingData"], alarm["period"], alarm["evaluationPeriods"]) == ("breaching", 900, 2)
-    assert inputs(often, "aws:cloudwatch/metricAlarm:MetricAlarm")["ReconcilerNotRun"]["period"] == 60
+    assert (alarm["treatMissingData"], alarm["evaluationPeriods"]) == ("breaching", 2)
+    assert alarm["metricQueries"][0]["metric"]["period"] == 900
+    alarm = inputs(often, "aws:cloudwatch/metricAlarm:MetricAlarm")["ReconcilerNotRun"]
+    assert alarm["metricQueries"][0]["metric"]["period"] == 60
+
+
+@pytest.mark.defect("A-12")
+def test_a_new_stack_counts_as_reconciled_until_its_first_runs_are_due(alarms: dict[str, Any], stack: Seen) -> None:
+    """Without data, the alarm would ring once after the first deployment."""
+    _, result = alarms["ReconcilerNotRun"]["metricQueries"]
+    created = int(stack.roles["booking-local-reconcile-payments"]["CreateDate"].timestamp())
+    assert result["expression"] == f"IF(EPOCH(FILL(runs, 0)) < {created + 3 * 900}, 1, FILL(runs, 0))"
+    assert result["returnData"]
+
+
+@pytest.mark.defect("A-02")
+def test_a_rule_that_cannot_deliver_raises_an_alarm(alarms: dict[str, Any], stack: Seen) -> None:
+    rules = [rule["name"] for rule in inputs(stack, "aws:cloudwatch/eventRule:EventRule").values()]
+    failed = [dimensions for _, name, dimensions in watched(alarms["RuleFailing"]) if name == "FailedInvocations"]
+    assert failed == [{"RuleName": name} for name in rules]
+    assert watched(alarms["RuleFailing"])[0][0] == "AWS/Events"
 
 
 def test_the_dashboard_shows_every_metric(stack: Seen, alarms: dict[str, Any]) -> None:

@@ -1,5 +1,8 @@
 """Deploys in a separate process, so that the global state of Pulumi and moto stays apart from other tests."""
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import boto3
@@ -18,9 +21,14 @@ class Seen(NamedTuple):
     functions: dict[str, Any]
     definitions: dict[str, str]
     parameters: dict[str, str]
+    roles: dict[str, Any]
+    printed: list[str]
 
 
-def deploy(config: dict[str, str | int], given_tables: tuple[str, ...] = (), name: str = "local") -> Seen:
+def deploy(
+    config: dict[str, str | int], given_tables: tuple[str, ...] = (), name: str = "local", beside: str | None = None
+) -> Seen:
+    """Deploy the stack `name`, into an account that has the stack `beside` already."""
     with mock_aws(config={"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}):
         dynamodb = boto3.client("dynamodb", region_name=REGION)
         for table in given_tables:
@@ -30,12 +38,28 @@ def deploy(config: dict[str, str | int], given_tables: tuple[str, ...] = (), nam
                 KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
                 AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             )
-        return _seen(deployer.deploy(config, name), dynamodb)
+        if beside is not None:
+            deployer.deploy(config, beside)
+        with _printed() as printed:
+            deployment = deployer.deploy(config, name)
+        return _seen(deployment, dynamodb, printed)
 
 
-def _seen(deployment: deployer.Deployment, dynamodb: Any) -> Seen:
+@contextlib.contextmanager
+def _printed() -> Iterator[list[str]]:
+    """What the program prints meanwhile; Pulumi's mocks pass it to the root logger."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    yield messages
+    logging.getLogger().removeHandler(handler)
+
+
+def _seen(deployment: deployer.Deployment, dynamodb: Any, printed: list[str]) -> Seen:
     functions = boto3.client("lambda", region_name=REGION)
     ssm = boto3.client("ssm", region_name=REGION)
+    iam = boto3.client("iam", region_name=REGION)
     workflows = boto3.client("stepfunctions", region_name=REGION)
     tables = dynamodb.list_tables()["TableNames"]
     names = [parameter["Name"] for parameter in ssm.describe_parameters()["Parameters"]]
@@ -51,5 +75,7 @@ def _seen(deployment: deployer.Deployment, dynamodb: Any) -> Seen:
             machine["name"]: workflows.describe_state_machine(stateMachineArn=machine["stateMachineArn"])["definition"]
             for machine in workflows.list_state_machines()["stateMachines"]
         },
+        roles={role["RoleName"]: role for role in iam.list_roles(MaxItems=1000)["Roles"]},
+        printed=printed,
         parameters={name: ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"] for name in names},
     )

@@ -114,7 +114,7 @@ def _invalid_definition(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _role_without_trust(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(function, "trust", lambda _: trust("ec2"))
+    monkeypatch.setattr(function, "trust", lambda _, account: trust("ec2", account=account))
 
 
 def _no_archive(monkeypatch: pytest.MonkeyPatch) -> None:

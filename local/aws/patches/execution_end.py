@@ -6,7 +6,7 @@
 - A timed-out execution has no ExecutionTimedOut in its history.
 - A string as output is returned as it is, where AWS returns JSON.
 - An execution is listed before it has a status.
-- Status-change events are not sent.
+- Status-change events are not sent. Those of a state machine with a customer's key have no data, as on AWS.
 """
 
 import json
@@ -95,6 +95,14 @@ def _close(execution: Any) -> None:
         endpoint.interrupt_all()
 
 
+def _event_data(execution: Any) -> dict[str, Any]:
+    names = ("input", "output", "error", "cause")
+    if execution.state_machine.encryptionConfiguration["type"] == "CUSTOMER_MANAGED_KMS_KEY":
+        return {**dict.fromkeys(names), "inputDetails": {"included": False}, "outputDetails": None}
+    values = (json.dumps(execution.input_data), None, execution.error, execution.cause)
+    return {**dict(zip(names, values, strict=True)), "inputDetails": {"included": True}, "outputDetails": None}
+
+
 def _send_status_change(execution: Any) -> None:
     if execution.exec_status == ExecutionStatus.SUCCEEDED:
         return
@@ -112,10 +120,9 @@ def _send_status_change(execution: Any) -> None:
             "stateMachineArn": execution.state_machine_arn,
             "name": execution.name,
             "status": execution.status,
-            "input": json.dumps(execution.input_data),
-            "inputDetails": {"included": True},
             "startDate": int(execution.start_date.timestamp() * 1000),
             "stopDate": int(execution.stop_date.timestamp() * 1000),
+            **_event_data(execution),
         },
     }
     for listener in on_execution_closed:

@@ -15,7 +15,7 @@ from local.pulumi.resources.resource_type import (
 
 class UserPool(ResourceType):
     replaces = frozenset({"schemas", "usernameAttributes"})
-    updatable = frozenset({"autoVerifiedAttributes", "deletionProtection"})
+    updatable = frozenset({"adminCreateUserConfig", "autoVerifiedAttributes", "deletionProtection"})
     computed = ("arn",)
 
     def create(self, aws: AwsClients, inputs: Values) -> Created:
@@ -27,6 +27,7 @@ class UserPool(ResourceType):
                 UsernameAttributes=inputs["usernameAttributes"],
                 AutoVerifiedAttributes=inputs["autoVerifiedAttributes"],
                 DeletionProtection=inputs["deletionProtection"],
+                AdminCreateUserConfig=self._sign_up(inputs),
                 Schema=[
                     {
                         "Name": attribute["name"],
@@ -53,12 +54,17 @@ class UserPool(ResourceType):
             UserPoolId=id_,
             AutoVerifiedAttributes=inputs["autoVerifiedAttributes"],
             DeletionProtection=inputs["deletionProtection"],
+            AdminCreateUserConfig=self._sign_up(inputs),
         )
         return {}
 
     def delete(self, aws: AwsClients, id_: str, inputs: Values) -> None:
         with ignoring(NOT_FOUND):
             aws.client("cognito-idp").delete_user_pool(UserPoolId=id_)
+
+    @staticmethod
+    def _sign_up(inputs: Values) -> Values:
+        return {"AllowAdminCreateUserOnly": inputs["adminCreateUserConfig"]["allowAdminCreateUserOnly"]}
 
 
 class UserPoolClient(ResourceType):

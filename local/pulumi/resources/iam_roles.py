@@ -8,6 +8,7 @@ from local.pulumi.resources.resource_type import (
     NOT_FOUND,
     AwsClients,
     Created,
+    DeployError,
     ResourceType,
     Values,
     ignoring,
@@ -19,7 +20,7 @@ from local.pulumi.resources.resource_type import (
 
 class Role(ResourceType):
     updatable = frozenset({"assumeRolePolicy"})
-    computed = ("arn",)
+    computed = ("arn", "createDate")
 
     def check(self, aws: AwsClients, inputs: Values) -> None:
         if "assumeRolePolicy" in inputs:
@@ -31,9 +32,12 @@ class Role(ResourceType):
             aws.client("iam").create_role(
                 RoleName=name, AssumeRolePolicyDocument=inputs["assumeRolePolicy"], Tags=tag_list(inputs)
             )
+        role = aws.client("iam").get_role(RoleName=name)["Role"]
         if create.ignored:
+            if role.get("Tags", []) != tag_list(inputs):
+                raise DeployError(f"EntityAlreadyExists: role {name} belongs to another stack")
             self.update(aws, name, inputs, inputs)
-        return name, {"arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"}
+        return name, {"arn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "createDate": role["CreateDate"].isoformat()}
 
     def read(self, aws: AwsClients, id_: str, inputs: Values) -> Values | None:
         with ignoring(NOT_FOUND):

@@ -11,6 +11,7 @@ from local.pulumi.resources import (
     dynamodb_tables,
     eventbridge_rules,
     iam_roles,
+    kms_keys,
     lambda_functions,
     lambda_layers,
     log_groups,
@@ -21,7 +22,7 @@ from local.pulumi.resources import (
     state_machines,
 )
 from local.pulumi.resources.resource_type import DeployError, ResourceType
-from local.pulumi.resources.state_only import Key, StateOnly
+from local.pulumi.resources.state_only import StateOnly
 
 RESOURCE_TYPES: Mapping[str, ResourceType] = {
     "aws:apigateway/account:Account": rest_apis.Account(),
@@ -47,7 +48,7 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
     # moto has AWS's managed policies only when it loads all of them.
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": StateOnly("role", "policyArn"),
     "aws:kms/alias:Alias": StateOnly("name"),
-    "aws:kms/key:Key": Key(),
+    "aws:kms/key:Key": kms_keys.Key(),
     "aws:lambda/alias:Alias": lambda_functions.FunctionAlias(),
     "aws:lambda/function:Function": lambda_functions.Function(),
     "aws:lambda/layerVersion:LayerVersion": lambda_layers.LayerVersion(),

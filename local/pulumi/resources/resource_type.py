@@ -13,7 +13,7 @@ from typing import Any, Self
 import boto3
 from botocore.exceptions import ClientError
 
-from local.aws.aws_account import REGION
+from local.aws.aws_account import ACCOUNT, REGION
 
 type Values = dict[str, Any]
 """Properties of a resource, with Pulumi's camelCase names."""
@@ -27,16 +27,22 @@ class DeployError(Exception):
 
 
 @dataclass(frozen=True)
-class Resource:
-    """A resource that the program registered: Pulumi's type, its name, its inputs with secrets unwrapped.
+class Options:
+    """What Pulumi itself does: refuse to delete a resource, leave it when the stack ends, ignore changes."""
 
-    `protect`: Pulumi refuses to delete it.
-    """
+    protect: bool = False
+    retain: bool = False
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource that the program registered: Pulumi's type, its name, its inputs with secrets unwrapped."""
 
     type: str
     name: str
     inputs: Values
-    protect: bool = False
+    options: Options = Options()
 
 
 class AwsClients:
@@ -68,11 +74,14 @@ class AwsClients:
 
 
 def trusted_services(policy: Mapping[str, Any]) -> set[str]:
-    """The services that a trust policy allows, without `.amazonaws.com`."""
+    """The services that a trust policy allows, without `.amazonaws.com`, for resources of this account."""
+    conditions: tuple[Values, Values] = ({}, {"StringEquals": {"aws:SourceAccount": ACCOUNT}})
     return {
         statement["Principal"]["Service"].removesuffix(".amazonaws.com")
         for statement in policy["Statement"]
-        if statement["Effect"] == "Allow" and "Service" in statement["Principal"]
+        if statement["Effect"] == "Allow"
+        and "Service" in statement["Principal"]
+        and statement.get("Condition", {}) in conditions
     }
 
 

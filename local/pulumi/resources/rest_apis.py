@@ -1,6 +1,7 @@
 """API Gateway: REST APIs, their deployments, stages and throttling."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -138,6 +139,12 @@ class MethodSettings(ResourceType):
     identity = ("restApi", "stageName", "methodPath")
     updatable = frozenset({"settings"})
 
+    def check(self, aws: AwsClients, inputs: Values) -> None:
+        """API Gateway stores any other key under the escaped one, which the provider then does not find."""
+        path = inputs.get("methodPath", "*/*")
+        if path != "*/*" and not re.fullmatch(r"~1[^/]*/[A-Z]+", path):
+            raise DeployError(f"method path {path!r}: each slash of the resource's path must be written ~1")
+
     def create(self, aws: AwsClients, inputs: Values) -> Created:
         self.update(aws, "", inputs, inputs)
         return f"{inputs['restApi']}-{inputs['stageName']}-{inputs['methodPath']}", {}
@@ -145,7 +152,7 @@ class MethodSettings(ResourceType):
     def read(self, aws: AwsClients, id_: str, inputs: Values) -> Values | None:
         with ignoring(NOT_FOUND):
             found = aws.client("apigateway").get_stage(restApiId=inputs["restApi"], stageName=inputs["stageName"])
-            live = found.get("methodSettings", {}).get(self._path(inputs))
+            live = found.get("methodSettings", {}).get(inputs["methodPath"])
             if live is not None:
                 limits = {"rate": live["throttlingRateLimit"], "burst": live["throttlingBurstLimit"]}
                 throttling = {f"throttling{name.title()}Limit": int(limit) for name, limit in limits.items()}
@@ -153,7 +160,7 @@ class MethodSettings(ResourceType):
         return None
 
     def update(self, aws: AwsClients, id_: str, inputs: Values, old: Values) -> Values:
-        path, settings = self._path(inputs), inputs["settings"]
+        path, settings = inputs["methodPath"], inputs["settings"]
         _patch_stage(
             aws,
             inputs,
@@ -167,13 +174,6 @@ class MethodSettings(ResourceType):
 
     def delete(self, aws: AwsClients, id_: str, inputs: Values) -> None:
         """Does nothing: moto cannot remove method settings, and they disappear with their stage."""
-
-    @staticmethod
-    def _path(inputs: Values) -> str:
-        """The path of a patch operation, where a slash of the resource's own path is written ~1."""
-        resource, _, method = inputs["methodPath"].rpartition("/")
-        escaped = resource.replace("/", "~1")
-        return f"{escaped if resource == '*' else '~1' + escaped}/{method}"
 
 
 class Account(StateOnly):

@@ -20,6 +20,7 @@ class Topic(ResourceType):
 
     def create(self, aws: AwsClients, inputs: Values) -> Created:
         arn = aws.client("sns").create_topic(Name=inputs["name"], Tags=tag_list(inputs))["TopicArn"]
+        self.update(aws, arn, inputs, inputs)
         return arn, {"arn": arn}
 
     def read(self, aws: AwsClients, id_: str, inputs: Values) -> Values | None:
@@ -65,13 +66,13 @@ class TopicPolicy(ResourceType):
 
 class TopicSubscription(ResourceType):
     identity = ("topic", "protocol", "endpoint")
-    computed = ("arn",)
+    computed = ("arn", "pendingConfirmation")
 
     def create(self, aws: AwsClients, inputs: Values) -> Created:
         arn = aws.client("sns").subscribe(
             TopicArn=inputs["topic"], Protocol=inputs["protocol"], Endpoint=inputs["endpoint"]
-        )
-        return arn["SubscriptionArn"], {"arn": arn["SubscriptionArn"]}
+        )["SubscriptionArn"]
+        return arn, {"arn": arn, "pendingConfirmation": inputs["protocol"] == "email"}
 
     def read(self, aws: AwsClients, id_: str, inputs: Values) -> Values | None:
         with ignoring(NOT_FOUND):

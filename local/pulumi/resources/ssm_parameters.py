@@ -8,6 +8,7 @@ from local.pulumi.resources.resource_type import (
     NOT_FOUND,
     AwsClients,
     Created,
+    DeployError,
     ResourceType,
     Values,
     ignoring,
@@ -34,7 +35,10 @@ class Parameter(ResourceType):
         return None
 
     def update(self, aws: AwsClients, id_: str, inputs: Values, old: Values) -> Values:
-        if any(inputs.get(name) != old.get(name) for name in ("type", "value", "valueWoVersion")):
+        changed = {name for name in inputs | old if inputs.get(name) != old.get(name)} - {"tags"}
+        if changed and "valueWo" in inputs and "valueWoVersion" not in changed:
+            raise DeployError(f"a change of {', '.join(sorted(changed))} would overwrite the value with an empty one")
+        if changed:
             self._put(aws, inputs, Overwrite=True)
         return {}
 

@@ -93,6 +93,7 @@ class StateMachine(ResourceType):
                 "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": logging["logDestination"]}}],
             },
             "tracingConfiguration": inputs["tracingConfiguration"],
+            "encryptionConfiguration": inputs.get("encryptionConfiguration") or {"type": "AWS_OWNED_KEY"},
         }
 
 

@@ -1,8 +1,5 @@
 """Resources that nothing on one machine uses: they exist in the engine's state alone."""
 
-import uuid
-
-from local.aws.aws_account import ACCOUNT, REGION
 from local.pulumi.resources.resource_type import AwsClients, Created, ResourceType, Values
 
 
@@ -30,13 +27,3 @@ class StateOnly(ResourceType):
 
     def delete(self, aws: AwsClients, id_: str, inputs: Values) -> None:
         pass
-
-
-class Key(StateOnly):
-    def __init__(self) -> None:
-        super().__init__("description")
-        self.computed = ("keyId", "arn")
-
-    def create(self, aws: AwsClients, inputs: Values) -> Created:
-        id_ = str(uuid.uuid5(uuid.NAMESPACE_OID, inputs["description"]))
-        return id_, {"keyId": id_, "arn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{id_}"}

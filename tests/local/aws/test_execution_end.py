@@ -8,7 +8,7 @@ import pytest
 
 from local.aws import emulator
 from local.aws.patches import execution_end
-from tests.local.aws.machine_runner import AWAIT, create_state_machine, end_of, history, start, stored_token
+from tests.local.aws.machine_runner import AWAIT, ROLE, create_state_machine, end_of, history, start, stored_token
 
 
 def test_a_stopped_execution_ends_at_once_although_it_waits(sfn: Any, dynamodb: Any) -> None:
@@ -26,6 +26,24 @@ def test_a_stopped_execution_ends_at_once_although_it_waits(sfn: Any, dynamodb: 
     assert sfn.describe_execution(executionArn=execution)["status"] == "ABORTED"
     assert history(execution)[-1]["type"] == "ExecutionAborted"
     assert [(event["detail"]["name"], event["detail"]["status"]) for event in events] == [("one", "ABORTED")]
+
+
+@pytest.mark.defect("A-04")
+def test_the_event_of_an_execution_with_a_customers_key_has_no_data(sfn: Any, dynamodb: Any) -> None:
+    events: list[dict[str, Any]] = []
+    emulator.on_execution_closed.append(events.append)
+    machine = create_state_machine({"Await": AWAIT})
+    key = {"type": "CUSTOMER_MANAGED_KMS_KEY", "kmsKeyId": "one", "kmsDataKeyReusePeriodSeconds": 300}
+    for name, more in (("one", {}), ("two", {"encryptionConfiguration": key})):
+        sfn.update_state_machine(stateMachineArn=machine, roleArn=ROLE, **more)
+        execution = start(machine, {"secret": "of a guest"}, name)
+        stored_token(dynamodb, name)
+        sfn.stop_execution(executionArn=execution, error="Test", cause="on purpose")
+        assert sfn.describe_execution(executionArn=execution)["input"] == '{"secret": "of a guest"}'
+    plain, encrypted = ([event["detail"][key] for key in ("input", "error", "cause")] for event in events)
+    assert plain == ['{"secret": "of a guest"}', "Test", "on purpose"]
+    assert encrypted == [None, None, None]
+    assert [event["detail"]["inputDetails"]["included"] for event in events] == [True, False]
 
 
 def test_an_execution_that_exceeds_its_timeout_is_timed_out(sfn: Any, dynamodb: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from shared.adapters import stripe_api
 from shared.adapters.checkout_parameters import checkout_parameters
 from shared.adapters.dynamodb import to_item
+from shared.domain.errors import WorkflowUnavailable
 from tests.harness.builders import HOUR, NOW, capture, closed, paying, payment, refund, reservation
 from tests.harness.reconciler_runs import BOOKING, URLS, Json, Reconciler, notification
 from tests.harness.tables import in_table
@@ -70,6 +71,27 @@ def test_late_money_is_reported_to_operators_and_refunded(reconciler: Reconciler
     assert reconciler.aws.messages == [notification("LatePayment", what)] * 2
     reconciler.stored.change("PAY-RES-1", captures={pi: to_item(capture())}, checks_after_release=0)
     assert reconciler.run() == {}
+
+
+@pytest.mark.defect("A-04")
+def test_a_dead_execution_whose_input_cannot_be_read_is_tried_again(reconciler: Reconciler) -> None:
+    """Lambda repeats an event whose function fails. An execution that no longer exists is left to the schedule."""
+    detail = reconciler.dead("RES-1", BOOKING, in_event=False)
+    reconciler.aws.throttled = {"RES-1"}
+    with pytest.raises(WorkflowUnavailable):
+        reconciler.run(detail)
+    reconciler.aws.throttled = set()
+    reconciler.aws.executions.clear()
+    assert reconciler.run(detail) == {}
+
+
+@pytest.mark.defect("A-10")
+@pytest.mark.parametrize(("subscribers", "unreachable"), [(0, 1), (1, 0)])
+def test_operators_without_a_confirmed_subscription_are_counted_by_each_scheduled_run(
+    reconciler: Reconciler, subscribers: int, unreachable: int
+) -> None:
+    reconciler.aws.subscribers = subscribers
+    reconciler.run_counting({"OperatorsUnreachable": unreachable})
 
 
 SETTLED = refund(status="succeeded", stripe_refund_id="re_1")

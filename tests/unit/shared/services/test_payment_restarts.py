@@ -93,14 +93,16 @@ def dead(**execution_input: Any) -> Json:
     return {"status": "FAILED", "input": json.dumps(execution_input)}
 
 
+@pytest.mark.defect("A-04")
+@pytest.mark.parametrize("in_event", [True, False])
 @pytest.mark.parametrize("status", [None, "pending", "completed", "expired", "refunded"])
-def test_a_dead_execution_is_restarted_at_once(reconciler: Reconciler, status: Any) -> None:
+def test_a_dead_execution_is_restarted_at_once(reconciler: Reconciler, status: Any, *, in_event: bool) -> None:
     """Also before it wrote the payment item, and when only its last event was left to publish."""
     reconciler.stored.reservation()
     if status is not None:
         reconciler.stored.payment(payment(status=status))
-    reconciler.aws.executions["RES-1"] = "FAILED"
-    assert reconciler.run(dead(**PAYMENT_INPUT)) == {"replacement_started": 1}
+    detail = reconciler.dead("RES-1", PAYMENT_INPUT, in_event=in_event)
+    assert reconciler.run(detail) == {"replacement_started": 1}
     assert reconciler.started == [("PAY-RES-1-r1", PAYMENT_INPUT)]
     assert reconciler.item["restarts"] == 1
 
@@ -122,7 +124,7 @@ UNKNOWN: list[Json] = [{}, {"payment_id": 7}, PAYMENT_INPUT, BOOKING | {"refund_
 
 @pytest.mark.parametrize("execution_input", UNKNOWN)
 def test_a_dead_execution_without_a_booking_is_ignored(reconciler: Reconciler, execution_input: Json) -> None:
-    assert reconciler.run(dead(**execution_input)) == reconciler.run({}) == {}
+    assert reconciler.run(dead(**execution_input)) == {}
     assert (reconciler.started, reconciler.stored.all("payments")) == ([], [])
 
 

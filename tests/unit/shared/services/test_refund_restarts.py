@@ -1,6 +1,5 @@
 """shared.services.refund_restarts: which refunds get another execution, with which input, and which are left alone."""
 
-import json
 from typing import Any
 
 import pytest
@@ -58,13 +57,14 @@ def test_a_settled_refund_and_one_whose_execution_runs_are_left_alone(
     assert reconciler.run() == {}
 
 
+@pytest.mark.defect("A-04")
+@pytest.mark.parametrize("in_event", [True, False])
 @in_table()
 def test_a_dead_execution_is_restarted_at_once(
-    reconciler: Reconciler, status: Any, dead: Json, restarted: Json
+    reconciler: Reconciler, status: Any, dead: Json, restarted: Json, *, in_event: bool
 ) -> None:
     refunds = {} if status is None else {REFUND: entry(status)}
     reconciler.stored.payment(payment(status="completed", refunds=refunds))
-    reconciler.aws.executions[REFUND] = "FAILED"
-    detail = {"status": "FAILED", "input": json.dumps(dead)}
+    detail = reconciler.dead(REFUND, dead, in_event=in_event)
     assert reconciler.run(detail) == {"refund_replacement_started": 1}
     assert reconciler.started == [(f"{REFUND}-r1", restarted)]

@@ -1,0 +1,63 @@
+"""EventBridge: which topics it may publish to."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto.sns.models import sns_backends
+
+from local.aws import emulator
+from local.aws.eventbridge import EventBridge
+
+RULE: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Resource": "*"}
+MAY_PUBLISH = RULE | {"Action": "sns:Publish"}
+MAY_USE_KEY = RULE | {"Action": ["kms:Decrypt", "kms:GenerateDataKey"]}
+BY_RULE = {"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/died"}}}
+IN_ACCOUNT = {"Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}}}
+
+
+@pytest.fixture
+def bridge(aws: None) -> Iterator[EventBridge]:
+    bridge = EventBridge()
+    yield bridge
+    bridge.close()
+
+
+def policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.mark.defect("A-02", "A-03")
+@pytest.mark.parametrize(
+    ("topic_statement", "key_statement", "delivered"),
+    [
+        pytest.param(MAY_PUBLISH, None, 1, id="any rule may publish"),
+        pytest.param(MAY_PUBLISH | BY_RULE, None, 0, id="a rule may publish"),
+        pytest.param(MAY_PUBLISH | IN_ACCOUNT, None, 0, id="the account may publish"),
+        pytest.param(MAY_PUBLISH | {"Principal": {"Service": "cloudwatch.amazonaws.com"}}, None, 0, id="only alarms"),
+        pytest.param(MAY_PUBLISH, MAY_USE_KEY, 1, id="any rule may use the key"),
+        pytest.param(MAY_PUBLISH, MAY_USE_KEY | BY_RULE, 0, id="a rule may use the key"),
+        pytest.param(MAY_PUBLISH, MAY_USE_KEY | {"Action": ["kms:Decrypt"]}, 0, id="the key may not encrypt"),
+    ],
+)
+def test_a_message_is_dropped_unless_the_policies_allow_it_without_a_condition(
+    bridge: EventBridge, topic_statement: Any, key_statement: Any, delivered: int
+) -> None:
+    sns = boto3.client("sns")
+    topic = sns.create_topic(Name="operators")["TopicArn"]
+    attributes = {"Policy": policy(topic_statement)}
+    if key_statement is not None:
+        kms = boto3.client("kms")
+        attributes["KmsMasterKeyId"] = kms.create_key(Policy=policy(key_statement))["KeyMetadata"]["Arn"]
+    for name, value in attributes.items():
+        sns.set_topic_attributes(TopicArn=topic, AttributeName=name, AttributeValue=value)
+    events = boto3.client("events")
+    events.put_rule(Name="died", EventPattern=json.dumps({"source": ["aws.states"]}))
+    events.put_targets(Rule="died", Targets=[{"Id": "operators", "Arn": topic}])
+    (listener,) = emulator.on_execution_closed
+    listener({"source": "aws.states", "detail": {"status": "FAILED"}})
+    bridge.close()
+    backend = sns_backends[emulator.ACCOUNT][emulator.REGION]
+    assert len(backend.topics[topic].sent_notifications) == delivered
