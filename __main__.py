@@ -15,7 +15,7 @@ from infra.events import FailedExecutions, run_every
 from infra.function import Function, Runtime
 from infra.grants import allow
 from infra.guests import user_pool
-from infra.operators import let_services_publish, subscribe
+from infra.operator_topic import let_services_publish, subscribe
 from infra.stripe_keys import stripe_keys
 from infra.table import platform_table, table
 from infra.tags import tag_everything

@@ -163,7 +163,7 @@ class Config(BaseModel):
             raise pulumi.RunError(f"invalid configuration\n{project}{missing}: must be set, since the other one is")
         if config.production and config.operator_email is None:
             raise pulumi.RunError(
-                f"invalid configuration\n{project}operatorEmail: required in production, where somebody must be told of"
+                f"invalid configuration\n{project}operatorEmail: required in production, where somebody must hear of"
                 " payments and refunds that need a person"
             )
         return config

@@ -80,7 +80,7 @@ DEFECTS = {
     "R-16": "A hold is released while Stripe refuses to expire its session.",
     "R-17": "The status says something that another route does not, or hides that a refund failed.",
     "A-01": "A route's limit never takes effect, since API Gateway knows the route under another name.",
-    "A-02": "EventBridge drops what it should tell the operators, because of a condition in the topic's policy.",
+    "A-02": "EventBridge drops its notifications to the operators, because of a condition in the topic's policy.",
     "A-03": "EventBridge cannot use the topic's key, because of a condition in the key's policy.",
     "A-04": "With the stack's own key, the event of a dead execution has no input, and nothing is restarted.",
     "A-06": "The end of one stack switches off API Gateway's logs for the whole region.",

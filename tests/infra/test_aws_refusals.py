@@ -24,15 +24,6 @@ def test_method_settings_without_an_escaped_path_are_refused(path: str) -> None:
         find_type("aws:apigateway/methodSettings:MethodSettings").check(AwsClients(), {"methodPath": path})
 
 
-@pytest.mark.defect("A-02")
-def test_rules_may_publish_to_the_operators_without_a_condition(stack: Seen) -> None:
-    (policy,) = inputs(stack, "aws:sns/topicPolicy:TopicPolicy").values()
-    conditions = {s["Sid"]: s.get("Condition") for s in json.loads(policy["policy"])["Statement"]}
-    alarms = {"ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:booking-local-*"}}
-    insecure = {"Bool": {"aws:SecureTransport": "false"}}
-    assert conditions == {"Alarms": alarms, "Rules": None, "TlsOnly": insecure}
-
-
 @pytest.mark.defect("A-06")
 def test_what_lets_api_gateway_log_outlives_the_stack(stack: Seen) -> None:
     retained = {r.type.rpartition(":")[2]: r for r in stack.deployment.resources if r.options.retain}
