@@ -1,7 +1,9 @@
 """The whole system in one process: AWS with the program deployed to it, API Gateway, the fake Stripe, the admin API."""
 
+import contextlib
 import errno
 import functools
+import os
 import shutil
 import socket
 import sys
@@ -29,6 +31,9 @@ from local.aws.iam import Permissions
 from local.fake_stripe.fake_stripe import FakeStripe
 from local.pulumi.deployer import STACK, Deployment, deploy
 from local.pulumi.resources.resource_type import AwsClients, DeployError
+from local.virtual_time import virtual_time
+from local.virtual_time.in_process_http import served
+from shared.adapters import secrets
 from shared.services.stripe_events import HANDLED
 
 if TYPE_CHECKING:
@@ -40,6 +45,9 @@ LOGS = Path(__file__).parent.parent / "build" / "local"
 
 # The longest that a request of the API takes; one in flight is completed before the AWS that it uses stops.
 REQUEST_SECONDS = 10
+
+# Nobody listens on it: an address has to have one, and the same in every run.
+_VIRTUAL_PORT = 8400
 
 METHOD_SETTINGS = "aws:apigateway/methodSettings:MethodSettings"
 
@@ -55,7 +63,8 @@ class LocalStack:
     that `pulumi config set` takes. `sandbox` are the keys of a Stripe sandbox to use in place of the fake. `dynamodb`
     is the address of a DynamoDB that stores the items in place of moto; the stack deletes its tables at the end. With
     `pulumi` the Pulumi engine deploys, and a later deployment, by `stack.engine` or from a shell, changes what is
-    served. Raises PortUnavailableError, or what the deployment raises.
+    served. With a `seed` the stack lives on virtual time once it is deployed, and is reached by `requests` from this
+    process alone, without a socket. Raises PortUnavailableError, or what the deployment raises.
     """
 
     url: str
@@ -74,8 +83,9 @@ class LocalStack:
         sandbox: Mapping[str, str] | None = None,
         dynamodb: str | None = None,
         pulumi: bool = False,
+        seed: int | None = None,
     ) -> None:
-        self._port, self._pulumi = port, pulumi
+        self._port, self._pulumi, self._seed = port, pulumi, seed
         self._config = dict(config or {})
         self._sandbox = sandbox
         self._dynamodb = dynamodb
@@ -97,10 +107,12 @@ class LocalStack:
         self.stop()
 
     def _start(self) -> None:
-        listener = self._listen()
-        self.url = f"http://{HOST}:{listener.getsockname()[1]}"
-        self.log = LOGS / f"functions-{listener.getsockname()[1]}.log"
+        listener = self._listen() if self._seed is None else None
+        self.url = f"http://{HOST}:{listener.getsockname()[1] if listener else _VIRTUAL_PORT}"
+        self.log = LOGS / f"functions-{listener.getsockname()[1] if listener else f'virtual-{os.getpid()}'}.log"
         _forget_environment()
+        in_virtual_time = contextlib.ExitStack()
+        self._stop.append(in_virtual_time.close)
         aws = emulator.start(self._dynamodb)
         self._stop.append(functools.partial(emulator.stop, aws))
         emulator.log_functions_to(self.log)
@@ -117,6 +129,8 @@ class LocalStack:
                 "webhook_secret": credentials.WEBHOOK_SECRET,
             },
         )
+        if self._seed is not None:
+            in_virtual_time.enter_context(virtual_time.virtual_time(self._seed))
         stage = self.deployment.stage["name"]
         self.fake_stripe = FakeStripe(
             base_url=f"{self.url}/stripe",
@@ -140,7 +154,10 @@ class LocalStack:
             ],
             exception_handlers={404: _not_found},
         )
-        self._serve(app, listener)
+        if listener is not None:
+            self._serve(app, listener)
+        else:
+            in_virtual_time.enter_context(served(self.url, app))
 
     def _admin_app(self) -> CORSMiddleware:
         """The admin API, which the browsers of the configured front ends may call, as they may call the API."""
@@ -239,5 +256,6 @@ def _forget_environment() -> None:
             for value in vars(module).values():
                 if callable(clear := getattr(value, "cache_clear", None)):
                     clear()
+    secrets._refreshed.clear()
     if parameters := sys.modules.get("aws_lambda_powertools.utilities.parameters"):
         parameters.clear_caches()

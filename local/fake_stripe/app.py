@@ -23,6 +23,7 @@ from local.fake_stripe.params import check, decode
 from local.fake_stripe.request_log import Request
 from local.fake_stripe.stripe_errors import InvalidRequestError, StripeError
 from local.fake_stripe.stripe_operations import ROUTES, Route
+from local.virtual_time.virtual_time import call_seconds
 
 type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -89,8 +90,8 @@ class Api:
         )
         request.fault = account.faults.take(route.operation)
         await self._fault_before(request)
-        if account.latency_seconds and request.idempotency_key is None:
-            await asyncio.sleep(account.latency_seconds)
+        if request.idempotency_key is None and (seconds := account.latency_seconds or call_seconds()):
+            await asyncio.sleep(seconds)
         answer = await self._idempotent(request, route, ids)
         if request.fault == "timeout_after":
             await asyncio.sleep(account.faults.silence_seconds)
@@ -128,7 +129,7 @@ class Api:
                 return replay
         remembered: Answer | None = None
         try:
-            await asyncio.sleep(account.latency_seconds)
+            await asyncio.sleep(account.latency_seconds or call_seconds())
             answer, remember = self._execute(request, route, ids)
             remembered = answer if remember else None
         finally:

@@ -5,7 +5,6 @@ On request they are held, dropped, duplicated or reordered.
 
 import hashlib
 import hmac
-import http.client
 import json
 import threading
 import time
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, get_args
 from urllib.parse import urlsplit
+
+import requests
 
 from local.fake_stripe.clock import Clock
 from local.fake_stripe.objects import new_id
@@ -125,20 +126,16 @@ class Webhooks:
         parts = urlsplit(url)
         if parts.hostname not in _LOOPBACK:
             return None, f"the fake delivers on this machine only, not to {parts.hostname}"
-        connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=self.timeout_seconds)
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "Stripe-Signature": signature,
+            "User-Agent": "Stripe/1.0",
+        }
         try:
-            headers = {
-                "Content-Type": "application/json; charset=utf-8",
-                "Stripe-Signature": signature,
-                "User-Agent": "Stripe/1.0",
-            }
-            connection.request("POST", parts.path or "/", body, headers)
-            response = connection.getresponse()
-            return response.status, response.read().decode(errors="replace")
-        except (OSError, http.client.HTTPException) as problem:
+            response = requests.post(url, body, headers=headers, timeout=self.timeout_seconds, allow_redirects=False)
+        except requests.RequestException as problem:
             return None, repr(problem)
-        finally:
-            connection.close()
+        return response.status_code, response.content.decode(errors="replace")
 
     def close(self) -> None:
         self._closed = True

@@ -25,11 +25,15 @@ class BookingReader:
         self.id: str = reservation["reservation_id"]
         self.payment_id = f"PAY-{self.id}"
         self.cancellation_id = f"{self.payment_id}-cancellation"
-        self.token: str = reservation["guest_token"]
         self.customer_id: str = reservation["customer_id"]
         self.check_in = date.fromisoformat(reservation["check_in"])
         days = (date.fromisoformat(reservation["check_out"]) - self.check_in).days
         self.nights = [(self.check_in + timedelta(days=day)).isoformat() for day in range(days)]
+
+    @property
+    def token(self) -> str:
+        """A token of the guest."""
+        return self.stack.token(self.customer_id)
 
     # What is stored.
 

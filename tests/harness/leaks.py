@@ -1,7 +1,7 @@
 """Finds what must not be in a log line, an execution's history, a notification, an event or an answer of the API."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from local import credentials
@@ -9,7 +9,7 @@ from local.fake_stripe.cards import CARDS
 from tests.harness.running_stack import WORKFLOWS, RunningStack
 
 
-def find_leaks(stack: RunningStack, guest_tokens: Iterable[str]) -> list[str]:
+def find_leaks(stack: RunningStack) -> list[str]:
     """What was found and where, for everything that has run on the stack."""
     texts = {
         "the log": stack.local.log.read_text(encoding="utf-8"),
@@ -26,7 +26,7 @@ def find_leaks(stack: RunningStack, guest_tokens: Iterable[str]) -> list[str]:
     assert task_tokens
     secrets = {
         "a secret": [credentials.STRIPE_API_KEY, credentials.WEBHOOK_SECRET, "whsec_", "sk_test_"],
-        "a guest's token": [part for token in guest_tokens for part in (token, token.rpartition(".")[2])],
+        "a guest's token": [part for token in stack.issued_tokens for part in (token, token.rpartition(".")[2])],
         "a card number": CARDS,
         "a task token": task_tokens,
         "an e-mail address": ["@example.com"],

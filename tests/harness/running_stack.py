@@ -1,9 +1,9 @@
 """A running local stack, and the people who talk to it from outside."""
 
 import contextlib
-import functools
 import gc
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 class RunningStack:
     """Wraps a LocalStack. `faults` has an effect once it is installed.
 
-    `answers` are the bodies that the API has answered; `nights` and `total_amount` (cents) those of a reservation
+    `answers` are the bodies that the API has answered, `issued_tokens` those of guests and operators; `nights` and `total_amount` (cents) those of a reservation
     that is made without them.
     """
 
@@ -65,6 +65,8 @@ class RunningStack:
         self.states = boto3.client("stepfunctions", region_name=emulator.REGION)
         self._tables: Any = boto3.resource("dynamodb", region_name=emulator.REGION)
         self.answers: list[str] = []
+        self.issued_tokens: list[str] = []
+        self._tokens_of: dict[tuple[str, ...], tuple[str, float]] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(24)
 
@@ -96,15 +98,24 @@ class RunningStack:
         answer = self.request(method, f"payments/{path}", token, body, headers=dict(headers))
         return Answer(answer.status_code, answer.json())
 
-    @functools.cached_property
+    def token(self, customer_id: str, *groups: str) -> str:
+        """An ID token of somebody; an hour old it would be refused, so it is replaced after half of that."""
+        token, issued = self._tokens_of.get((customer_id, *groups), ("", 0.0))
+        if time.time() - issued > 1800:
+            token = str(self.admin.token(customer_id, groups=groups)["token"])
+            self.issued_tokens.append(token)
+            self._tokens_of[customer_id, *groups] = token, time.time()
+        return token
+
+    @property
     def operator(self) -> str:
         """A token of an operator."""
-        return str(self.admin.token("CUST-operator", groups=["operators"])["token"])
+        return self.token("CUST-operator", "operators")
 
-    @functools.cached_property
+    @property
     def stranger(self) -> str:
         """A token of somebody who has no booking."""
-        return str(self.admin.token("CUST-stranger")["token"])
+        return self.token("CUST-stranger")
 
     # Bookings.
 
@@ -208,21 +219,27 @@ def quiet_imports() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def start_stack(config: Mapping[str, str | int] | None = None, *, pulumi: bool = False) -> Iterator[LocalStack]:
-    """A local stack that runs until the end of the block."""
+def start_stack(
+    config: Mapping[str, str | int] | None = None, *, pulumi: bool = False, seed: int | None = None
+) -> Iterator[LocalStack]:
+    """A local stack that runs until the end of the block; with a `seed`, on virtual time."""
     with contextlib.ExitStack() as running:
         with quiet_imports():
-            stack = running.enter_context(LocalStack(config=config, pulumi=pulumi))
+            stack = running.enter_context(LocalStack(config=config, pulumi=pulumi, seed=seed))
         yield stack
 
 
 @contextlib.contextmanager
 def run_stack(
-    config: Mapping[str, str | int] | None = None, *, nights: int = 2, total_amount: int = 45_000
+    config: Mapping[str, str | int] | None = None,
+    *,
+    nights: int = 2,
+    total_amount: int = 45_000,
+    seed: int | None = None,
 ) -> Iterator[RunningStack]:
     """A stack with faults installed, where refunds and disputes at Stripe change only when a test says so."""
     with (
-        start_stack(config) as local,
+        start_stack(config, seed=seed) as local,
         contextlib.closing(RunningStack(local, nights=nights, total_amount=total_amount)) as stack,
         pytest.MonkeyPatch.context() as patch,
     ):

@@ -19,6 +19,7 @@ from local.aws import aws_account
 from local.aws.aws_faults import STATES, fault_response
 from local.aws.patches.aliases_and_versions import unqualified
 from local.aws.patches.patching import replaces
+from local.virtual_time.virtual_time import take_turns
 
 # The other DynamoDB keeps the items. What else belongs to a table (its ARN, tags, backups) stays with moto, because
 # DynamoDB Local does not know it or calls it otherwise.
@@ -66,6 +67,8 @@ def _aws_call(self: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
         return None
     operation = event_name.removeprefix("before-send.")
     caller = _caller(request)
+    if caller:
+        take_turns()
     aws_account.counts.operation(caller, operation)
     for check in aws_account.access if caller else ():
         identity = aws_account.current_state_machine.get() if caller == STATES else str(caller)

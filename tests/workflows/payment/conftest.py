@@ -2,12 +2,9 @@ import pytest
 
 from tests.workflows.payment.scenarios import Results, Scenario, play_all
 
-# A window long enough to pay in time on a busy machine; the scenarios that let it pass wait beside the others.
-CONFIG = {"checkoutWindowSeconds": 25, "holdSeconds": 3600, "stripeRetrySeconds": 1}
-
 
 @pytest.fixture(scope="package")
 def results(request: pytest.FixtureRequest) -> Results:
     """Every scenario whose test is selected, played on one stack."""
     cases = [item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")]
-    return play_all([case for case in cases if isinstance(case, Scenario)], CONFIG)
+    return play_all([case for case in cases if isinstance(case, Scenario)])

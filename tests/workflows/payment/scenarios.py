@@ -3,13 +3,13 @@
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from local.admin_api.executions import Execution
+from local.aws.eventbridge import EventBridge
 from tests.harness.booking_driver import BookingDriver
 from tests.harness.leaks import find_leaks
 from tests.harness.running_stack import run_stack
@@ -17,7 +17,6 @@ from tests.harness.waiting import WaitTimeoutError
 
 type Play = Callable[[BookingDriver], None]
 
-WORKERS = 6
 _STRIPE_ASKED = re.compile(r"(?:AwaitStripe VerifyPayment NextStep\? ?)+")
 
 # Paths through the state machine that many scenarios share; an ending may name them among its states.
@@ -88,27 +87,25 @@ def _visited(states: str) -> str:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`hold_left`: see RunningStack.reserve. `slow`: it waits for timers, so it must not occupy a worker of others."""
+    """`hold_left`: see RunningStack.reserve."""
 
     name: str
     play: Play
     ending: Ending
     hold_left: float | None
-    slow: bool
 
 
 class ScenarioTable:
     """Decorates each scenario with its ending, and with the defects that it shows to be impossible."""
 
-    def __init__(self, *, slow: bool = False) -> None:
+    def __init__(self) -> None:
         self._cases: list[Any] = []
-        self._slow = slow
 
     def __call__(
         self, ending: Ending, *, hold_left: float | None = None, defects: tuple[str, ...] = ()
     ) -> Callable[[Play], Play]:
         def add(play: Play) -> Play:
-            scenario = Scenario(play.__name__, play, ending, hold_left, self._slow)
+            scenario = Scenario(play.__name__, play, ending, hold_left)
             marks = [pytest.mark.defect(*defects)] if defects else []
             self._cases.append(pytest.param(scenario, id=scenario.name, marks=marks))
             return play
@@ -121,9 +118,9 @@ class ScenarioTable:
 
 @dataclass(frozen=True)
 class Result:
-    """`ending` is None when the scenario raised. `unused`: faults that nothing met."""
+    """`ending` is None when the scenario raised `error`. `unused`: faults that nothing met."""
 
-    played: Future[None]
+    error: Exception | None
     ending: Ending | None
     unused: list[str]
 
@@ -136,37 +133,37 @@ class Results:
     def check(self, scenario: Scenario) -> None:
         """The scenario went as it says, met all its faults, and ended as it must."""
         result = self.by_play[scenario.play]
-        result.played.result()
+        if result.error is not None:
+            raise result.error
         assert result.ending == scenario.ending
         assert result.unused == []
 
 
-def play_all(scenarios: Sequence[Scenario], config: Mapping[str, int]) -> Results:
-    """Play every scenario on one stack, several at a time; read the endings once everything has come to rest."""
-    with run_stack(config) as stack:
-        bookings: dict[Play, BookingDriver] = {}
+def play_all(scenarios: Sequence[Scenario]) -> Results:
+    """Play one scenario after the other on one stack with the timers that are deployed; read all endings at the end.
 
-        def run(scenario: Scenario) -> None:
-            booking = bookings[scenario.play] = stack.reserve(hold_left=scenario.hold_left)
-            scenario.play(booking)
-
-        slow = sum(scenario.slow for scenario in scenarios)
-        with ThreadPoolExecutor(slow or 1) as slow_workers, ThreadPoolExecutor(WORKERS) as workers:
-            played = {
-                scenario.play: (slow_workers if scenario.slow else workers).submit(run, scenario)
-                for scenario in scenarios
+    The reconciler's schedule is off: it would find what a scenario leaves to a timer, a webhook or a person.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventBridge, "_run_schedule", lambda *_: None)
+        with run_stack(seed=1) as stack:
+            bookings: dict[Play, BookingDriver] = {}
+            errors: dict[Play, Exception] = {}
+            for scenario in scenarios:
+                booking = bookings[scenario.play] = stack.reserve(hold_left=scenario.hold_left)
+                try:
+                    scenario.play(booking)
+                except Exception as error:  # noqa: BLE001 - raised by the scenario's own test
+                    errors[scenario.play] = error
+            with contextlib.suppress(WaitTimeoutError):  # the scenarios that it concerns fail by themselves
+                stack.wait_until_idle()
+            results = {
+                play: Result(
+                    errors.get(play), None if play in errors else _ending(booking), unused=booking.faults.unused()
+                )
+                for play, booking in bookings.items()
             }
-        with contextlib.suppress(WaitTimeoutError):  # the scenarios that it concerns fail by themselves
-            stack.wait_until_idle()
-        results = {
-            play: Result(
-                future,
-                ending=_ending(bookings[play]) if future.exception() is None else None,
-                unused=bookings[play].faults.unused() if play in bookings else [],
-            )
-            for play, future in played.items()
-        }
-        return Results(results, find_leaks(stack, [booking.token for booking in bookings.values()]))
+            return Results(results, find_leaks(stack))
 
 
 def _ending(booking: BookingDriver) -> Ending:

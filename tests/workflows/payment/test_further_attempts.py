@@ -56,7 +56,7 @@ def attempts_exhausted_then_one_granted(booking: BookingDriver) -> None:
 
 @scenario(
     released("RecordPayment CreateCheckoutSession AwaitRetry RetrySignal? CLOSED RELEASED", sessions=[], attempts=[]),
-    hold_left=24,
+    hold_left=1700,
     defects=("D-07",),
 )
 def hold_shorter_than_a_checkout_window(booking: BookingDriver) -> None:
