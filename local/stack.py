@@ -29,6 +29,7 @@ from local.aws.eventbridge import EventBridge
 from local.aws.gateway import Gateway
 from local.aws.iam import Permissions
 from local.fake_stripe.fake_stripe import FakeStripe
+from local.fake_stripe.webhook_delivery import LIVE_RETRY_DELAYS
 from local.pulumi.deployer import STACK, Deployment, deploy
 from local.pulumi.resources.resource_type import AwsClients, DeployError
 from local.virtual_time import virtual_time
@@ -138,6 +139,8 @@ class LocalStack:
             enabled_events=sorted(HANDLED),
         )
         self._stop.append(self.fake_stripe.close)
+        if self._seed is not None:
+            self.fake_stripe.webhooks.retry_delays = LIVE_RETRY_DELAYS
         self.permissions = Permissions(self.deployment)
         emulator.access.append(self.permissions.check)
         self._stop.append(EventBridge().close)

@@ -24,6 +24,10 @@ from local.fake_stripe.stripe_errors import Json
 Mode = Literal["deliver", "hold", "drop", "duplicate", "reverse"]
 # Deliveries wait for their receiver, and fifty bookings cause two hundred at once.
 _WORKERS = 48
+# Seconds before each redelivery. Stripe goes on for three days, after longer and longer pauses; people at a screen do
+# not wait that long.
+LIVE_RETRY_DELAYS = (60.0, 300.0, 1800.0, 7200.0, 18_000.0, *5 * (43_200.0,))
+SHORT_RETRY_DELAYS = (0.5, 2.0, 5.0, 10.0)
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 # Endpoint, event, and the bytes to post.
@@ -65,7 +69,7 @@ class Webhooks:
     def __init__(self, lock: threading.RLock, clock: Clock, endpoints: Callable[[], list[Json]]) -> None:
         self._lock = lock
         self.mode: Mode = "deliver"
-        self.retry_delays: tuple[float, ...] = (0.5, 2, 5, 10)
+        self.retry_delays: tuple[float, ...] = SHORT_RETRY_DELAYS
         self.timeout_seconds = 20.0
         self.gather_seconds = 0.2
         self.secrets: dict[str, list[str]] = {}

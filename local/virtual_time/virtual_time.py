@@ -54,7 +54,7 @@ def take_turns() -> None:
 
 @contextlib.contextmanager
 def virtual_time(seed: int, now: datetime = START) -> Iterator[Scheduler]:
-    """Within the block, this thread and all that it starts take turns. Those that still wait then go on in real time."""
+    """Within the block, this thread and all that it starts take turns; what still waits then goes on in real time."""
     global _scheduler  # noqa: PLW0603 - a process has one clock
     assert _scheduler is None, "virtual time has begun already"
     with contextlib.ExitStack() as undo:
@@ -154,7 +154,7 @@ def _start(thread: threading.Thread) -> None:
 
     @functools.wraps(run)
     def run_in_turns() -> None:
-        del thread.run  # type: ignore[method-assign] # it is this function
+        del thread.run  # it is this function
         of.begin(task)
         try:
             run()

@@ -1,6 +1,5 @@
 """Scenarios: what a guest, Stripe and the platform do with a booking, and how everything must stand afterwards."""
 
-import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +8,9 @@ from typing import Any
 import pytest
 
 from local.admin_api.executions import Execution
-from local.aws.eventbridge import EventBridge
 from tests.harness.booking_driver import BookingDriver
 from tests.harness.leaks import find_leaks
-from tests.harness.running_stack import run_stack
-from tests.harness.waiting import WaitTimeoutError
+from tests.harness.running_stack import RunningStack, run_stack
 
 type Play = Callable[[BookingDriver], None]
 
@@ -140,30 +137,20 @@ class Results:
 
 
 def play_all(scenarios: Sequence[Scenario]) -> Results:
-    """Play one scenario after the other on one stack with the timers that are deployed; read all endings at the end.
+    """Play one scenario after the other on one stack, with the timers that are deployed."""
+    with run_stack(seed=1) as stack:
+        results = {scenario.play: _play(stack, scenario) for scenario in scenarios}
+        return Results(results, find_leaks(stack))
 
-    The reconciler's schedule is off: it would find what a scenario leaves to a timer, a webhook or a person.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EventBridge, "_run_schedule", lambda *_: None)
-        with run_stack(seed=1) as stack:
-            bookings: dict[Play, BookingDriver] = {}
-            errors: dict[Play, Exception] = {}
-            for scenario in scenarios:
-                booking = bookings[scenario.play] = stack.reserve(hold_left=scenario.hold_left)
-                try:
-                    scenario.play(booking)
-                except Exception as error:  # noqa: BLE001 - raised by the scenario's own test
-                    errors[scenario.play] = error
-            with contextlib.suppress(WaitTimeoutError):  # the scenarios that it concerns fail by themselves
-                stack.wait_until_idle()
-            results = {
-                play: Result(
-                    errors.get(play), None if play in errors else _ending(booking), unused=booking.faults.unused()
-                )
-                for play, booking in bookings.items()
-            }
-            return Results(results, find_leaks(stack))
+
+def _play(stack: RunningStack, scenario: Scenario) -> Result:
+    booking = stack.reserve(hold_left=scenario.hold_left)
+    try:
+        scenario.play(booking)
+        stack.wait_until_idle()
+    except Exception as error:  # noqa: BLE001 - raised by the scenario's own test
+        return Result(error, None, booking.faults.unused())
+    return Result(None, _ending(booking), booking.faults.unused())
 
 
 def _ending(booking: BookingDriver) -> Ending:

@@ -26,7 +26,7 @@ def session_expired_at_stripe_then_retried_and_paid(booking: BookingDriver) -> N
     assert booking.retry().outcome == (201, 2)
     booking.pay_to_the_end()
     keys = [request["idempotency_key"] for request in booking.stripe_requests("checkout.sessions.create")]
-    assert keys == [f"PAY-{booking.id}:checkout:1", f"PAY-{booking.id}:checkout:2"]
+    assert keys == [f"booking-local:PAY-{booking.id}:checkout:1", f"booking-local:PAY-{booking.id}:checkout:2"]
 
 
 @scenario(

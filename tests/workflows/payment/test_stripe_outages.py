@@ -19,7 +19,7 @@ def stripe_down_at_pay_now_then_paid(booking: BookingDriver) -> None:
     assert booking.pay_now().outcome == (201, 1)
     booking.pay_to_the_end()
     keys = {request["idempotency_key"] for request in booking.stripe_requests("checkout.sessions.create")}
-    assert keys == {f"PAY-{booking.id}:checkout:1"}
+    assert keys == {f"booking-local:PAY-{booking.id}:checkout:1"}
 
 
 @scenario(confirmed("OPENED VERIFIED CONFIRMED"), defects=("D-02", "D-22", "D-23"))
@@ -30,7 +30,7 @@ def session_created_without_an_answer(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
     requests = booking.stripe_requests("checkout.sessions.create")
     assert [(request["params"], request["idempotency_key"]) for request in requests] == 3 * [
-        (requests[0]["params"], f"PAY-{booking.id}:checkout:1")
+        (requests[0]["params"], f"booking-local:PAY-{booking.id}:checkout:1")
     ]
 
 

@@ -1,4 +1,4 @@
-"""One local stack for all of this folder. No test waits for a timer of hours: holds last a day."""
+"""One local stack on virtual time for all of this folder."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -38,7 +38,7 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
 def stack() -> Iterator[RunningStack]:
     """The stack; whatever a test has set for all refunds ends with it."""
     if not _running:
-        _running.append(_end.enter_context(run_stack(nights=1, total_amount=TOTAL)))
+        _running.append(_end.enter_context(run_stack(nights=1, total_amount=TOTAL, seed=1)))
     (running,) = _running
     yield running
     running.stripe.refund_status = None
