@@ -46,7 +46,7 @@ class Task:
 class Scheduler:
     """Hands the turn from thread to thread. The thread that creates it has the first turn.
 
-    `now`: seconds since the start. `move_clock` is told of each change of it. `random` decides whose turn it is, and
+    `now`: seconds since the start. `move_clock` gets each change of it. `random` decides whose turn it is, and
     whatever else has to be the same for the same seed.
     """
 

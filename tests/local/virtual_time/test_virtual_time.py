@@ -82,7 +82,7 @@ def test_a_condition_is_checked_whenever_something_has_happened_and_everything_i
             for step in ("first", "second"):
                 time.sleep(DAY)
                 steps.append(step)
-                time.sleep(0.001)  # still at it: nobody looks before it is done
+                time.sleep(0.001)  # still at it: nobody checks before it is done
                 steps.append(f"{step} done")
 
         thread = threading.Thread(target=work)
