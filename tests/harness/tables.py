@@ -71,7 +71,8 @@ add_tags(
 
 
 @cache
-def _read(module: Path) -> dict[str, Any]:
+def read_tables(module: Path) -> dict[str, Any]:
+    """Every table that is beside a test module, by its name."""
     return dict(_Loader(module.with_suffix(".yaml").read_text(encoding="utf-8")).get_single_data())
 
 
@@ -82,7 +83,7 @@ def in_table[Test: Callable[..., None]](name: str = "", **defaults: Any) -> Call
     """
 
     def parametrized(test: Test) -> Any:
-        rows = _read(Path(test.__code__.co_filename))[name or test.__name__]
+        rows = read_tables(Path(test.__code__.co_filename))[name or test.__name__]
         ids, cases = (rows.keys(), rows.values()) if isinstance(rows, dict) else ([None] * len(rows), rows)
         whole, names, params = "case" in test.__annotations__, set[str](), []
         for id_, row in zip(ids, cases, strict=True):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from local.admin_api.executions import Execution
 from tests.harness.booking_driver import BookingDriver
 from tests.harness.leaks import find_leaks
 from tests.harness.running_stack import RunningStack, run_stack
+from tests.harness.tables import read_tables
 
 type Play = Callable[[BookingDriver], None]
 
@@ -30,10 +32,6 @@ _PATHS = {
     "NEEDS_ATTENTION": "NotifyOperators NeedsAttention",
 }
 
-APPLIED = (45_000, "EUR", "booking")
-UNAPPLIED = (45_000, "EUR", "unapplied")
-REFUNDED = ("unapplied", 45_000, "succeeded")
-
 
 @dataclass(frozen=True)
 class Ending:
@@ -51,63 +49,71 @@ class Ending:
     payment: str
     nights: str
     sessions: list[str]
-    captures: list[tuple[int, str, str]] = field(default_factory=list)
+    captures: list[str] = field(default_factory=list)
     attempts: list[str] = field(default_factory=list)
-    refunds: list[tuple[str, int, str]] = field(default_factory=list)
+    refunds: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
 
-def confirmed(states: str, **changes: Any) -> Ending:
-    """Paid in the first session, unless `changes` say otherwise."""
-    usual: dict[str, Any] = {"reservation": "confirmed", "sessions": ["complete"]}
-    usual |= {"captures": [APPLIED], "attempts": ["paid"]}
-    return Ending(states=_visited(states), payment="completed", nights="booked", **(usual | changes))
+_CONFIRMED: dict[str, Any] = {
+    "reservation": "confirmed",
+    "payment": "completed",
+    "nights": "booked",
+    "sessions": ["complete"],
+    "captures": ["45000 EUR booking"],
+    "attempts": ["paid"],
+}
+_RELEASED: dict[str, Any] = {
+    "reservation": "cancelled",
+    "payment": "expired",
+    "nights": "available",
+    "sessions": ["expired"],
+    "attempts": ["closed"],
+}
+_REFUNDED = _RELEASED | {
+    "sessions": ["complete"],
+    "captures": ["45000 EUR unapplied"],
+    "attempts": ["paid"],
+    "refunds": ["unapplied 45000 succeeded"],
+}
+# How scenarios end, unless their table says otherwise: paid in the first session; cancelled by the guest and nothing
+# paid; cancelled by the guest, paid all the same and refunded.
+_ENDS = {"confirmed": _CONFIRMED, "released": _RELEASED, "refunded": _REFUNDED}
 
 
-def released(states: str, **changes: Any) -> Ending:
-    """Cancelled by the guest, nothing paid, unless `changes` say otherwise."""
-    usual: dict[str, Any] = {"reservation": "cancelled", "nights": "available", "sessions": ["expired"]}
-    usual |= {"payment": "expired", "attempts": ["closed"]}
-    return Ending(states=_visited(states), **(usual | changes))
-
-
-def refunded(states: str, **changes: Any) -> Ending:
-    """Cancelled by the guest, paid all the same and refunded, unless `changes` say otherwise."""
-    usual: dict[str, Any] = {"sessions": ["complete"], "captures": [UNAPPLIED]}
-    usual |= {"attempts": ["paid"], "refunds": [REFUNDED]}
-    return released(states, **(usual | changes))
-
-
-def _visited(states: str) -> str:
-    return " ".join(_PATHS.get(name, name) for name in states.split())
+def _ending_of(*, ends: str, states: str, **changes: Any) -> Ending:
+    return Ending(**_ENDS[ends] | {"states": " ".join(_PATHS.get(name, name) for name in states.split())} | changes)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`hold_left`: see RunningStack.reserve."""
+    """`hold_left`: see RunningStack.reserve. `opened`: the first session is open when it begins."""
 
     name: str
     play: Play
     ending: Ending
     hold_left: float | None
+    opened: bool
 
 
 class ScenarioTable:
-    """Decorates each scenario with its ending, and with the defects that it shows to be impossible."""
+    """Decorates each scenario of a module, whose ending is in the table beside it, under the same name."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
+        self._endings = read_tables(Path(module))
         self._cases: list[Any] = []
 
-    def __call__(
-        self, ending: Ending, *, hold_left: float | None = None, defects: tuple[str, ...] = ()
-    ) -> Callable[[Play], Play]:
-        def add(play: Play) -> Play:
-            scenario = Scenario(play.__name__, play, ending, hold_left)
-            marks = [pytest.mark.defect(*defects)] if defects else []
-            self._cases.append(pytest.param(scenario, id=scenario.name, marks=marks))
-            return play
+    def __call__(self, play: Play, *, opened: bool = False) -> Play:
+        ending = dict(self._endings[play.__name__])
+        marks = [pytest.mark.defect(*ending.pop("defects"))] if "defects" in ending else []
+        hold_left = ending.pop("hold_left", None)
+        scenario = Scenario(play.__name__, play, _ending_of(**ending), hold_left, opened)
+        self._cases.append(pytest.param(scenario, id=scenario.name, marks=marks))
+        return play
 
-        return add
+    def opened(self, play: Play) -> Play:
+        """The guest has pressed "Pay now" and been offered the first session."""
+        return self(play, opened=True)
 
     def parametrize(self) -> pytest.MarkDecorator:
         return pytest.mark.parametrize("case", self._cases)
@@ -146,6 +152,8 @@ def play_all(scenarios: Sequence[Scenario]) -> Results:
 def _play(stack: RunningStack, scenario: Scenario) -> Result:
     booking = stack.reserve(hold_left=scenario.hold_left)
     try:
+        if scenario.opened:
+            assert booking.pay_now().outcome == (201, 1)
         scenario.play(booking)
         stack.wait_until_idle()
     except Exception as error:  # noqa: BLE001 - raised by the scenario's own test
@@ -163,14 +171,14 @@ def _ending(booking: BookingDriver) -> Ending:
         nights=booking.nights_status,
         sessions=[session["status"] for session in booking.sessions()],
         captures=sorted(
-            (capture["amount"], capture["currency"], capture.get("role", "none"))
+            f"{capture['amount']} {capture['currency']} {capture.get('role', 'none')}"
             for capture in payment["captures"].values()
         ),
         attempts=[
             attempt["status"] + ("" if attempt["counted"] else ", not counted")
             for _, attempt in sorted(payment["attempts"].items())
         ],
-        refunds=sorted((refund["kind"], refund["amount"], refund["status"]) for refund in payment["refunds"].values()),
+        refunds=sorted(f"{one['kind']} {one['amount']} {one['status']}" for one in payment["refunds"].values()),
         failures=[execution.error or execution.status for execution in executions if execution.status != "SUCCEEDED"],
     )
 
