@@ -3,8 +3,8 @@
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo run test test-real test-account check lint format bench simulate fuzz crashes package import-times \
-	stripe-webhook operator smoke permissions docs pulumi-cli clean
+.PHONY: help demo run test test-production test-real test-account check lint format bench simulate fuzz \
+	crashes package import-times stripe-webhook operator smoke permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
@@ -18,6 +18,9 @@ Check a change
   make test            run all tests that need nothing but Python
 
 Test more
+  make test-production run the end-to-end tests with the configuration of
+                       Pulumi.prod.yaml: the stack's own key, protection, WAF
+                       (two minutes)
   make test-real       run the tests that use real tools: the Pulumi engine,
                        DynamoDB Local, stripe-mock, JSONata (half an hour);
                        PART=pulumi, dynamodb_local, stripe_mock or jsonata
@@ -62,6 +65,9 @@ run: $(READY)
 
 test: $(READY)
 	$(PYTHON) -m pytest
+
+test-production: $(READY)
+	$(PYTHON) -m pytest tests/e2e --production
 
 # Pulumi leaves event loops and sockets open, which pytest reports after the last test.
 test-real: $(READY)

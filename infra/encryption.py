@@ -74,7 +74,7 @@ def own_key(*, prefix: str, region: str, account: str, protect: bool) -> Encrypt
         service(
             "Logs",
             f"logs.{region}",
-            ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"],
             {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"{logs}:log-group:/aws/*/{prefix}-*"}},
         ),
         service(

@@ -5,6 +5,7 @@ that tests/infra/test_least_privilege.py finds permissions that are not needed. 
 """
 
 import json
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,7 @@ class Permissions:
         for machine in deployment.of_type("aws:sfn/stateMachine:StateMachine"):
             roles[machine.inputs["name"]] = machine.inputs["roleArn"].rpartition("/")[2]
         self._roles = roles
+        self._keys = _keys_of(deployment)
         with self._lock:
             self.calls |= {role: set() for role in self.policies.keys() - self.calls.keys()}
             self._decisions: dict[tuple[str, Call], bool] = {}
@@ -85,7 +87,27 @@ class Permissions:
                     allowed = self._decisions[role, call] = _permits(self.policies[role], call)
             if not allowed:
                 return _refusal(operation, role, call)
+            if missing := self._missing_use_of_key(role, call):
+                return _refusal(operation, role, missing)
         return None
+
+    def _missing_use_of_key(self, role: str, call: Call) -> Call | None:
+        """The use of a customer's key that the call needs and the role may not make, through the service called."""
+        service = call.action.partition(":")[0]
+        names = re.split("[:/]", call.resource)
+        key = next((self._keys[service, name] for name in names if (service, name) in self._keys), None)
+        if key is None:
+            return None
+        through = f"{service}.{emulator.REGION}.amazonaws.com"
+        allowed = {
+            action
+            for statement in json.loads(self.policies[role])["Statement"]
+            if statement["Resource"] == [key]
+            and through in statement["Condition"].get("StringEquals", {}).get("kms:ViaService", [])
+            for action in statement["Action"]
+        }
+        missing = sorted({"kms:Decrypt", "kms:GenerateDataKey"} - allowed)
+        return Call(call.operation, missing[0], key) if missing else None
 
     @staticmethod
     def listed(policy: Mapping[str, Any]) -> Iterator[Permission]:
@@ -95,6 +117,23 @@ class Permissions:
             for resource in statement["Resource"]:
                 for action in statement["Action"]:
                     yield Permission(action, resource, condition)
+
+
+def _keys_of(deployment: Deployment) -> dict[tuple[str, str], str]:
+    """By service and name, the customer's key with which a table, topic or state machine is encrypted, if any."""
+    types = {
+        "dynamodb": "aws:dynamodb/table:Table",
+        "sns": "aws:sns/topic:Topic",
+        "states": "aws:sfn/stateMachine:StateMachine",
+    }
+    keys = {
+        (service, resource.inputs["name"]): resource.inputs.get("kmsMasterKeyId")
+        or resource.inputs.get("serverSideEncryption", {}).get("kmsKeyArn")
+        or resource.inputs.get("encryptionConfiguration", {}).get("kmsKeyId")
+        for service, type_ in types.items()
+        for resource in deployment.of_type(type_)
+    }
+    return {named: key for named, key in keys.items() if key}
 
 
 def _permits(policy: str, call: Call) -> bool:

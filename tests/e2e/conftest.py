@@ -1,8 +1,10 @@
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+import yaml
 
 from local.stack import LocalStack
 from tests.harness.admin_over_http import AdminOverHttp
@@ -20,6 +22,20 @@ class StackOverHttp(RunningStack):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pulumi", action="store_true", help="on stacks that the Pulumi engine has deployed")
+    parser.addoption("--production", action="store_true", help="on stacks with the configuration of Pulumi.prod.yaml")
+
+
+# What Pulumi.prod.yaml leaves to the account.
+ACCOUNT = {
+    "operatorEmail": "operators@example.com",
+    "webAclArn": "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/guests/0a1b2c3d",
+}
+
+
+def production() -> dict[str, str | int]:
+    prod = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.prod.yaml").read_text(encoding="utf-8"))["config"]
+    own = {key.removeprefix("booking-payments:"): value for key, value in prod.items() if key.startswith("booking-")}
+    return own | ACCOUNT
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +46,9 @@ def config() -> dict[str, str | int]:
 
 @pytest.fixture(scope="module")
 def running(config: dict[str, str | int], pytestconfig: pytest.Config) -> Iterator[StackOverHttp]:
+    base = production() if pytestconfig.getoption("--production", default=False) else {}
     with (
-        start_stack(config, pulumi=pytestconfig.getoption("--pulumi", default=False)) as local,
+        start_stack(base | config, pulumi=pytestconfig.getoption("--pulumi", default=False)) as local,
         closing(StackOverHttp(local)) as stack,
     ):
         yield stack
