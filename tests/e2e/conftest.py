@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from local.stack import LocalStack
 from tests.harness.admin_over_http import AdminOverHttp
+from tests.harness.leaks import WatchedStack
 from tests.harness.running_stack import RunningStack, start_stack
 
 
@@ -16,7 +16,7 @@ class StackOverHttp(RunningStack):
 
     admin: AdminOverHttp
 
-    def __init__(self, local: LocalStack) -> None:
+    def __init__(self, local: WatchedStack) -> None:
         super().__init__(local, admin=AdminOverHttp(local.url))
 
 

@@ -12,7 +12,6 @@ from local.aws import emulator
 from scripts.stripe_endpoint import set_up
 from tests.e2e.conftest import StackOverHttp, age_stored_secrets
 from tests.harness.booking_driver import BookingDriver
-from tests.harness.leaks import find_leaks
 from tests.harness.waiting import wait_until
 
 EVENTS = 100
@@ -133,4 +132,4 @@ def test_a_key_stored_with_a_line_end_works_and_stays_out_of_the_log(stack: Stac
     booking = stack.reserve()
     assert booking.pay_now().status == 201
     stack.admin.reconcile()
-    assert find_leaks(stack) == []
+    assert stack.local.find_leaks() == []

@@ -1,49 +1,90 @@
 """Finds what must not be in a log line, an execution's history, a notification, an event or an answer of the API."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self, get_args
+from unittest.mock import patch
 
-from local import credentials
+import boto3
+
+from local.admin_api.executions import Workflow
+from local.aws import emulator
+from local.aws.gateway import Gateway, Receive, Scope, Send
 from local.fake_stripe.cards import CARDS
-from tests.harness.running_stack import WORKFLOWS, RunningStack
+from local.stack import LocalStack
+
+# By what they find. All secrets, addresses and tokens of the tests have these shapes.
+MARKERS: Mapping[str, str] = {
+    "a secret": r"(?:sk|rk)_(?:test|live)_\w{4,}|whsec_\w{4,}",
+    "an e-mail address": r"[\w.+-]+@[\w-]+",
+    "a guest's token": r"\beyJ[\w-]{10,}",
+    "a card number": "|".join(CARDS),
+}
 
 
-def find_leaks(stack: RunningStack) -> list[str]:
-    """What was found and where, for everything that has run on the stack."""
-    texts = {
-        "the log": stack.local.log.read_text(encoding="utf-8"),
-        "an answer": "\n".join(stack.answers),
-        "a notification": json.dumps(stack.admin.notifications()),
-        "an event": json.dumps(stack.admin.events(), default=str),
-    }
-    task_tokens: set[str] = set()
-    arns = [stack.execution_arn(one["name"], of) for of in WORKFLOWS for one in stack.admin.executions(of)]
-    for arn in arns:
-        history = stack.states.get_execution_history(executionArn=arn)["events"]
-        task_tokens.update(token for event in history for token in _task_tokens(event))
-        texts[arn] = "\n".join(text for event in history for text in _passed_on(event))
-    assert task_tokens
-    secrets = {
-        "a secret": [credentials.STRIPE_API_KEY, credentials.WEBHOOK_SECRET, "whsec_", "sk_test_"],
-        "a guest's token": [part for token in stack.issued_tokens for part in (token, token.rpartition(".")[2])],
-        "a card number": CARDS,
-        "a task token": task_tokens,
-        "an e-mail address": ["@example.com"],
-    }
+def search(texts: Mapping[str, str], markers: Mapping[str, str] = MARKERS) -> list[str]:
+    """What was found and where, with some of the text around it."""
+    found = [(what, where, re.search(of, text)) for where, text in texts.items() for what, of in markers.items()]
     return [
-        f"{what} in {where}"
-        for where, text in texts.items()
-        for what, values in secrets.items()
-        if any(value in text for value in values)
+        f"{what} in {where}: {at.string[max(0, at.start() - 80) : at.end() + 40]}" for what, where, at in found if at
     ]
+
+
+class WatchedStack(LocalStack):
+    """A local stack of a test. At its end, nothing secret or personal may have left it, whatever the test was about."""
+
+    _answers: list[bytes]
+
+    def __enter__(self) -> Self:
+        respond, self._answers = Gateway.__call__, []
+
+        async def recorded(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
+            async def record(message: Any) -> None:
+                self._answers.append(message.get("body", b""))
+                await send(message)
+
+            await respond(gateway, scope, receive, record)
+
+        self._recording = patch.object(Gateway, "__call__", recorded)
+        self._recording.start()
+        try:
+            return super().__enter__()
+        except BaseException:
+            self._recording.stop()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        leaks = [] if any(error) else self.find_leaks()
+        self._recording.stop()
+        super().__exit__()
+        assert not leaks, "\n".join(leaks)
+
+    def find_leaks(self, markers: Mapping[str, str] = MARKERS) -> list[str]:
+        """What is in a log line, a history, a notification, an event or an answer so far, besides task tokens."""
+        states = boto3.client("stepfunctions", region_name=emulator.REGION)
+        texts = {
+            "the log": self.log.read_text(encoding="utf-8"),
+            "an answer": b"\n".join(self._answers).decode(errors="replace"),
+            "a notification": json.dumps(self.admin.notifications(), ensure_ascii=False),
+            "an event": json.dumps(self.admin.events(), ensure_ascii=False, default=str),
+        }
+        task_tokens: set[str] = set()
+        for workflow in get_args(Workflow.__value__):
+            for execution in self.admin.executions(workflow):
+                machine = self.outputs[f"{workflow}StateMachineArn"].replace(":stateMachine:", ":execution:")
+                history: Any = states.get_execution_history(executionArn=f"{machine}:{execution['name']}")["events"]
+                task_tokens.update(token for event in history for token in _task_tokens(event))
+                texts[execution["name"]] = "\n".join(text for event in history for text in _passed_on(event))
+        tokens = {"a task token": "|".join(map(re.escape, task_tokens))} if task_tokens else {}
+        return search(texts, {**tokens, **markers})
 
 
 def _passed_on(event: Mapping[str, Any]) -> Iterator[str]:
     """All of an event; of a task, what the function is given: only it may hold a token, in what DynamoDB is asked."""
     details = event.get("taskScheduledEventDetails")
     if details is None:
-        yield json.dumps(event, default=str)
+        yield json.dumps(event, ensure_ascii=False, default=str)
     elif details["resource"] == "invoke":
         yield details["parameters"]
 

@@ -19,10 +19,10 @@ from local.admin_api.executions import Workflow
 from local.admin_api.local_admin import LocalAdmin
 from local.aws import emulator
 from local.aws.eventbridge import EventBridge
-from local.stack import LocalStack
 from tests.harness.admin_over_http import AdminOverHttp
 from tests.harness.booking_driver import VISA, BookingDriver
 from tests.harness.fault_injection import BookingFaults, FaultInjector
+from tests.harness.leaks import WatchedStack
 from tests.harness.waiting import PATIENCE, wait_until
 
 type Json = dict[str, Any]
@@ -44,15 +44,14 @@ class Answer(NamedTuple):
 
 
 class RunningStack:
-    """Wraps a LocalStack. `faults` has an effect once it is installed.
+    """Wraps a WatchedStack. `faults` has an effect once it is installed.
 
-    `answers` are the bodies that the API has answered, `issued_tokens` what guests and operators have signed in with;
-    `nights` and `total_amount` (cents) those of a reservation that is made without them.
+    `nights` and `total_amount` (cents) are those of a reservation that is made without them.
     """
 
     def __init__(
         self,
-        local: LocalStack,
+        local: WatchedStack,
         *,
         admin: LocalAdmin | AdminOverHttp | None = None,
         nights: int = 2,
@@ -65,8 +64,6 @@ class RunningStack:
         self.dynamodb = boto3.client("dynamodb", region_name=emulator.REGION)
         self.states = boto3.client("stepfunctions", region_name=emulator.REGION)
         self._tables: Any = boto3.resource("dynamodb", region_name=emulator.REGION)
-        self.answers: list[str] = []
-        self.issued_tokens: list[str] = []
         self._tokens_of: dict[tuple[str, ...], tuple[str, float]] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(24)
@@ -88,9 +85,7 @@ class RunningStack:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= options.pop("headers", {})
         url = f"{self.url}/api/{path}"
-        answer = requests.request(method, url, json=body, headers=headers, timeout=PATIENCE, **options)
-        self.answers.append(answer.text)
-        return answer
+        return requests.request(method, url, json=body, headers=headers, timeout=PATIENCE, **options)
 
     def call(
         self, method: str, path: str, token: str | None, body: Json | None = None, headers: Mapping[str, str] = {}
@@ -104,7 +99,6 @@ class RunningStack:
         token, issued = self._tokens_of.get((customer_id, *groups), ("", 0.0))
         if time.time() - issued > 1800:
             token = str(self.admin.token(customer_id, groups=groups)["token"])
-            self.issued_tokens.append(token)
             self._tokens_of[customer_id, *groups] = token, time.time()
         return token
 
@@ -222,11 +216,11 @@ def quiet_imports() -> Iterator[None]:
 @contextlib.contextmanager
 def start_stack(
     config: Mapping[str, str | int] | None = None, *, pulumi: bool = False, seed: int | None = None
-) -> Iterator[LocalStack]:
+) -> Iterator[WatchedStack]:
     """A local stack that runs until the end of the block; with a `seed`, on virtual time."""
     with contextlib.ExitStack() as running:
         with quiet_imports():
-            stack = running.enter_context(LocalStack(config=config, pulumi=pulumi, seed=seed))
+            stack = running.enter_context(WatchedStack(config=config, pulumi=pulumi, seed=seed))
         yield stack
 
 

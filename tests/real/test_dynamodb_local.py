@@ -19,12 +19,12 @@ from lambdas import confirm_reservation, release_hold, reserve_refund
 from local import credentials
 from local.aws import emulator
 from local.fake_stripe.fake_stripe import FakeStripe
-from local.stack import LocalStack
 from shared.adapters import dynamodb, payment_items
 from shared.domain.errors import BookedElsewhere, BookingLost, NotRefundable, StoreBusy
 from shared.settings import settings as function_settings
 from tests.harness.builders import NOW, TOTAL, capture, payment
 from tests.harness.lambda_environment import CONTEXT, ENVIRONMENT
+from tests.harness.leaks import WatchedStack
 from tests.harness.running_stack import RunningStack, quiet_imports
 from tests.harness.stored_tables import Stored
 
@@ -207,7 +207,7 @@ def pay_at_once(stripe: FakeStripe, reservation_id: str) -> None:
 def test_a_payment_that_arrives_while_the_token_is_stored_is_confirmed(dynamodb_local: str) -> None:
     """100 times the event arrives before, while or after AwaitPayment stores its token."""
     config: dict[str, str | int] = {"throttleRate": 5000, "throttleBurst": 5000, "checkoutWindowSeconds": 60}
-    with quiet_imports(), LocalStack(config=config, dynamodb=dynamodb_local) as local:
+    with quiet_imports(), WatchedStack(config=config, dynamodb=dynamodb_local) as local:
         stack = RunningStack(local)
 
         def play(_: int) -> str:

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from infra import packaging
-from local.stack import LocalStack
 from statemachines.render import render
 from tests.e2e.conftest import StackOverHttp
 from tests.harness.booking_driver import BookingDriver
+from tests.harness.leaks import WatchedStack
 from tests.real.pulumi_cloud import PULUMI_MARKS
 
 pytestmark = PULUMI_MARKS
@@ -77,7 +77,7 @@ def stack(pulumi_cli: None, releases: Releases) -> Iterator[StackOverHttp]:
     for name in [name for name in sys.modules if name.startswith("lambdas.")]:
         del sys.modules[name]
     releases.select("one", extra_state=False)
-    with LocalStack(pulumi=True) as local:
+    with WatchedStack(pulumi=True) as local:
         yield StackOverHttp(local)
     gc.collect()
 

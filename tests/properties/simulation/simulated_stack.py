@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from local.admin_api.local_admin import LocalAdmin
-from local.stack import LocalStack
+from tests.harness.leaks import WatchedStack
 from tests.harness.running_stack import RunningStack, start_stack
 from tests.properties.simulation.fast_timers import WINDOW, configuration, hold_seconds, shorten_waits
 from tests.properties.simulation.simulation_injector import SimulationInjector
@@ -23,7 +23,7 @@ class SimulatedStack(RunningStack):
     admin: LocalAdmin
     faults: SimulationInjector  # type: ignore[assignment]  # it has further kinds of faults
 
-    def __init__(self, local: LocalStack, patch: pytest.MonkeyPatch, window: int) -> None:
+    def __init__(self, local: WatchedStack, patch: pytest.MonkeyPatch, window: int) -> None:
         super().__init__(local, nights=1)
         self.window, self.hold = window, hold_seconds(window)
         self.patch = patch

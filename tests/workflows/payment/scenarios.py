@@ -10,7 +10,6 @@ import pytest
 
 from local.admin_api.executions import Execution
 from tests.harness.booking_driver import BookingDriver
-from tests.harness.leaks import find_leaks
 from tests.harness.running_stack import RunningStack, run_stack
 from tests.harness.tables import read_tables
 
@@ -131,7 +130,6 @@ class Result:
 @dataclass(frozen=True)
 class Results:
     by_play: Mapping[Play, Result]
-    leaks: list[str]
 
     def check(self, scenario: Scenario) -> None:
         """The scenario went as it says, met all its faults, and ended as it must."""
@@ -146,7 +144,7 @@ def play_all(scenarios: Sequence[Scenario]) -> Results:
     """Play one scenario after the other on one stack, with the timers that are deployed."""
     with run_stack(seed=1) as stack:
         results = {scenario.play: _play(stack, scenario) for scenario in scenarios}
-        return Results(results, find_leaks(stack))
+        return Results(results)
 
 
 def _play(stack: RunningStack, scenario: Scenario) -> Result:

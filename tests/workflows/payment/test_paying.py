@@ -121,8 +121,3 @@ def ten_simultaneous_calls(booking: BookingDriver) -> None:
 @scenario.parametrize()
 def test_scenario(case: Scenario, results: Results) -> None:
     results.check(case)
-
-
-def test_no_secret_token_card_or_address_is_logged_or_passed_on(results: Results) -> None:
-    """In any scenario."""
-    assert results.leaks == []
