@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -17,9 +18,13 @@ def client_error(code: str) -> ClientError:
 
 
 class FakeAws:
-    """Step Functions, the operators' topic and the platform's bus; at first one state waits, with the token `token`."""
+    """Step Functions, the operators' topic and the platform's bus; at first one state waits, with the token `token`.
 
-    def __init__(self) -> None:
+    `passed_on`: what was handed to them, by place.
+    """
+
+    def __init__(self, passed_on: dict[str, list[str]] | None = None) -> None:
+        self.passed_on = defaultdict(list) if passed_on is None else passed_on
         self.executions: dict[str, str] = {}  # name → status
         self.waiting = {"token"}
         self.started: list[tuple[str, Json]] = []
@@ -45,6 +50,7 @@ class FakeAws:
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:  # noqa: A002, N803
         self._fail(name)
+        self.passed_on["an execution"].append(input)
         execution_input = json.loads(input)
         assert stateMachineArn.endswith(":refund" if "refund_id" in execution_input else ":payment")
         if name in self.executions:
@@ -67,6 +73,7 @@ class FakeAws:
     def publish(self, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803
         assert TopicArn.endswith(":operators")
         assert len(Subject) <= 100  # SNS's limit
+        self.passed_on["a notification"].append(f"{Subject}\n{Message}")
         if self.refusals:
             self.refusals -= 1
             raise client_error("Throttled")
@@ -74,6 +81,7 @@ class FakeAws:
 
     def put_events(self, Entries: list[Json]) -> Json:  # noqa: N803
         assert len(Entries) == 1
+        self.passed_on["an event"].append(json.dumps(Entries, ensure_ascii=False))
         return {"FailedEntryCount": 0}
 
     @property

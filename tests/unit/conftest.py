@@ -1,13 +1,17 @@
 import io
+import json
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 import stripe
 from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto import mock_aws
 
 from lambdas import reconcile_payments
@@ -15,14 +19,19 @@ from local.credentials import DYNAMODB_ENDPOINT
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared import observability
 from shared.adapters import notifications, payment_items, secrets, step_functions, stripe_api
+from shared.observability import Handler
 from shared.services import money_events, reconciliation
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import ENVIRONMENT
+from tests.harness.leaks import MARKERS, search
 from tests.harness.reconciler_runs import Reconciler
 from tests.harness.stored_tables import Stored
 from tests.harness.stripe_in_process import InProcess, new_fake_stripe
 from tests.harness.webhook_deliveries import Webhook
+
+# The tokens of waiting states in these tests, as values in JSON.
+TASK_TOKEN = r'"token(?:-\d)?"(?!:)'
 
 
 def product_modules() -> list[ModuleType]:
@@ -82,6 +91,32 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return stream
 
 
+@pytest.fixture(autouse=True)
+def passed_on(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[str]]]:
+    """What leaves the functions besides the log, by place; after each test it is searched for secrets."""
+    passed_on: defaultdict[str, list[str]] = defaultdict(list)
+
+    def recording(handler: Handler) -> Handler:
+        def recorded(event: dict[str, Any], context: LambdaContext) -> Any:
+            try:
+                answer = handler(event, context)
+            except Exception as error:
+                passed_on["an error"].append(str(error))
+                raise
+            passed_on["an answer"].append(json.dumps(answer, ensure_ascii=False, default=str))
+            return answer
+
+        return recorded
+
+    for module in product_modules():
+        if module.__name__.startswith("lambdas.") and callable(getattr(module, "handler", None)):
+            monkeypatch.setattr(module, "handler", recording(module.handler))
+    yield passed_on
+    texts = {"the log": log.getvalue(), **{where: "\n".join(of) for where, of in passed_on.items()}}
+    leaks = search(texts, {**MARKERS, "a task token": TASK_TOKEN})
+    assert not leaks, "\n".join(leaks)
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Time stands still at NOW for every module that reads it."""
@@ -105,9 +140,9 @@ def stripe_account(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fa
 
 
 @pytest.fixture
-def fake_aws(monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+def fake_aws(passed_on: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     """Takes the place of the clients of Step Functions, SNS and EventBridge."""
-    fake = FakeAws()
+    fake = FakeAws(passed_on)
     for module, client in ((step_functions, "_client"), (notifications, "_sns"), (notifications, "_events")):
         monkeypatch.setattr(module, client, lambda: fake)
     return fake

@@ -168,7 +168,7 @@ class Deliveries:
                 self.stored.delete("payments", payment_id)
             for item in self.payments.values():
                 self.stored.put("payments", item)
-        self.aws.__init__()  # type: ignore[misc]
+        self.aws.__init__(self.aws.passed_on)  # type: ignore[misc]
 
     def _payments(self) -> dict[str, Json]:
         return {item["payment_id"]: item for item in self.stored.all("payments")}
