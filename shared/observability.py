@@ -64,8 +64,14 @@ def describe(error: BaseException) -> str:
         return f"{error.response.get('Error', {}).get('Code')} in {error.operation_name}"
     if isinstance(error, ValidationError):
         return ", ".join(f"{'.'.join(map(str, entry['loc']))}: {entry['type']}" for entry in error.errors())
-    ours = type(error) in {LookupError, RuntimeError} or type(error).__module__.startswith(f"{__package__}.")
-    return str(error) if ours else "see where"
+    builtin = type(error) in {LookupError, RuntimeError} and _raised_by_us(error)
+    return str(error) if builtin or type(error).__module__.startswith(f"{__package__}.") else "see where"
+
+
+def _raised_by_us(error: BaseException) -> bool:
+    """Whether the error was raised in our code, rather than in a library that it calls."""
+    raised_in = [frame.f_globals["__name__"] for frame, _ in walk_tb(error.__traceback__)][-1:]
+    return any(module.startswith((f"{__package__}.", "lambdas.")) for module in raised_in)
 
 
 def log_failure(message: str, error: BaseException, **keys: object) -> None:

@@ -11,8 +11,10 @@ import requests
 from botocore.exceptions import ClientError, ParamValidationError
 from pydantic import BaseModel
 
+from shared.domain.booking import payment_of
 from shared.observability import bind, count, entry_point, logger
 from shared.services.reconciliation import Report
+from tests.harness.builders import booking
 from tests.harness.lambda_environment import CONTEXT
 
 
@@ -25,7 +27,7 @@ def handler(event: dict[str, Any], _: object) -> str:
     bind(refund_id=event.get("refund_id"))
     logger.info("at work")
     if "fail" in event:
-        raise LookupError("no reservation RES-1")
+        payment_of(booking(None))
     return "done"
 
 
@@ -50,7 +52,11 @@ def test_an_error_is_logged_with_its_class_and_raised(log: io.StringIO) -> None:
     with pytest.raises(LookupError):
         handler({"fail": True}, CONTEXT)
     failed = lines(log)[-1]
-    assert (failed["message"], failed["error"], failed["reason"]) == ("failed", "LookupError", "no reservation RES-1")
+    assert (failed["message"], failed["error"], failed["reason"]) == (
+        "failed",
+        "LookupError",
+        "no payment item for reservation RES-1",
+    )
 
 
 def test_a_metric_is_emitted_at_once_with_its_dimensions(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,11 +86,15 @@ def quote_it_in_a_request_to_aws() -> None:
     raise ParamValidationError(report="Invalid type: MARKER")
 
 
+def quote_it_in_an_error_of_python() -> None:
+    raise RuntimeError("MARKER")
+
+
 def quote_it_in_a_cause() -> None:
     try:
         int("MARKER")
-    except ValueError as error:
-        raise LookupError("no reservation RES-1") from error
+    except ValueError:
+        payment_of(booking(None))
 
 
 @pytest.mark.defect("R-14")
@@ -95,7 +105,8 @@ def quote_it_in_a_cause() -> None:
         (quote_it_in_a_model, "ValidationError: email: int_parsing"),
         (quote_it_in_an_answer_of_aws, "ClientError: ValidationException in UpdateItem"),
         (quote_it_in_a_request_to_aws, "ParamValidationError: see where"),
-        (quote_it_in_a_cause, "no reservation RES-1"),
+        (quote_it_in_an_error_of_python, "RuntimeError: see where"),
+        (quote_it_in_a_cause, "no payment item for reservation RES-1"),
     ],
 )
 def test_what_other_libraries_quote_is_neither_logged_nor_raised(
