@@ -14,7 +14,7 @@ from lambdas.payments_api.return_urls import ReturnUrls
 from shared.adapters import payment_items, step_functions
 from shared.contracts.http_bodies import AttemptStatusResponse, PaymentStatusResponse, RefundStatusResponse
 from shared.domain.attempts import agreed_policy, attempts_left, new_payment, offerable
-from shared.domain.booking import Reservation
+from shared.domain.booking import Reservation, end_reason
 from shared.domain.ledger import refund_state
 from shared.domain.models import Payment, iso
 from shared.settings import settings
@@ -82,6 +82,9 @@ def payment_status(reservation: Reservation, payment: Payment | None, now: datet
         # Before the first attempt or between two; while a session is open or being checked there is nothing to retry.
         can_retry=(payment is None or payment.awaiting == "retry") and attempt_allowed(reservation, known, now),
         checkout_url=offered.checkout_url if offered else None,
+        expires_at=optional_iso(offered.deadline) if offered else None,
+        end_reason=end_reason(reservation, known),
+        poll_after_seconds=_poll_after(payment),
         stripe_payment_intent_id=known.stripe_payment_intent_id,
         completed_at=optional_iso(known.completed_at),
         refunded_at=optional_iso(known.refunded_at),
@@ -89,6 +92,13 @@ def payment_status(reservation: Reservation, payment: Payment | None, now: datet
         attempts=_attempts(known),
         refunds=_refunds(known),
     )
+
+
+def _poll_after(payment: Payment | None) -> int | None:
+    """How soon the status may be another one, in seconds."""
+    if payment is not None and payment.status == "pending":
+        return {None: 1, "payment": 3, "retry": 15}[payment.awaiting]
+    return 30 if payment is not None and refund_state(payment) == "pending" else None
 
 
 def _attempts(payment: Payment) -> list[AttemptStatusResponse]:

@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from shared.contracts.states import Contract, ReservationId
 from shared.domain.api_errors import ApiError
+from shared.domain.booking import EndReason
 from shared.domain.models import AppliedPolicy, AttemptStatus, PaymentStatus, RefundKind, RefundState, RefundStatus
 from shared.domain.refund_policy import RefundPolicy
 
@@ -76,7 +77,11 @@ class RefundStatusResponse(Contract):
 
 
 class PaymentStatusResponse(Contract):
-    """GET /payments/{id}/status; a cancelled stay whose refund failed has `refund_state` `failed`."""
+    """GET /payments/{id}/status; a cancelled stay whose refund failed has `refund_state` `failed`.
+
+    `expires_at` is when the session at `checkout_url` ends. Without `poll_after_seconds` nothing more will happen by
+    itself.
+    """
 
     reservation_id: str
     payment_id: str
@@ -94,6 +99,9 @@ class PaymentStatusResponse(Contract):
     hold_expires_at: str
     can_retry: bool
     checkout_url: str | None = None
+    expires_at: str | None = None
+    end_reason: EndReason | None = None
+    poll_after_seconds: int | None = None
     stripe_payment_intent_id: str | None = None
     completed_at: str | None = None
     refunded_at: str | None = None

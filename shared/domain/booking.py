@@ -1,7 +1,7 @@
 """The booking platform's reservation, and a booking: the reservation with its payment."""
 
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -33,6 +33,11 @@ def _day(value: Any) -> Any:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
+
+
+EndReason = Literal[
+    "paid", "cancelled_by_guest", "cancelled_by_operator", "cancelled_by_platform", "booked_elsewhere", "hold_ended"
+]
 
 
 class LineItem(Value):
@@ -98,3 +103,16 @@ def payment_of(booking: Booking) -> Payment:
     if booking.payment is None:
         raise LookupError(f"no payment item for reservation {booking.reservation.reservation_id}")
     return booking.payment
+
+
+def end_reason(reservation: Reservation, payment: Payment) -> EndReason | None:
+    """Why the payment has ended; None while it is pending."""
+    if payment.status == "pending":
+        return None
+    if payment.status != "expired":
+        return "paid"
+    if payment.cancel_requested_at is not None:
+        return "cancelled_by_operator" if payment.cancel_requested_by == "operator" else "cancelled_by_guest"
+    if reservation.takes_place:
+        return "booked_elsewhere"
+    return "cancelled_by_platform" if reservation.status == "cancelled" else "hold_ended"

@@ -63,6 +63,38 @@ def test_status_with_attempts_and_declines(stored: Stored, workflow: FakeAws) ->
     assert (body["payment_attempts"], body["attempts_left"], body["can_retry"]) == (3, 0, False)
 
 
+@pytest.mark.parametrize(
+    ("of", "seconds"),
+    [
+        (awaited(), 3),
+        (awaited(awaiting=None, task_token=None), 1),
+        (failed(), 15),
+        (awaited(status="expired"), None),
+        (awaited(status="completed", captures=OWN_CAPTURE, refunds={"G1": refund()}), 30),
+        (awaited(status="completed", captures=OWN_CAPTURE, refunds={"G1": refund(status="failed")}), None),
+    ],
+    ids=[
+        "a session is open",
+        "the workflow is at work",
+        "between attempts",
+        "ended",
+        "a refund is pending",
+        "it failed",
+    ],
+)
+def test_the_status_says_when_to_ask_again(stored: Stored, workflow: FakeAws, of: Payment, seconds: int | None) -> None:
+    stored.payment(of)
+    assert call("GET", STATUS).body.get("poll_after_seconds") == seconds
+
+
+def test_the_open_session_comes_with_its_end(stored: Stored, workflow: FakeAws) -> None:
+    stored.payment(awaited())
+    body = call("GET", STATUS).body
+    assert (body["checkout_url"], body["expires_at"]) == (attempt().checkout_url, "2026-11-24T15:20:00.000Z")
+    stored.payment(failed())
+    assert not {"checkout_url", "expires_at"} & call("GET", STATUS).body.keys()
+
+
 @in_table()
 @pytest.mark.defect("D-14")
 def test_a_refunded_payment_was_completed(

@@ -1,11 +1,12 @@
 """shared.domain.booking: how the platform's items are read."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
-from shared.domain.booking import Reservation, payment_of
-from tests.harness.builders import booking, payment, reservation
+from shared.domain.booking import Reservation, end_reason, payment_of
+from tests.harness.builders import NOW, booking, payment, reservation
 
 
 @pytest.mark.defect("D-35")
@@ -41,3 +42,23 @@ def test_a_booking_without_a_payment_item_has_no_payment() -> None:
 def test_lines_that_cannot_be_shown_are_left_out(lines: object) -> None:
     item = reservation().model_dump() | {"line_items": lines}
     assert Reservation.model_validate(item).line_items is None
+
+
+CANCELLED = {"status": "expired", "cancel_requested_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("of", "status", "reason"),
+    [
+        ({"status": "pending"}, "pending", None),
+        ({"status": "completed"}, "confirmed", "paid"),
+        ({"status": "refunded"}, "cancelled", "paid"),
+        ({"status": "expired"}, "expired", "hold_ended"),
+        ({"status": "expired"}, "cancelled", "cancelled_by_platform"),
+        ({"status": "expired"}, "checked_in", "booked_elsewhere"),
+        ({**CANCELLED, "cancel_requested_by": "guest-1"}, "cancelled", "cancelled_by_guest"),
+        ({**CANCELLED, "cancel_requested_by": "operator"}, "cancelled", "cancelled_by_operator"),
+    ],
+)
+def test_why_a_payment_has_ended(of: dict[str, Any], status: str, reason: str | None) -> None:
+    assert end_reason(reservation(status=status), payment(**of)) == reason
