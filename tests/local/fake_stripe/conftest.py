@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +85,83 @@ class Server:
         self._thread.join()
 
 
+class Account:
+    """An account of the fake, as the SDK, a guest's browser, the dashboard (`fake`) and our webhook see it."""
+
+    def __init__(self, server: Server, http: requests.Session) -> None:
+        self.http, self.url, self.receiver = http, server.url, Receiver()
+        self.fake = FakeStripe(base_url=f"{server.url}/stripe", webhook_url=f"{server.url}/webhook")
+        self.fake.webhooks.retry_delays = (0.02, 0.04)
+        self.fake.refund_delay_seconds = self.fake.dispute_delay_seconds = 3600
+        server.receiver, server.fake_stripe = self.receiver, self.fake
+        self.v1 = self.new_client().v1
+        self.sessions = self.v1.checkout.sessions
+
+    def new_client(
+        self,
+        *,
+        key: str = credentials.STRIPE_API_KEY,
+        retries: int = 0,
+        timeout: float = 5,
+        http: requests.Session | None = None,
+    ) -> stripe.StripeClient:
+        return stripe.StripeClient(
+            key,
+            max_network_retries=retries,
+            http_client=stripe.RequestsClient(timeout=timeout, session=http or self.http),
+            base_addresses={"api": self.fake.base_url},
+        )
+
+    def params(self, **changes: Any) -> Any:
+        """The parameters of a session for EUR 300; a change to None leaves one out."""
+        metadata = {"payment_id": "PAY-r1", "reservation_id": "r1"}
+        product = {"name": "Two nights <&>"}
+        params = {
+            "mode": "payment",
+            "submit_type": "book",
+            "allowed_payment_method_types": ["card"],
+            "line_items": [
+                {"price_data": {"currency": "eur", "unit_amount": 30_000, "product_data": product}, "quantity": 1}
+            ],
+            "customer_email": "guest@example.com",
+            "client_reference_id": "r1",
+            "metadata": metadata,
+            "payment_intent_data": {"metadata": metadata},
+            "expires_at": self.fake.clock.timestamp() + 2100,
+            "locale": "en",
+            "success_url": "https://shop.example/ok?session_id={CHECKOUT_SESSION_ID}",
+            "cancel_url": "https://shop.example/cancel",
+            "adaptive_pricing": {"enabled": False},
+        }
+        return {name: value for name, value in (params | changes).items() if value is not None}
+
+    def create_session(self, **changes: Any) -> Any:
+        return self.sessions.create(self.params(**changes))
+
+    def pay(self, session: Any, card: str = "4242424242424242") -> requests.Response:
+        url = session if isinstance(session, str) else session.url
+        return self.http.post(url, data={"card_number": card}, allow_redirects=False, timeout=15)
+
+    def intent_of(self, session: Any) -> Any:
+        return self.sessions.retrieve(session.id, {"expand": ["payment_intent.latest_charge"]}).payment_intent
+
+    def wait_until_idle(self) -> None:
+        assert self.fake.webhooks.wait_until_idle()
+
+    def delivered(self) -> list[str]:
+        """The types of the events that our webhook has got, once all are delivered."""
+        self.wait_until_idle()
+        return self.receiver.types()
+
+
+@contextmanager
+def refused(**expected: Any) -> Iterator[Any]:
+    """Expect that Stripe refuses the request, with these attributes of the error."""
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        yield caught
+    assert {name: getattr(caught.value, name) for name in expected} == expected
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     server = Server()
@@ -92,89 +170,21 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def receiver(server: Server) -> Receiver:
-    server.receiver = Receiver()
-    return server.receiver
+def account(server: Server) -> Iterator[Account]:
+    with requests.Session() as http:
+        account = Account(server, http)
+        yield account
+        account.wait_until_idle()
+        account.fake.close()
 
 
 @pytest.fixture
-def fake_stripe(server: Server, receiver: Receiver) -> Iterator[FakeStripe]:
-    fake_stripe = FakeStripe(base_url=f"{server.url}/stripe", webhook_url=f"{server.url}/webhook")
-    fake_stripe.webhooks.retry_delays = (0.02, 0.04)
-    fake_stripe.refund_delay_seconds = 3600
-    fake_stripe.dispute_delay_seconds = 3600
-    server.fake_stripe = fake_stripe
-    yield fake_stripe
-    fake_stripe.webhooks.wait_until_idle()
-    fake_stripe.close()
+def session(account: Account) -> Any:
+    return account.create_session()
 
 
 @pytest.fixture
-def http() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        yield session
-
-
-@pytest.fixture
-def client(fake_stripe: FakeStripe, http: requests.Session) -> stripe.StripeClient:
-    return make_client(fake_stripe, http)
-
-
-def make_client(
-    fake_stripe: FakeStripe,
-    http: requests.Session,
-    *,
-    key: str = credentials.STRIPE_API_KEY,
-    retries: int = 0,
-    timeout: float = 5,
-) -> stripe.StripeClient:
-    return stripe.StripeClient(
-        key,
-        max_network_retries=retries,
-        http_client=stripe.RequestsClient(timeout=timeout, session=http),
-        base_addresses={"api": fake_stripe.base_url},
-    )
-
-
-def session_params(fake_stripe: FakeStripe, **changes: Any) -> Any:
-    metadata = {"payment_id": "PAY-r1", "reservation_id": "r1"}
-    params = {
-        "mode": "payment",
-        "submit_type": "book",
-        "allowed_payment_method_types": ["card"],
-        "line_items": [
-            {
-                "price_data": {"currency": "eur", "unit_amount": 30_000, "product_data": {"name": "Two nights <&>"}},
-                "quantity": 1,
-            }
-        ],
-        "customer_email": "guest@example.com",
-        "client_reference_id": "r1",
-        "metadata": metadata,
-        "payment_intent_data": {"metadata": metadata},
-        "expires_at": fake_stripe.clock.timestamp() + 2100,
-        "locale": "en",
-        "success_url": "https://shop.example/ok?session_id={CHECKOUT_SESSION_ID}",
-        "cancel_url": "https://shop.example/cancel",
-        "adaptive_pricing": {"enabled": False},
-    }
-    params |= changes
-    return {name: value for name, value in params.items() if value is not None}
-
-
-def pay(http: requests.Session, session: Any, card: str = "4242424242424242") -> requests.Response:
-    url = session if isinstance(session, str) else session.url
-    return http.post(url, data={"card_number": card}, allow_redirects=False, timeout=15)
-
-
-@pytest.fixture
-def session(client: stripe.StripeClient, fake_stripe: FakeStripe) -> Any:
-    return client.v1.checkout.sessions.create(session_params(fake_stripe))
-
-
-@pytest.fixture
-def paid(client: stripe.StripeClient, http: requests.Session, session: Any) -> Any:
+def paid(account: Account, session: Any) -> Any:
     """A succeeded PaymentIntent of 300 EUR."""
-    assert pay(http, session).status_code == 303
-    paid = client.v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
-    return paid.payment_intent
+    assert account.pay(session).status_code == 303
+    return account.sessions.retrieve(session.id, {"expand": ["payment_intent"]}).payment_intent

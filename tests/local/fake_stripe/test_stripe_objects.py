@@ -4,15 +4,13 @@ import typing
 from typing import Any
 
 import pytest
-import requests
 import stripe
 from typing_extensions import is_typeddict
 
-from local.fake_stripe.fake_stripe import FakeStripe
 from local.fake_stripe.objects import OBJECT_TYPES, build
 from local.fake_stripe.params import _hints, check
 from local.fake_stripe.stripe_operations import ROUTES
-from tests.local.fake_stripe.conftest import pay, session_params
+from tests.local.fake_stripe.conftest import Account
 
 
 def value_problems(value: Any, hint: Any, path: str) -> list[str]:
@@ -36,19 +34,17 @@ def value_problems(value: Any, hint: Any, path: str) -> list[str]:
     return []
 
 
-def test_every_object_has_the_fields_and_types_of_the_sdk(
-    client: stripe.StripeClient, http: requests.Session, fake_stripe: FakeStripe
-) -> None:
+def test_every_object_has_the_fields_and_types_of_the_sdk(account: Account) -> None:
     for card in ("4242424242424242", "4000000000000002", "4000000000003220"):
-        session = client.v1.checkout.sessions.create(session_params(fake_stripe))
-        pay(http, session, card)
-    (paid,) = client.v1.payment_intents.list({"created": {"gt": 0}, "limit": 100}).data[2:]
-    client.v1.refunds.create({"payment_intent": paid.id, "amount": 5})
-    fake_stripe.refund_status = "pending"
-    client.v1.refunds.create({"payment_intent": paid.id, "amount": 5})
-    fake_stripe.open_dispute(paid.id)
+        session = account.create_session()
+        account.pay(session, card)
+    (paid,) = account.v1.payment_intents.list({"created": {"gt": 0}, "limit": 100}).data[2:]
+    account.v1.refunds.create({"payment_intent": paid.id, "amount": 5})
+    account.fake.refund_status = "pending"
+    account.v1.refunds.create({"payment_intent": paid.id, "amount": 5})
+    account.fake.open_dispute(paid.id)
     for kind, object_type in OBJECT_TYPES.items():
-        found = fake_stripe.all(kind)
+        found = account.fake.all(kind)
         assert found, f"no {kind} was created"
         for obj in found:
             hints = {name: hint for name, hint in object_type.__annotations__.items() if name != "OBJECT_NAME"}
