@@ -13,7 +13,7 @@ Run it on this machine
 
 Check a change
   make check           lint and test: what a change must pass
-  make lint            check format, code style, types and vocabulary
+  make lint            check format, code style, types, vocabulary and workflows
   make format          format the code and fix what the linter can fix
   make test            run all tests that need nothing but Python
 
@@ -32,7 +32,8 @@ Test more
   make fuzz            send 5000 malformed requests; N=100 changes the number
   make crashes         crash every function at each of its calls and stop
                        executions in each state; writes docs/crashes.md
-  make bench           time 50, 200 and 500 simultaneous bookings; N=50 is quick
+  make bench           time 50, 200 and 500 simultaneous bookings; N=50 is
+                       quick, WRITE=1 counts for docs/costs.md
 
 Deploy
   make package         build the archives for Lambda, in build/
@@ -47,7 +48,7 @@ Deploy
 
 Generate
   make docs            write the diagrams, the OpenAPI document, the list of
-                       defects and the configuration reference
+                       defects, the configuration reference and the costs
   make permissions     write docs/permissions.md: what each role may do, and why
 
   make clean           delete .venv, .uv and build
@@ -84,6 +85,7 @@ lint: $(READY)
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy .
 	$(PYTHON) -m scripts.check_vocabulary
+	$(PYTHON) -m scripts.check_workflows
 
 format: $(READY)
 	$(PYTHON) -m ruff format
@@ -91,6 +93,7 @@ format: $(READY)
 
 bench: $(READY)
 	$(PYTHON) -m scripts.benchmark $(or $(N),50 200 500)
+	$(if $(WRITE),$(PYTHON) -m scripts.booking_counts)
 
 fuzz: $(READY)
 	FUZZ_EXAMPLES=$(or $(N),5000) $(PYTHON) -m pytest -s tests/properties/fuzzing
@@ -130,6 +133,7 @@ docs: $(READY)
 	$(PYTHON) -m infra.openapi
 	$(PYTHON) -m scripts.defects
 	$(PYTHON) -m scripts.configuration
+	$(PYTHON) -m scripts.costs
 
 clean:
 	rm -rf .venv .uv build

@@ -74,6 +74,7 @@ class LocalStack:
     admin: LocalAdmin
     permissions: Permissions
     engine: "PulumiEngine"
+    stack_name = STACK
     _provider: "AwsProvider"
 
     def __init__(
@@ -183,14 +184,14 @@ class LocalStack:
             self.engine.up()
         except CommandError as error:
             raise DeployError(str(error)) from error
-        deployment = Deployment.of(self.engine.outputs(), self._provider.resources_of(STACK))
+        deployment = Deployment.of(self.engine.outputs(), self._provider.resources_of(self.stack_name))
         deployment.apply_environment()
         return deployment
 
     def _follow(self, gateway: Gateway) -> None:
         """Serves what is deployed now that the engine has made a change."""
         try:
-            deployment = Deployment.of(self.outputs, self._provider.resources_of(STACK))
+            deployment = Deployment.of(self.outputs, self._provider.resources_of(self.stack_name))
         except ValueError:
             return  # the engine is replacing the API: the old one is deleted, the new one not yet created
         self.deployment = deployment

@@ -6,6 +6,7 @@ with 1 if anything is wrong. docs/integration.md says what the platform must wri
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
@@ -93,7 +94,9 @@ def _wrong_night(item: Item, reservations: Mapping[str, Reservation | None]) -> 
 
 def read_table(name: str) -> list[Item]:
     """Every item of a table."""
-    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=name, ConsistentRead=True)
+    # The AWS CLI takes the region from AWS_REGION; boto3 does not.
+    client = boto3.client("dynamodb", region_name=os.environ.get("AWS_REGION"))
+    pages = client.get_paginator("scan").paginate(TableName=name, ConsistentRead=True)
     return [from_item(item) for page in pages for item in page["Items"]]
 
 

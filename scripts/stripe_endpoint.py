@@ -23,9 +23,10 @@ from shared.domain.secret_shapes import clean_secret
 from shared.services.stripe_events import HANDLED
 
 EVENTS = sorted(HANDLED)
+API_BASE = "https://api.stripe.com"
 
 
-def set_up(outputs: Mapping[str, Any], *, replace: bool = False, api_base: str = "https://api.stripe.com") -> str:
+def set_up(outputs: Mapping[str, Any], *, replace: bool = False, api_base: str = API_BASE) -> str:
     """Creates or corrects the endpoint, and returns a sentence about what was done; `outputs` are the stack's.
 
     `replace` creates a new endpoint, and with it a new secret, in any case: this rotates the secret.
@@ -77,7 +78,7 @@ def main(stack: str, *options: str) -> None:
     keys = {name: os.environ.get(f"STRIPE_{name.upper()}") for name in ("secret_key", "publishable_key")}
     try:
         store_keys(outputs, **{name: key for name, key in keys.items() if key})
-        done = set_up(outputs, replace="--replace" in options)
+        done = set_up(outputs, replace="--replace" in options, api_base=os.environ.get("STRIPE_API_BASE", API_BASE))
     except ValueError as error:  # a key has the wrong form; the message does not quote it
         sys.exit(str(error))
     sys.stdout.write(f"{done}\n")

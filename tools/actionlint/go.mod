@@ -1,4 +1,4 @@
-// The actionlint that `make lint` uses; go.sum has the checksums. The directive `tool` needs Go 1.24.
+// The actionlint that `make lint` uses; go.sum has the checksums. Go 1.21 or newer fetches what it needs.
 module booking-payments/tools/actionlint
 
 go 1.25.0
