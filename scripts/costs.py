@@ -27,8 +27,8 @@ MONTHS_STORED = 12
 class BookingCounts:
     """What one booking that is paid at the first attempt uses, and what a stack has whatever its volume.
 
-    `gb_seconds` is the time of the functions as it was measured, with their memory; `stripe_gb` the memory of those that
-    wait while Stripe answers. `log_bytes` and `item_bytes` are written to logs and tables.
+    `gb_seconds`: the time of the functions as it was measured, with their memory; `stripe_gb`: the memory of those that
+    wait while Stripe answers; `log_bytes` and `item_bytes`: what is written to logs, and stored.
     """
 
     measured: str
