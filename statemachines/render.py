@@ -41,7 +41,8 @@ def render(name: str, values: Mapping[str, str | int]) -> str:
 
 def load(name: str) -> Json:
     """Return the definition of workflow `name` as it is deployed, with its placeholders still to be filled."""
-    return parse(Path(__file__).with_name(f"{name}.asl.yaml").read_text(encoding="utf-8"))
+    folder = Path(__file__).parent
+    return parse("".join((folder / file).read_text(encoding="utf-8") for file in ("retries.yaml", f"{name}.asl.yaml")))
 
 
 def parse(text: str) -> Json:
