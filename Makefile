@@ -13,7 +13,8 @@ Run it on this machine
 
 Check a change
   make check           lint and test: what a change must pass
-  make lint            check format, code style, types, vocabulary and workflows
+  make lint            check format, code style, types, vocabulary, workflows,
+                       and what AWS accepts of the resources
   make format          format the code and fix what the linter can fix
   make test            run all tests that need nothing but Python
 
@@ -86,6 +87,7 @@ lint: $(READY)
 	$(PYTHON) -m mypy .
 	$(PYTHON) -m scripts.check_vocabulary
 	$(PYTHON) -m scripts.check_workflows
+	$(PYTHON) -m scripts.check_resources
 
 format: $(READY)
 	$(PYTHON) -m ruff format

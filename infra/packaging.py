@@ -71,9 +71,9 @@ def layer(platform: str = LAMBDA_PLATFORM) -> Path:
         root = Path(folder)
         requirements, packages = root / "requirements.txt", root / "layer" / "python"
         options = ["--quiet", "--no-default-groups", "--no-emit-project", "--frozen", "--output-file"]
-        _run(_uv(), "export", *options, requirements)
+        _run(uv(), "export", *options, requirements)
         wheels = ["--only-binary", ":all:", "--require-hashes", "--python-platform", platform]
-        _run(_uv(), "pip", "install", "--quiet", *wheels, "--python", sys.executable, "--target", packages,
+        _run(uv(), "pip", "install", "--quiet", *wheels, "--python", sys.executable, "--target", packages,
              "--requirements", requirements)  # fmt: skip
         shutil.rmtree(packages / "bin", ignore_errors=True)
         for service in (packages / "botocore" / "data").iterdir():
@@ -82,7 +82,7 @@ def layer(platform: str = LAMBDA_PLATFORM) -> Path:
         return _archive(packages.parent, run_from="/opt", into=target)
 
 
-def _uv() -> str:
+def uv() -> str:
     for candidate in ("uv", str(_ROOT / ".uv" / "bin" / "uv")):
         try:
             subprocess.run([candidate, "--version"], check=True, capture_output=True)

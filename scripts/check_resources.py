@@ -20,6 +20,8 @@ STACKS: dict[str, dict[str, str | int]] = {
     "dev": {},
     "prod": {
         "operatorEmail": "operators@example.com",
+        "domainName": "payments.example.com",
+        "certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d",
         "webAclArn": "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/guests/0a1b2c3d",
     },
 }

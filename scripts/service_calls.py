@@ -28,9 +28,13 @@ CALLS: Mapping[str, Call] = {
     "aws:apigateway/account:Account": Call(
         "apigateway", "UpdateAccount", {"cloudwatchRoleArn": "Account:cloudwatchRoleArn"}
     ),
+    "aws:apigateway/basePathMapping:BasePathMapping": Call(
+        "apigateway", "CreateBasePathMapping", {"restApi": "restApiId", "stageName": "stage"}
+    ),
     "aws:apigateway/deployment:Deployment": Call(
         "apigateway", "CreateDeployment", {"restApi": "restApiId"}, {"triggers": "Pulumi's own"}
     ),
+    "aws:apigateway/domainName:DomainName": Call("apigateway", "CreateDomainName"),
     "aws:apigateway/methodSettings:MethodSettings": Call(
         "apigateway",
         "UpdateStage",

@@ -37,7 +37,7 @@ def dynamodb_local() -> Iterator[str]:
         subprocess.Popen(java, stdout=log, stderr=log, start_new_session=True) as server,
     ):
         try:
-            while not _listens(port):
+            while not listens(port):
                 if server.poll() is not None:
                     log.seek(0)
                     raise ToolUnavailableError(
@@ -65,6 +65,6 @@ def free_port() -> int:
         return port
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0

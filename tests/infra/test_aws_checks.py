@@ -57,6 +57,7 @@ def policy_on(tables: int) -> str:
     ("name", "path", "value", "problem"),
     [
         # Patterns and lengths.
+        ("MethodSettings post-payments-id-cancel", "methodPath", "payments/{id}/cancel/POST", "methodPath: "),
         ("Function payments-api", "name", "f" * 65, "name: "),
         ("Function payments-api", "handler", "payments api.handler", "Handler: 'payments api.handler' does not match"),
         ("Role payments-api", "name", "r" * 65, "RoleName: 'rrr"),
@@ -127,6 +128,14 @@ def statement(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
         ("Role payments-api", statement(Resource="*"), "cfn-lint E3530"),
         ("Key", statement(Action="kms:Decipher"), "UNKNOWN_ACTION"),
         ("TopicPolicy", statement(Action="sns:Broadcast"), "UNKNOWN_ACTION"),
+        (
+            "TopicPolicy",
+            statement(
+                Principal={"Service": "events.amazonaws.com"},
+                Condition={"ArnLike": {"aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/*"}},
+            ),
+            "EventBridge cannot publish under the condition",
+        ),
     ],
 )
 def test_a_wrong_policy_is_found(

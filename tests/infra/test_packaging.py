@@ -17,7 +17,7 @@ ROOT = Path(packaging.__file__).parent.parent
 @pytest.fixture(scope="module")
 def uv() -> None:
     try:
-        packaging._uv()
+        packaging.uv()
     except FileNotFoundError as error:
         pytest.skip(str(error))
 
