@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from aws_lambda_powertools.event_handler import Response
 
-from lambdas.payments_api import http, polling
+from lambdas.payments_api import polling
 from lambdas.payments_api.eligibility import check_attempt_allowed, check_hold, check_payable
-from lambdas.payments_api.http import Caller, router
 from lambdas.payments_api.return_urls import ReturnUrls, return_urls
+from lambdas.payments_api.router import router
 from lambdas.payments_api.status import accepted, unstarted_payment
 from shared.adapters import payment_items, step_functions
 from shared.contracts.http_bodies import CheckoutSessionRequest, CheckoutSessionResponse, EmptyRequest
@@ -22,6 +22,8 @@ from shared.domain.booking import Reservation
 from shared.domain.ids import payment_id_of
 from shared.domain.models import Payment, iso
 from shared.observability import bind
+from shared.services import http_api
+from shared.services.http_api import Caller
 from shared.settings import settings
 
 MARGIN = timedelta(seconds=60)  # a session that ends sooner than this is not offered
@@ -30,17 +32,17 @@ MARGIN = timedelta(seconds=60)  # a session that ends sooner than this is not of
 @router.post("/payments/checkout-session")
 def create_checkout_session() -> Response[str]:
     """Start the booking's payment, or return its session: 201 new, 200 already open, 202 not ready yet."""
-    caller = http.identify_caller()
-    request = http.parse_body(CheckoutSessionRequest)
+    caller = http_api.identify_caller()
+    request = http_api.parse_body(CheckoutSessionRequest)
     return _open_session(request.reservation_id, caller, return_urls(request))
 
 
 @router.post("/payments/<payment_or_reservation_id>/retry")
 def retry(payment_or_reservation_id: str) -> Response[str]:
     """Open the next attempt, or the first one if the payment was never started: 201, 200 or 202 as for Pay now."""
-    caller = http.identify_caller()
-    reservation_id = http.parse_reservation_id(payment_or_reservation_id)
-    http.parse_body(EmptyRequest)
+    caller = http_api.identify_caller()
+    reservation_id = http_api.parse_reservation_id(payment_or_reservation_id)
+    http_api.parse_body(EmptyRequest)
     return _open_session(reservation_id, caller, return_urls(CheckoutSessionRequest(reservation_id=reservation_id)))
 
 
@@ -50,10 +52,10 @@ def _open_session(reservation_id: str, caller: Caller, urls: ReturnUrls) -> Resp
     ended_wait: int | None = None
     status = 200
     while True:
-        reservation, payment = http.find_booking(reservation_id, caller)
+        reservation, payment = http_api.find_booking(reservation_id, caller)
         now = datetime.now(UTC)
         if payment is not None and offerable(payment, reservation, margin=_margin(), now=now):
-            return http.json_response(status, _session_response(payment))
+            return http_api.json_response(status, _session_response(payment))
         check_payable(reservation, payment)
         if payment is not None and payment.task_token and _repriced(reservation, payment):
             # The open session has the old price: the workflow expires it, and the guest's next call opens another.

@@ -8,27 +8,28 @@ from datetime import UTC, datetime
 
 from aws_lambda_powertools.event_handler import Response
 
-from lambdas.payments_api import http, polling
+from lambdas.payments_api import polling
 from lambdas.payments_api.eligibility import check_payable
-from lambdas.payments_api.http import router
 from lambdas.payments_api.refunds import refund_response
+from lambdas.payments_api.router import router
 from lambdas.payments_api.status import payment_status
 from shared.adapters import payment_items, refund_ledger, step_functions
 from shared.contracts.http_bodies import EmptyRequest, ResolutionRequest
 from shared.domain.api_errors import ApiError
 from shared.domain.models import SETTLED, Payment
 from shared.observability import bind
+from shared.services import http_api
 
 
 @router.post("/payments/<payment_or_reservation_id>/refunds/<refund_id>/resolution")
 def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[str]:
     """Decide about a refund that failed and waits for an operator: try it again, or record that it was settled."""
-    caller = http.identify_caller()
-    http.require_operator(caller)
-    reservation_id = http.parse_reservation_id(payment_or_reservation_id)
-    request = http.parse_body(ResolutionRequest)
+    caller = http_api.identify_caller()
+    http_api.require_operator(caller)
+    reservation_id = http_api.parse_reservation_id(payment_or_reservation_id)
+    request = http_api.parse_body(ResolutionRequest)
     bind(refund_id=refund_id)
-    _, payment = http.find_booking(reservation_id, caller)
+    _, payment = http_api.find_booking(reservation_id, caller)
     entry = None if payment is None else payment.refunds.get(refund_id)
     if payment is None or entry is None:
         raise ApiError("NOT_FOUND", "refund")
@@ -41,7 +42,7 @@ def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[s
         raise ApiError("NOTHING_TO_RESOLVE")
 
     def read() -> Payment:
-        _, payment = http.find_booking(reservation_id, caller)
+        _, payment = http_api.find_booking(reservation_id, caller)
         if payment is None:
             raise ApiError("NOT_FOUND", "refund")
         return payment
@@ -57,14 +58,16 @@ def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[s
 @router.post("/payments/<payment_or_reservation_id>/attempts")
 def grant_attempt(payment_or_reservation_id: str) -> Response[str]:
     """Grant one more attempt to pay."""
-    caller = http.identify_caller()
-    http.require_operator(caller)
-    reservation_id = http.parse_reservation_id(payment_or_reservation_id)
-    http.parse_body(EmptyRequest)
-    reservation, payment = http.find_booking(reservation_id, caller)
+    caller = http_api.identify_caller()
+    http_api.require_operator(caller)
+    reservation_id = http_api.parse_reservation_id(payment_or_reservation_id)
+    http_api.parse_body(EmptyRequest)
+    reservation, payment = http_api.find_booking(reservation_id, caller)
     if payment is None:
         raise ApiError("NOT_FOUND")
     check_payable(reservation, payment)
     if not payment_items.grant_attempt(payment.payment_id, now=datetime.now(UTC)):
         raise ApiError("RESERVATION_NOT_PAYABLE")
-    return http.json_response(200, payment_status(*http.find_booking(reservation_id, caller), datetime.now(UTC)))
+    return http_api.json_response(
+        200, payment_status(*http_api.find_booking(reservation_id, caller), datetime.now(UTC))
+    )

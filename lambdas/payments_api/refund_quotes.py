@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 
 from aws_lambda_powertools.event_handler import Response
 
-from lambdas.payments_api import http
-from lambdas.payments_api.http import router
+from lambdas.payments_api.router import router
 from lambdas.payments_api.status import optional_iso
 from shared.contracts.http_bodies import RefundQuoteResponse
 from shared.domain.api_errors import ApiError
@@ -14,14 +13,15 @@ from shared.domain.booking import Reservation
 from shared.domain.ids import cancellation_id
 from shared.domain.models import Capture, Payment
 from shared.domain.refund_policy import PolicyRefund, refund_by_policy, terms
+from shared.services import http_api
 from shared.settings import settings
 
 
 @router.get("/payments/<payment_or_reservation_id>/refund-quote")
 def refund_quote(payment_or_reservation_id: str) -> Response[str]:
     """What a cancellation gives back now, and when that changes next."""
-    caller = http.identify_caller()
-    reservation, payment = http.find_booking(http.parse_reservation_id(payment_or_reservation_id), caller)
+    caller = http_api.identify_caller()
+    reservation, payment = http_api.find_booking(http_api.parse_reservation_id(payment_or_reservation_id), caller)
     if payment is not None and cancellation_id(payment.payment_id) in payment.refunds:
         raise ApiError("REFUND_NOT_ALLOWED", "cancelled")
     payment, _, capture = refundable_capture(payment)
@@ -41,7 +41,7 @@ def refund_quote(payment_or_reservation_id: str) -> Response[str]:
         refund_policy=policy,
         terms=terms(policy, reservation.check_in),
     )
-    return http.json_response(200, body)
+    return http_api.json_response(200, body)
 
 
 def refundable_capture(payment: Payment | None) -> tuple[Payment, str, Capture]:

@@ -6,9 +6,9 @@ Safe to run twice: a refund has one id, its execution is named after it, and a r
 
 from aws_lambda_powertools.event_handler import Response
 
-from lambdas.payments_api import http, polling
-from lambdas.payments_api.http import Caller, router
+from lambdas.payments_api import polling
 from lambdas.payments_api.refund_quotes import quote, refundable_capture
+from lambdas.payments_api.router import router
 from lambdas.payments_api.status import optional_iso
 from shared.adapters import refund_ledger, step_functions
 from shared.contracts.http_bodies import RefundRequest, RefundResponse
@@ -18,19 +18,21 @@ from shared.domain.booking import Reservation
 from shared.domain.ids import cancellation_id, goodwill_id, payment_id_of
 from shared.domain.models import PENDING, SETTLED, AppliedPolicy, Capture, Payment
 from shared.observability import bind, logger
+from shared.services import http_api
+from shared.services.http_api import Caller
 
 
 @router.post("/payments/<payment_or_reservation_id>/refund")
 def refund(payment_or_reservation_id: str) -> Response[str]:
     """Refund a payment, by policy unless an operator says otherwise: 200 settled, 202 under way."""
-    caller = http.identify_caller()
-    reservation_id = http.parse_reservation_id(payment_or_reservation_id)
-    request = http.parse_body(RefundRequest)
+    caller = http_api.identify_caller()
+    reservation_id = http_api.parse_reservation_id(payment_or_reservation_id)
+    request = http_api.parse_body(RefundRequest)
     if request.kind == "goodwill" or request.amount is not None:
-        http.require_operator(caller)
+        http_api.require_operator(caller)
         if request.accept_no_refund:
             raise ApiError("INVALID_REQUEST", details={"accept_no_refund": "Only for a cancellation by policy."})
-    reservation, payment = http.find_booking(reservation_id, caller)
+    reservation, payment = http_api.find_booking(reservation_id, caller)
     refund_id = _refund_id(payment_id_of(reservation_id), request)
     bind(refund_id=refund_id)
     if payment is not None and refund_id in payment.refunds:
@@ -111,7 +113,7 @@ def _start_and_wait(order: RefundExecutionInput, caller: Caller) -> Payment:
 
     def read_or_restart() -> Payment | None:
         nonlocal name, restart, started
-        _, payment = http.find_booking(order.reservation_id, caller)
+        _, payment = http_api.find_booking(order.reservation_id, caller)
         if payment is None or order.refund_id in payment.refunds:
             return payment
         execution = step_functions.refund_execution(name)
@@ -160,4 +162,4 @@ def refund_response(payment: Payment, refund_id: str, status: int | None = None)
         original_amount=payment.captures[entry.payment_intent].amount,
         refunded_at=optional_iso(entry.settled_at),
     )
-    return http.json_response(status or (200 if entry.status in SETTLED else 202), body)
+    return http_api.json_response(status or (200 if entry.status in SETTLED else 202), body)

@@ -7,30 +7,30 @@ from datetime import UTC, datetime, timedelta
 
 from aws_lambda_powertools.event_handler import Response
 
-from lambdas.payments_api import http
 from lambdas.payments_api.eligibility import attempt_allowed
-from lambdas.payments_api.http import router
 from lambdas.payments_api.return_urls import ReturnUrls
+from lambdas.payments_api.router import router
 from shared.adapters import payment_items, step_functions
 from shared.contracts.http_bodies import AttemptStatusResponse, PaymentStatusResponse, RefundStatusResponse
 from shared.domain.attempts import agreed_policy, attempts_left, new_payment, offerable
 from shared.domain.booking import Reservation, end_reason
 from shared.domain.ledger import refund_state
 from shared.domain.models import Payment, iso
+from shared.services import http_api
 from shared.settings import settings
 
 
 @router.get("/payments/<payment_or_reservation_id>/status")
 def read_status(payment_or_reservation_id: str) -> Response[str]:
     """Answer with the status; when something is due, ask the workflow to refresh it for the next reader."""
-    caller = http.identify_caller()
-    reservation, payment = http.find_booking(http.parse_reservation_id(payment_or_reservation_id), caller)
+    caller = http_api.identify_caller()
+    reservation, payment = http_api.find_booking(http_api.parse_reservation_id(payment_or_reservation_id), caller)
     now = datetime.now(UTC)
     query = router.current_event.query_string_parameters or {}
     due = payment is not None and _refresh_due(payment, query.get("session_id"), now)
     if due and payment and payment.task_token and payment_items.claim_refresh(payment, now=now):
         step_functions.signal(payment.task_token, "refresh")
-    return http.json_response(200, payment_status(reservation, payment, now))
+    return http_api.json_response(200, payment_status(reservation, payment, now))
 
 
 def _refresh_due(payment: Payment, session_id: str | None, now: datetime) -> bool:
@@ -48,7 +48,7 @@ def accepted(reservation: Reservation, payment: Payment | None) -> Response[str]
     path = str(router.current_event.raw_event["requestContext"].get("path", ""))
     stage = path.partition("/payments/")[0]
     headers = {"Location": f"{stage}/payments/{reservation.reservation_id}/status", "Retry-After": "2"}
-    return http.json_response(202, payment_status(reservation, payment, datetime.now(UTC)), headers)
+    return http_api.json_response(202, payment_status(reservation, payment, datetime.now(UTC)), headers)
 
 
 def unstarted_payment(reservation: Reservation, urls: ReturnUrls, now: datetime) -> Payment:

@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto import mock_aws
 
 from lambdas import reconcile_payments
+from lambdas.payments_api import polling
 from local.credentials import DYNAMODB_ENDPOINT
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared import observability
@@ -25,6 +26,7 @@ from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import ENVIRONMENT
 from tests.harness.leaks import MARKERS, search
+from tests.harness.payments_api_calls import SleepingTime
 from tests.harness.reconciler_runs import Reconciler
 from tests.harness.stored_tables import Stored
 from tests.harness.stripe_in_process import InProcess, new_fake_stripe
@@ -168,3 +170,21 @@ def webhook(stored: Stored, clock: Clock, fake_aws: FakeAws, monkeypatch: pytest
     # The tables have no items in the index by PaymentIntent.
     monkeypatch.setattr(payment_items, "find_payment_id", {"pi_1": "PAY-RES-1"}.get)
     return Webhook(stored, fake_aws)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Calls wait for 0.1 s, during which the clock of the functions stands still."""
+    monkeypatch.setattr(polling, "PATIENCE", 0.1)
+    monkeypatch.setattr(polling, "FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(polling, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(polling, "POLL_INTERVAL", 0.005)
+    monkeypatch.setattr(polling, "time", SleepingTime())
+
+
+@pytest.fixture
+def workflow(stored: Stored, fake_aws: FakeAws) -> FakeAws:
+    """The workflow of a reservation made two hours ago; a test says what follows a start or a signal."""
+    fake_aws.waiting = {"token-1", "token-2", "token-3"}
+    stored.reservation()
+    return fake_aws

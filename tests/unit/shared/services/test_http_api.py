@@ -1,4 +1,4 @@
-"""lambdas.payments_api.http: who may do what, and which requests are accepted."""
+"""shared.services.http_api: who may do what, and which requests are accepted."""
 
 import base64
 import json
@@ -21,6 +21,8 @@ from tests.harness.payments_api_calls import (
 )
 from tests.harness.stored_tables import Stored
 from tests.harness.tables import in_table
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 # The caller.
 

@@ -1,9 +1,11 @@
 """What all routes share: who calls, which booking, the parsed body, and the shape of an answer."""
 
+import functools
 from dataclasses import dataclass
+from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
+from aws_lambda_powertools.event_handler.api_gateway import BaseRouter, Router
 
 from shared.adapters import bookings
 from shared.contracts.field_errors import describe_errors
@@ -11,15 +13,13 @@ from shared.contracts.http_bodies import ErrorResponse
 from shared.contracts.states import RESERVATION_ID, Contract
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import Reservation
-from shared.domain.errors import ReservationInvalid
+from shared.domain.errors import ReservationInvalid, TransientError
 from shared.domain.ids import payment_id_of
 from shared.domain.models import Payment
-from shared.observability import bind, count, logger
+from shared.observability import bind, count, log_failure, logger
 from shared.settings import settings
 
 OPERATORS = "operators"
-
-router = Router()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Caller:
 
 def identify_caller() -> Caller:
     """The caller. Raises UNAUTHENTICATED."""
-    authorizer = router.current_event.raw_event["requestContext"].get("authorizer") or {}
+    authorizer = BaseRouter.current_event.raw_event["requestContext"].get("authorizer") or {}
     claims = authorizer.get("claims")
     if not claims:
         raise ApiError("UNAUTHENTICATED")
@@ -68,7 +68,7 @@ def parse_reservation_id(given: str) -> str:
 
 def parse_body[Request: Contract](model: type[Request]) -> Request:
     """The body as its model; no body is as good as an empty object. Raises INVALID_REQUEST."""
-    event = router.current_event
+    event = BaseRouter.current_event
     try:
         return model.model_validate_json(event.decoded_body or "{}")
     except ValueError as error:
@@ -109,3 +109,39 @@ def error_response(error: ApiError) -> Response[str]:
     count("ApiErrors", error_code=answer.code)
     headers = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
     return json_response(answer.status, ErrorResponse.of(error), headers)
+
+
+def answer(router: Router, event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer a request by the routes of a function; every answer carries the gateway's request id."""
+    answered = _app(router).resolve(event, context)
+    answered.setdefault("multiValueHeaders", {})["x-correlation-id"] = [event["requestContext"]["requestId"]]
+    return answered
+
+
+@functools.cache
+def _app(router: Router) -> APIGatewayRestResolver:
+    default, *others = settings().origins
+    cors = CORSConfig(
+        allow_origin=default,
+        extra_origins=others,
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+        expose_headers=["x-correlation-id", "Location", "Retry-After"],
+        max_age=600,
+    )
+    app = APIGatewayRestResolver(cors=cors)
+    app.include_router(router)
+    app.exception_handler(ApiError)(error_response)
+    app.exception_handler(TransientError)(_transient_error)
+    app.exception_handler(Exception)(_unhandled_error)
+    app.not_found(lambda _: error_response(ApiError("NOT_FOUND", "address")))
+    return app
+
+
+def _transient_error(error: TransientError) -> Response[str]:
+    logger.error("unavailable", error=type(error).__name__, reason=str(error))
+    return error_response(ApiError("INTERNAL_ERROR"))
+
+
+def _unhandled_error(error: Exception) -> Response[str]:
+    log_failure("unhandled", error)
+    return error_response(ApiError("INTERNAL_ERROR"))
