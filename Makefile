@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .PHONY: help demo run test test-production test-real test-account check lint format bench simulate fuzz \
-	crashes package import-times stripe-webhook operator smoke permissions docs pulumi-cli clean
+	crashes package import-times stripe-webhook operator smoke stop-executions permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
@@ -45,6 +45,8 @@ Deploy
                        EMAIL=ada@example.com
   make smoke           check a deployed stack and what only AWS and Stripe can
                        answer; needs STACK=dev
+  make stop-executions stop what runs in a stack before pulumi destroy; needs
+                       STACK=dev; YES=1 answers the question
   make pulumi-cli      find the Pulumi CLI, or build it with Go
 
 Generate
@@ -123,6 +125,10 @@ operator: $(READY)
 
 smoke: $(READY)
 	$(PYTHON) -m scripts.smoke $(or $(STACK),$(error give the stack, for example STACK=dev))
+
+stop-executions: $(READY)
+	$(PYTHON) -m scripts.stop_executions $(or $(STACK),$(error give the stack, for example STACK=dev)) \
+		$(if $(YES),--yes)
 
 pulumi-cli: $(READY)
 	$(PYTHON) -m local.pulumi.automation

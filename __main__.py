@@ -289,6 +289,7 @@ log_queries(
 
 # ── Outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+pulumi.export("production", config.production)
 pulumi.export("apiUrl", api.url)
 if api.domain_target is not None:
     pulumi.export("domainTarget", api.domain_target)

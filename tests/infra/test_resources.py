@@ -47,6 +47,7 @@ def test_the_outputs_of_a_stack(stack: Seen) -> None:
     assert outputs.pop("userPoolId").startswith("eu-west-1_")
     assert outputs.pop("userPoolClientId")
     assert outputs == {
+        "production": False,
         "paymentStateMachineArn": PAYMENT_WORKFLOW,
         "refundStateMachineArn": REFUND_WORKFLOW,
         "paymentsTable": "booking-local-payments",

@@ -44,7 +44,11 @@ class LambdaContext:
 
 def invoke(function_arn: str, event: Mapping[str, Any]) -> tuple[Any, bool]:
     """Call a deployed function (by name, ARN, version or alias): its answer, and whether it is an error."""
-    function = lambda_simple_backends[ACCOUNT][REGION].get_function(function_arn)
+    functions = lambda_simple_backends[ACCOUNT][REGION]
+    function = functions.get_function(function_arn)
+    # Not None: without a reserved concurrency, a function shares the account's.
+    if functions.get_function(function.function_name).reserved_concurrency == 0:
+        return {"errorType": "TooManyRequestsException", "errorMessage": "Rate Exceeded."}, True
     answer, failed = run_handler(function, json.dumps(event))
     return json.loads(answer), failed
 
