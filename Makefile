@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .PHONY: help demo run test test-production test-real test-account check lint format bench simulate fuzz \
-	crashes package import-times stripe-webhook operator smoke stop-executions permissions docs pulumi-cli clean
+	crashes package import-times stripe-webhook operator smoke stop-executions prune-versions permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
@@ -47,6 +47,8 @@ Deploy
                        answer; needs STACK=dev
   make stop-executions stop what runs in a stack before pulumi destroy; needs
                        STACK=dev; YES=1 answers the question
+  make prune-versions  delete versions of functions that no execution can need;
+                       needs STACK=dev
   make pulumi-cli      find the Pulumi CLI, or build it with Go
 
 Generate
@@ -129,6 +131,9 @@ smoke: $(READY)
 stop-executions: $(READY)
 	$(PYTHON) -m scripts.stop_executions $(or $(STACK),$(error give the stack, for example STACK=dev)) \
 		$(if $(YES),--yes)
+
+prune-versions: $(READY)
+	$(PYTHON) -m scripts.prune_versions $(or $(STACK),$(error give the stack, for example STACK=dev))
 
 pulumi-cli: $(READY)
 	$(PYTHON) -m local.pulumi.automation

@@ -3,6 +3,8 @@
 - `start_execution` fails for a qualified ARN. moto knows a version only as an ARN, and an alias not at all.
 - It checks the name before it adds the execution, so that two concurrent requests start two executions.
 - It publishes a version again although nothing has changed.
+- A list of executions does not say with which version each was started, and the machine of an execution is described
+  as it is now.
 """
 
 import copy
@@ -63,5 +65,23 @@ def describe_state_machine(self: Any, arn: str) -> Any:
         return machine
     published = copy.copy(machine)
     version = machine.versions[int(qualifier)]
-    published.definition, published.roleArn = version.definition, version.roleArn
+    published.definition, published.roleArn, published.version_arn = version.definition, version.roleArn, version.arn
     return published
+
+
+@replaces(StepFunctionResponse, "list_executions")
+def _list_executions(self: Any) -> Any:
+    answer = _list_executions.original(self)
+    for listed in answer.result["executions"]:
+        machine = self.stepfunction_backend.describe_execution(listed["executionArn"]).state_machine
+        if version := getattr(machine, "version_arn", None):
+            listed["stateMachineVersionArn"] = version
+    return answer
+
+
+@replaces(StepFunctionResponse, "describe_state_machine_for_execution")
+def _describe_for_execution(self: Any) -> Any:
+    answer = _describe_for_execution.original(self)
+    execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+    answer.result["definition"] = execution.state_machine.definition
+    return answer
