@@ -145,6 +145,7 @@ docs: $(READY)
 	$(PYTHON) -m scripts.diagrams
 	$(PYTHON) -m infra.openapi
 	$(PYTHON) -m scripts.defects
+	$(PYTHON) -m scripts.deployer_policy
 	$(PYTHON) -m scripts.configuration
 	$(PYTHON) -m scripts.costs
 
