@@ -34,6 +34,12 @@ _STATEMENTS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ),
         ("alarm:booking-*", "dashboard/booking-*"),
     ),
+    "GuestsCreated": ("cognito-idp", ("CreateUserPool",), ("*",)),
+    "Guests": (
+        "cognito-idp",
+        ("*Group", "*UserPool", "*UserPoolClient", "*UserPoolMfaConfig", *_TAGS),
+        ("userpool/*",),
+    ),
     "Tables": (
         "dynamodb",
         (
