@@ -1,14 +1,16 @@
 """What AWS refuses, or does in another way than it seems: the program avoids it, and the deployer refuses it."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from local.pulumi.resources.registry import find_type
 from local.pulumi.resources.resource_type import AwsClients, DeployError
+from scripts.smoke_checks import CHECKS
 from tests.infra.conftest import Deploy
-from tests.infra.deployed import inputs
+from tests.infra.deployed import ROOT, inputs
 from tests.infra.worker import Seen
 
 FRONT_END = {"frontendUrl": "https://booking.example.com", "package": "false"}
@@ -22,6 +24,17 @@ PLATFORM_KEY = "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-0000-4000-8000-0
 def test_method_settings_without_an_escaped_path_are_refused(path: str) -> None:
     with pytest.raises(DeployError, match="each slash of the resource's path must be written ~1"):
         find_type("aws:apigateway/methodSettings:MethodSettings").check(AwsClients(), {"methodPath": path})
+
+
+@pytest.mark.defect("A-05")
+def test_the_first_check_of_a_deployed_stack_resumes_an_execution_and_names_the_one_line_to_change() -> None:
+    (line,) = re.findall(r"^resume = .*$", (ROOT / "__main__.py").read_text(), re.MULTILINE)
+    fallback = re.sub(r"on=\[.*\]", 'on=["*"]', line)
+    assert fallback == 'resume = allow("states:SendTaskSuccess", on=["*"])'
+    first = next(iter(CHECKS))
+    assert first == "signal"
+    assert fallback in CHECKS[first].remedy
+    assert f"`{fallback}`" in (ROOT / "docs" / "real-parts.md").read_text()
 
 
 @pytest.mark.defect("A-06")

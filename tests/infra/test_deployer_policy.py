@@ -89,9 +89,9 @@ def test_every_name_is_within_the_policy(deploy: Deploy) -> None:
 
 def test_every_action_exists_and_takes_the_resources_it_is_given() -> None:
     """A pattern also matches actions that need other resources; what is named exactly must fit."""
-    findings = parliament.analyze_policy_string(json.dumps(deployer_policy.policy())).findings
-    assert {finding.issue for finding in findings} == {"RESOURCE_MISMATCH"}
-    mismatched: set[Any] = {one["action"] for finding in findings for one in finding.detail}
+    reported = parliament.analyze_policy_string(json.dumps(deployer_policy.policy())).findings
+    assert {finding.issue for finding in reported} == {"RESOURCE_MISMATCH"}
+    mismatched: set[Any] = {one["action"] for finding in reported for one in finding.detail}
     # They take no resource. Those of KMS are also among the actions on keys of the project, and allowed beside them.
     no_resource = {"cognito-idp:CreateUserPool", "kms:CreateKey", "kms:ListAliases"}
     assert mismatched & allowed_actions() == no_resource
