@@ -10,6 +10,7 @@ from shared.domain.errors import BookingLost, StoreBusy
 from shared.domain.models import Capture, Payment, iso
 from tests.harness.booking_states import BookingStates
 from tests.harness.builders import HOUR, NOW, TOTAL, capture, closed, paying
+from tests.harness.tables import in_table
 from tests.harness.transaction_faults import BUSY, Fault, overtaken_by, refused, unanswered
 
 PAID = {"amount": 112_500, "currency": "EUR"}
@@ -123,11 +124,7 @@ def test_a_booking_lost_between_reading_and_writing_is_not_confirmed(
 
 
 @pytest.mark.defect("D-06")
-@pytest.mark.parametrize(
-    "money",
-    [capture(amount=TOTAL - 1), capture(amount=1), capture(currency="USD"), capture(role="unapplied")],
-    ids=["a cent less", "one cent", "dollars", "refunded as unapplied"],
-)
+@in_table()
 def test_money_that_does_not_match_confirms_nothing(captured: BookingStates, money: Capture) -> None:
     captured.replace(paid(captures={"pi_1": money}))
     with pytest.raises(BookingLost):

@@ -12,7 +12,7 @@ from shared.adapters import stripe_api
 from shared.adapters.checkout_parameters import checkout_parameters
 from shared.adapters.dynamodb import to_item
 from shared.domain.errors import WorkflowUnavailable
-from tests.harness.builders import HOUR, NOW, capture, closed, paying, payment, refund, reservation
+from tests.harness.builders import HOUR, NOW, capture, closed, paying, payment, reservation
 from tests.harness.reconciler_runs import BOOKING, URLS, Json, Reconciler, notification
 from tests.harness.tables import in_table
 from tests.harness.webhook_deliveries import OURS
@@ -94,19 +94,7 @@ def test_operators_without_a_confirmed_subscription_are_counted_by_each_schedule
     reconciler.run_counting({"OperatorsUnreachable": unreachable})
 
 
-SETTLED = refund(status="succeeded", stripe_refund_id="re_1")
-GOODWILL = {"refunds": {"PAY-RES-1-0123456789ab": SETTLED}}
-CANCELLATION = {"refunds": {"PAY-RES-1-cancellation": SETTLED.model_copy(update={"kind": "cancellation"})}}
-
-
-@pytest.mark.parametrize(
-    ("status", "refunds", "kept"),
-    [
-        ("partially_refunded", GOODWILL, {"cancelled_money_kept": 1}),
-        ("partially_refunded", CANCELLATION, {}),
-        ("refunded", GOODWILL, {}),
-    ],
-)
+@in_table()
 def test_money_kept_is_reported_only_if_nobody_asked_for_its_refund(
     reconciler: Reconciler, status: Any, refunds: Json, kept: Json
 ) -> None:

@@ -16,6 +16,7 @@ from shared.observability import bind, count, entry_point, logger
 from shared.services.reconciliation import Report
 from tests.harness.builders import booking
 from tests.harness.lambda_environment import CONTEXT
+from tests.harness.tables import in_table
 
 
 def lines(log: io.StringIO) -> list[dict[str, Any]]:
@@ -31,11 +32,7 @@ def handler(event: dict[str, Any], _: object) -> str:
     return "done"
 
 
-@pytest.mark.parametrize(
-    ("event", "correlation_id"),
-    [({"execution": "RES-1"}, "RES-1"), ({"requestContext": {"requestId": "request-1"}}, "request-1")],
-    ids=["a state", "a route"],
-)
+@in_table()
 def test_every_line_carries_the_ids_of_its_invocation(
     event: dict[str, Any], correlation_id: str, log: io.StringIO
 ) -> None:

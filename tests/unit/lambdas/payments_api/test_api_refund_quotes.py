@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from shared.domain.refund_policy import RefundTier
-from tests.harness.builders import TOTAL, capture, payment, refund
-from tests.harness.payments_api_calls import OPERATOR, OWN_CAPTURE, STRANGER, awaited, call
+from tests.harness.builders import TOTAL, capture, payment
+from tests.harness.payments_api_calls import OPERATOR, OWN_CAPTURE, STRANGER, call
 from tests.harness.stored_tables import Stored
+from tests.harness.tables import in_table
 
 QUOTE = "/payments/RES-1/refund-quote"
 pytestmark = pytest.mark.usefixtures("workflow")
@@ -51,21 +52,7 @@ def test_after_the_last_tier_nothing_changes_any_more(stored: Stored) -> None:
     assert not {"changes_at", "next_amount"} & body.keys()
 
 
-@pytest.mark.parametrize(
-    ("of", "reason"),
-    [
-        (awaited(), "This booking has no completed payment to refund."),
-        (
-            payment(
-                status="completed",
-                captures=OWN_CAPTURE,
-                refunds={"PAY-RES-1-cancellation": refund(kind="cancellation")},
-            ),
-            "This booking has already been cancelled.",
-        ),
-    ],
-    ids=["unpaid", "cancelled"],
-)
+@in_table()
 def test_there_is_no_quote_for_a_booking_that_cannot_be_cancelled(stored: Stored, of: Any, reason: str) -> None:
     stored.payment(of)
     answer = call("GET", QUOTE)

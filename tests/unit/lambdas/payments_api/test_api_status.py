@@ -8,7 +8,7 @@ import pytest
 
 from shared.adapters import payment_items
 from shared.domain.models import Payment, Refund
-from tests.harness.builders import HOUR, NOW, SECOND, attempt, closed, payment, refund
+from tests.harness.builders import HOUR, NOW, attempt, closed, payment, refund
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.payments_api_calls import OWN_CAPTURE, awaited, call, failed
 from tests.harness.stored_tables import Stored
@@ -63,25 +63,7 @@ def test_status_with_attempts_and_declines(stored: Stored, workflow: FakeAws) ->
     assert (body["payment_attempts"], body["attempts_left"], body["can_retry"]) == (3, 0, False)
 
 
-@pytest.mark.parametrize(
-    ("of", "seconds"),
-    [
-        (awaited(), 3),
-        (awaited(awaiting=None, task_token=None), 1),
-        (failed(), 15),
-        (awaited(status="expired"), None),
-        (awaited(status="completed", captures=OWN_CAPTURE, refunds={"G1": refund()}), 30),
-        (awaited(status="completed", captures=OWN_CAPTURE, refunds={"G1": refund(status="failed")}), None),
-    ],
-    ids=[
-        "a session is open",
-        "the workflow is at work",
-        "between attempts",
-        "ended",
-        "a refund is pending",
-        "it failed",
-    ],
-)
+@in_table()
 def test_the_status_says_when_to_ask_again(stored: Stored, workflow: FakeAws, of: Payment, seconds: int | None) -> None:
     stored.payment(of)
     assert call("GET", STATUS).body.get("poll_after_seconds") == seconds
@@ -166,25 +148,7 @@ def test_status_reveals_no_secret(stored: Stored, workflow: FakeAws) -> None:
     assert "ada@guests.example" not in text
 
 
-def overdue(**changes: object) -> dict[str, object]:
-    return {"attempts": {"1": attempt(deadline=NOW, **changes)}}
-
-
-@pytest.mark.parametrize(
-    ("of", "query", "refreshes"),
-    [
-        pytest.param(awaited(), {}, False, id="in time"),
-        pytest.param(awaited(**overdue()), {}, True, id="past the session's deadline"),
-        pytest.param(failed(hold_expires_at=NOW), {}, True, id="past the hold"),
-        pytest.param(awaited(), {"session_id": "cs_1"}, True, id="the guest comes back from Stripe"),
-        pytest.param(awaited(), {"session_id": "cs_2"}, False, id="another payment's session"),
-        pytest.param(awaited(status="completed", **overdue()), {"session_id": "cs_1"}, False, id="paid"),
-        pytest.param(awaited(**overdue(refreshed_at=NOW - 4 * SECOND)), {}, False, id="refreshed 4 s ago"),
-        pytest.param(awaited(**overdue(refreshed_at=NOW - 5 * SECOND)), {}, True, id="refreshed 5 s ago"),
-        pytest.param(awaited(**overdue(refreshes=20)), {}, False, id="refreshed 20 times"),
-        pytest.param(awaited(task_token=None, awaiting=None, **overdue()), {}, False, id="no state waits"),
-    ],
-)
+@in_table()
 @pytest.mark.defect("D-32")
 def test_reading_the_status_refreshes_a_payment_that_is_due(
     stored: Stored, workflow: FakeAws, of: Payment, query: dict[str, str], *, refreshes: bool
@@ -196,7 +160,7 @@ def test_reading_the_status_refreshes_a_payment_that_is_due(
 
 
 def test_two_readers_at_once_refresh_a_payment_once(stored: Stored, workflow: FakeAws) -> None:
-    of = awaited(**overdue())
+    of = awaited(attempts={"1": attempt(deadline=NOW)})
     stored.payment(of)
     assert payment_items.claim_refresh(of, now=NOW)
     assert not payment_items.claim_refresh(of, now=NOW)

@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.booking import Reservation, end_reason, payment_of
 from tests.harness.builders import NOW, booking, payment, reservation
+from tests.harness.tables import in_table
 
 
 @pytest.mark.defect("D-35")
@@ -47,18 +48,6 @@ def test_lines_that_cannot_be_shown_are_left_out(lines: object) -> None:
 CANCELLED = {"status": "expired", "cancel_requested_at": NOW}
 
 
-@pytest.mark.parametrize(
-    ("of", "status", "reason"),
-    [
-        ({"status": "pending"}, "pending", None),
-        ({"status": "completed"}, "confirmed", "paid"),
-        ({"status": "refunded"}, "cancelled", "paid"),
-        ({"status": "expired"}, "expired", "hold_ended"),
-        ({"status": "expired"}, "cancelled", "cancelled_by_platform"),
-        ({"status": "expired"}, "checked_in", "booked_elsewhere"),
-        ({**CANCELLED, "cancel_requested_by": "guest-1"}, "cancelled", "cancelled_by_guest"),
-        ({**CANCELLED, "cancel_requested_by": "operator"}, "cancelled", "cancelled_by_operator"),
-    ],
-)
+@in_table()
 def test_why_a_payment_has_ended(of: dict[str, Any], status: str, reason: str | None) -> None:
     assert end_reason(reservation(status=status), payment(**of)) == reason

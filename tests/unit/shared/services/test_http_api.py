@@ -10,7 +10,6 @@ from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.payments_api_calls import (
     BY_ROUTE,
     CHECKOUT,
-    FRONT_END,
     OPERATOR,
     OPERATORS_ONLY,
     ORDER,
@@ -111,35 +110,7 @@ def test_a_reservation_that_cannot_be_read_is_refused_before_anything_changes(
 # The body.
 
 
-@pytest.mark.parametrize(
-    ("body", "invalid"),
-    [
-        pytest.param({}, {"reservation_id": "This field is required."}, id="no reservation"),
-        pytest.param(ORDER | {"amount": 1}, {"amount": "Unknown field."}, id="an amount"),
-        pytest.param(ORDER | {"currency": "USD"}, {"currency": "Unknown field."}, id="a currency"),
-        pytest.param(ORDER | {"customer_id": "guest-2"}, {"customer_id": "Unknown field."}, id="another customer's id"),
-        pytest.param({"reservation_id": 1}, {"reservation_id": "Must be a string."}, id="a number for an id"),
-        pytest.param(
-            {"reservation_id": "PAY-RES-1"}, {"reservation_id": "Has an invalid format."}, id="a payment's id"
-        ),
-        pytest.param({"reservation_id": "RES 1"}, {"reservation_id": "Has an invalid format."}, id="an invalid id"),
-        pytest.param(
-            {"reservation_id": "RES-1\n"}, {"reservation_id": "Has an invalid format."}, id="an id with a line feed"
-        ),
-        pytest.param({"reservation_id": ""}, {"reservation_id": "Has an invalid format."}, id="an empty id"),
-        pytest.param({"reservation_id": "R" * 61}, {"reservation_id": "Has an invalid format."}, id="an id too long"),
-        pytest.param(ORDER | {"success_url": ""}, {"success_url": "Must not be empty."}, id="an empty URL"),
-        pytest.param(
-            ORDER | {"cancel_url": f"{FRONT_END}/{'x' * 2000}"},
-            {"cancel_url": "Must be at most 2000 characters long."},
-            id="a URL too long",
-        ),
-        pytest.param(ORDER | {"success_url": [FRONT_END]}, {"success_url": "Must be a string."}, id="a list for a URL"),
-        pytest.param([], {"body": "The body must be a JSON object."}, id="a list"),
-        pytest.param("RES-1", {"body": "The body must be a JSON object."}, id="a text"),
-        pytest.param(None, {"body": "The body must be a JSON object."}, id="null"),
-    ],
-)
+@in_table()
 @pytest.mark.defect("D-06")
 def test_an_invalid_body_is_answered_with_its_fields(workflow: FakeAws, body: Any, invalid: dict[str, str]) -> None:
     """Among them an amount, which a client cannot send."""

@@ -50,21 +50,7 @@ def test_unapplied_money_that_a_dashboard_refund_failed_to_return_is_refunded(
 
 
 @pytest.mark.defect("R-07")
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        {"refund_id": "theirs"},
-        {"refund_id": "theirs", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"},
-        {"refund_id": "G1", "payment_id": "A-77"},
-        {"refund_id": "re_0"},
-        {"reservation_id": "RES-1"},
-        {"payment_id": "PAY-RES-1"},
-        {"payment_id": "A-77"},
-        {"reservation_id": "RES-9", "payment_id": "PAY-RES-9"},
-        {"reservation_id": "RES-2", "payment_id": "PAY-RES-2"},
-    ],
-    ids=str,
-)
+@in_table()
 def test_a_refund_of_our_money_is_recorded_whoever_made_it(webhook: Webhook, metadata: dict[str, str]) -> None:
     """The PaymentIntent decides where the metadata does not name a refund of ours; RES-2 is another booking."""
     webhook.stored.payment(payment(payment_id="PAY-RES-2", reservation_id="RES-2"))
