@@ -116,6 +116,22 @@ def test_an_invalid_email_address_is_left_out_of_the_next_attempt(booking: Booki
 
 
 @pytest.mark.defect("R-05")
+def test_an_email_address_is_left_out_whatever_code_stripe_refuses_it_with(
+    booking: BookingStates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, refusals = stripe_api.create_checkout_session, [StripeRefused("", code="other", param="customer_email")]
+
+    def refuse_once(parameters: str, **key: str) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return create(parameters, **key)
+
+    monkeypatch.setattr(stripe_api, "create_checkout_session", refuse_once)
+    assert booking.create_session()["key"] == "2"
+    assert "customer_email" not in json.loads(booking.attempts["2"]["parameters"])
+
+
+@pytest.mark.defect("R-05")
 def test_a_refusal_for_good_is_recorded_with_its_reason(booking: BookingStates) -> None:
     booking.stripe.faults.add("checkout.sessions.create", "refuse", 2)
     with pytest.raises(StripeRefused):

@@ -47,6 +47,15 @@ def test_cancel_that_is_not_done_in_time_points_to_the_status(stored: Stored, wo
     assert workflow.signalled == [("token-1", "cancel")]
 
 
+@pytest.mark.defect("R-10")
+def test_cancel_of_a_booking_that_the_platform_has_confirmed_is_refused(stored: Stored, workflow: FakeAws) -> None:
+    """The payment ends, and the stay takes place."""
+    stored.payment(awaited())
+    stored.reservation(status="confirmed")
+    workflow.on_signal = lambda: release(stored)
+    assert call("POST", CANCEL).error == (409, "ALREADY_PAID")
+
+
 def test_cancelling_twice_changes_nothing_more(stored: Stored, workflow: FakeAws, clock: Clock) -> None:
     stored.payment(awaited())
     workflow.on_signal = lambda: release(stored)
