@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import stripe
-from requests.structures import CaseInsensitiveDict
 
 from local.fake_stripe.fake_stripe import FakeStripe
+from local.virtual_time.in_process_http import Exchange
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import API_KEY
 
@@ -48,39 +48,6 @@ class InProcess(stripe.HTTPClient):
 
     def close(self) -> None:
         pass
-
-
-class Exchange:
-    """One request and its response; also stands for the transport that the fake aborts to break a connection."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.status: int | None = None
-        self.headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-        self.body = b""
-
-    @property
-    def transport(self) -> "Exchange":
-        return self
-
-    def abort(self) -> None:
-        pass
-
-    def get_extra_info(self, _: str) -> "Exchange":
-        return self
-
-    def setsockopt(self, *_: object) -> None:
-        pass
-
-    async def receive(self) -> dict[str, Any]:
-        return {"type": "http.request", "body": self._body, "more_body": False}
-
-    async def send(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self.headers.update({name.decode(): value.decode() for name, value in message["headers"]})
-        else:
-            self.body += message.get("body", b"")
 
 
 def new_fake_stripe(clock: Clock) -> FakeStripe:
