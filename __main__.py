@@ -20,6 +20,7 @@ from infra.stripe_keys import stripe_keys
 from infra.table import platform_table, table
 from infra.tags import tag_everything
 from infra.workflow import Workflow
+from shared.domain import due
 
 config = Config.load()
 environment = pulumi.get_stack()
@@ -40,9 +41,8 @@ payments = new_table(
     indexes={
         "reservation_id-index": ("reservation_id",),
         "stripe_payment_intent_id-index": ("stripe_payment_intent_id",),
-        "status-index": ("status", "updated_at"),
-        # Sparse: an item has the attribute only while one of its refunds is not settled.
-        "refunding-index": ("refunding", "updated_at"),
+        # Sparse: an item has the time only while something of it is awaited.
+        "due-index": ("due_shard", "due_at"),
     },
 )
 webhook_events = new_table(
@@ -110,8 +110,10 @@ notify = allow("sns:Publish", on=[operator_topic.arn])
 
 payment_functions = [
     state_function("create_checkout_session", timeout=40, grants=[*read_booking, update_payment, call_stripe]),
-    state_function("verify_payment", timeout=60, grants=[*read_booking, update_payment, call_stripe]),
-    state_function("expire_checkout_sessions", timeout=120, grants=[*read_booking, update_payment, call_stripe]),
+    state_function("verify_payment", timeout=60, grants=[*read_booking, update_payment, call_stripe, notify]),
+    state_function(
+        "expire_checkout_sessions", timeout=120, grants=[*read_booking, update_payment, call_stripe, notify]
+    ),
     state_function(
         "confirm_reservation",
         grants=[
@@ -155,6 +157,8 @@ payment = new_workflow(
         # Two days longer than the hold, in which late payments are still found.
         "ExecutionTimeoutSeconds": config.hold_seconds + 172_800,
         "StripeRetrySeconds": config.stripe_retry_seconds,
+        "GraceSeconds": due.GRACE.total_seconds(),
+        "FirstDueSeconds": due.SOON.total_seconds(),
         "RefundStateMachineArn": refund.live_arn,
     },
     grants=[allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]), refund.may_start, publish, notify],
@@ -214,7 +218,7 @@ reconcile_payments = starter_function(
             on=[
                 *[
                     pulumi.Output.concat(payments.arn, "/index/", index)
-                    for index in ("status-index", "refunding-index", "stripe_payment_intent_id-index")
+                    for index in ("due-index", "stripe_payment_intent_id-index")
                 ],
                 pulumi.Output.concat(reservations.arn, "/index/status-index"),
             ],

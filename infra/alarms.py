@@ -45,9 +45,9 @@ _BUSINESS_ALARMS: Sequence[_BusinessAlarm] = (
     ),
     (
         "RestartsExhausted",
-        "Executions failed repeatedly. Only an operator can continue these bookings or refunds.",
+        "Executions died five times without getting further. Until the cause is fixed they are replaced in vain.",
         1,
-        [("Reconciled", {"kind": kind}) for kind in ("restarts_exhausted", "refund_restarts_exhausted")],
+        [("Reconciled", {"kind": "restarts_exhausted"})],
     ),
     (
         "EventsUndelivered",
@@ -143,13 +143,20 @@ class Alarms(pulumi.ComponentResource):
             )
         for section, description, threshold, metrics in _BUSINESS_ALARMS:
             self._alarm(section, description, threshold=threshold, **_sum(prefix, metrics))
+        period = max(_FIVE_MINUTES, 60 * reconcile_minutes)
         self._alarm(
             "ReconcilerNotRun",
             "The reconciler has not completed a run lately.",
             comparison="LessThanThreshold",
             missing="breaching",
             periods=2,
-            metric_queries=_runs(prefix, reconciler, period=60 * reconcile_minutes),
+            metric_queries=_runs(prefix, reconciler, period=period),
+        )
+        self._alarm(
+            "ReconcilerBehind",
+            "The reconciler has not found time for everything that is due for a quarter of an hour.",
+            periods=max(1, 900 // period),
+            **{**_metric(NAMESPACE, "ItemsLeft", {"service": prefix}), "period": period, "statistic": "Minimum"},
         )
         self.register_outputs({})
 

@@ -70,7 +70,7 @@ class Config(BaseModel):
     """How many Checkout Sessions a guest gets for one booking. Operators can grant more."""
     stripe_retry_seconds: int = Field(default=30, ge=1, le=900)
     """The first wait before Stripe is asked again."""
-    reconcile_minutes: int = Field(default=15, ge=1, le=1440)
+    reconcile_minutes: int = Field(default=1, ge=1, le=1440)
     """How often the reconciler runs."""
     stripe_api_base: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+[^\s?#/]$")] = (
         "https://api.stripe.com"

@@ -79,6 +79,12 @@ def dashboard(
         by("Webhook", "WebhookEvents", "result"),
         by("Reconciled", "Reconciled", "kind"),
         counts("Reconciler", "ReconcilerRuns", "PublishingFailed", "OperatorsUnreachable"),
+        _graph(
+            "Left by the reconciler: items, and seconds since the oldest is due",
+            region,
+            [[NAMESPACE, name, "service", prefix] for name in ("ItemsLeft", "OldestDue")],
+            stat="Maximum",
+        ),
         by("Errors of Stripe", "StripeErrors", "operation", "kind"),
         _graph(
             "Executions",

@@ -104,8 +104,8 @@ class FailedExecutions(pulumi.ComponentResource):
                     "execution": "$.detail.executionArn",
                 },
                 "input_template": json.dumps(
-                    "ExecutionDied: <name> of <machine> is <status>. The reconciler starts a replacement, at most three"
-                    f" times. {console_url}<execution>"
+                    "ExecutionDied: <name> of <machine> is <status>. The reconciler replaces it, at first at once."
+                    f" {console_url}<execution>"
                 ),
             },
             retry_policy=_RETRY,

@@ -46,7 +46,7 @@ class Workflow(pulumi.ComponentResource):
         prefix: str,
         account: str,
         functions: Sequence[Function],
-        values: Mapping[str, pulumi.Input[str] | pulumi.Input[int]],
+        values: Mapping[str, pulumi.Input[str] | pulumi.Input[int] | float],
         grants: Iterable[Grant],
         log_retention_days: int,
         encryption: Encryption,

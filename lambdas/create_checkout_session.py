@@ -13,6 +13,7 @@ from shared.adapters import bookings, payment_items, stripe_api
 from shared.adapters.checkout_parameters import checkout_parameters
 from shared.contracts.states import CreateCheckoutSessionInput, OpenedAttempt
 from shared.domain.attempts import (
+    EMAIL_INVALID,
     agreed_policy,
     amount_payable,
     booking_gone,
@@ -24,14 +25,14 @@ from shared.domain.attempts import (
 from shared.domain.booking import Booking
 from shared.domain.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused
 from shared.domain.models import Attempt, CheckoutSession, Payment, iso
-from shared.domain.session_outcomes import never_opened
+from shared.domain.session_outcomes import merge_outcomes, never_opened
 from shared.observability import bind, count, entry_point
+from shared.services.close_session import close_session
 from shared.settings import settings
 
 # When Stripe refuses a key, the next one is tried, without an e-mail address that it found invalid. Two refusals in a
 # row mean that our request is wrong.
 KEYS_PER_CALL = 2
-EMAIL_INVALID = "email_invalid"
 
 
 @entry_point
@@ -53,6 +54,7 @@ def _open_attempt(request: CreateCheckoutSessionInput) -> OpenedAttempt:
         published = OpenedAttempt.published(payment)
         if published is not None:
             return published
+        payment = _close_unanswered(booking, payment, now)
         key, attempt = _find_or_store_attempt(booking, payment, now)
         bind(attempt=key)
         try:
@@ -79,6 +81,22 @@ def _require_payable(booking: Booking, now: datetime) -> Payment:
         raise ReservationNotPayable("total outside Stripe's limits")
     if hold_ending(payment.hold_expires_at, timedelta(seconds=settings().checkout_window_seconds), now):
         raise HoldEnding(iso(payment.hold_expires_at))
+    return payment
+
+
+def _close_unanswered(booking: Booking, payment: Payment, now: datetime) -> Payment:
+    """Close the current attempt if Stripe never answered it and its request cannot be sent again.
+
+    Until Stripe answers, no other attempt is stored, however often the guest tries: the payment item stays small.
+    """
+    key, current = payment.current_attempt, payment.current
+    if key is None or current is None or current.status != "opening" or repeatable(current, booking.reservation, now):
+        return payment
+    outcomes = {key: close_session(current, f"{payment.payment_id}:checkout:{key}")}
+    payment_items.record_session_outcomes(payment, outcomes, now=now)
+    payment = merge_outcomes(payment, outcomes)
+    if payment.attempts[key].status != "closed":
+        raise ReservationNotPayable("an earlier session is not closed")
     return payment
 
 
@@ -110,10 +128,7 @@ def _find_or_store_attempt(booking: Booking, payment: Payment, now: datetime) ->
         opened_at=now,
         deadline=now + window,
     )
-    leave_unresolved = current is not None and current.status == "opening"
-    if not payment_items.open_attempt(
-        payment, key, attempt, booking.reservation, policy=policy, leave_unresolved=leave_unresolved, now=now
-    ):
+    if not payment_items.open_attempt(payment, key, attempt, booking.reservation, policy=policy, now=now):
         raise StoreBusy("another call opened an attempt")
     return key, attempt
 

@@ -1,6 +1,6 @@
 """State VerifyPayment: ask Stripe about the sessions that may have been paid, and decide the next step.
 
-Changes: the payment item (`attempts`, `captures`) with what Stripe answered.
+Changes: the payment item (`attempts`, `captures`) with what Stripe answered, `notified` if it refuses.
 Safe to run twice: it only reads from Stripe, never replaces a recorded capture, and decides by a pure function of what
 it read.
 """
@@ -11,16 +11,16 @@ from typing import Any
 from shared.adapters import bookings, stripe_api
 from shared.contracts.states import VerifyPaymentInput
 from shared.domain.booking import payment_of
-from shared.domain.errors import StripeUnavailable
+from shared.domain.errors import StripeRefused, StripeUnavailable
 from shared.domain.models import Payment
 from shared.domain.session_outcomes import SessionOutcome, assess_session
 from shared.observability import entry_point
-from shared.services.record_and_decide import record_and_decide
+from shared.services.record_and_decide import notify_of_refusal, record_and_decide
 
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Return the next step: `await_stripe` when Stripe does not answer. Raises StoreBusy, StripeRefused."""
+    """Return the next step: `await_stripe` when Stripe does not answer or refuses. Raises StoreBusy."""
     request = VerifyPaymentInput.model_validate(event)
     booking = bookings.read_booking(request.reservation_id)
     outcomes, asked = _read_sessions(payment_of(booking))
@@ -30,6 +30,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def _read_sessions(payment: Payment) -> tuple[dict[str, SessionOutcome], bool]:
     """Read the open and unresolved sessions, usually one; return whether Stripe answered for all of them, too."""
     outcomes: dict[str, SessionOutcome] = {}
+    asked = True
     for key, attempt in payment.attempts.items():
         if attempt.status not in {"open", "unresolved"} or attempt.stripe_checkout_session_id is None:
             continue
@@ -37,5 +38,9 @@ def _read_sessions(payment: Payment) -> tuple[dict[str, SessionOutcome], bool]:
             session = stripe_api.retrieve_checkout_session(attempt.stripe_checkout_session_id)
         except StripeUnavailable:
             return outcomes, False
+        except StripeRefused:
+            notify_of_refusal(payment, attempt.stripe_checkout_session_id)
+            asked = False
+            continue
         outcomes[key] = assess_session(attempt, session, datetime.now(UTC))
-    return outcomes, True
+    return outcomes, asked

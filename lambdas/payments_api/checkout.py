@@ -59,7 +59,8 @@ def _open_session(reservation_id: str, caller: Caller, urls: ReturnUrls) -> Resp
         check_payable(reservation, payment)
         if payment is not None and payment.task_token and _repriced(reservation, payment):
             # The open session has the old price: the workflow expires it, and the guest's next call opens another.
-            step_functions.signal(payment.task_token, "refresh")
+            if not step_functions.signal(payment.task_token, "refresh"):
+                payment_items.mark_due(payment, now=now)
             return accepted(reservation, payment)
         ended_wait = _request_attempt(reservation, payment, urls, ended_wait, now)
         if not _wait_for_progress(payment_id_of(reservation_id), payment, deadline):
@@ -83,7 +84,10 @@ def _request_attempt(
     sequence = payment.token_sequence or 0
     if ended_wait is None:
         check_attempt_allowed(payment, now)
-        return sequence if step_functions.signal(payment.task_token, "retry") else None
+        if step_functions.signal(payment.task_token, "retry"):
+            return sequence
+        payment_items.mark_due(payment, now=now)
+        return None
     if sequence > ended_wait:  # the attempt that this call requested has failed
         check_attempt_allowed(payment, now)
         if payment.current is not None and payment.current.close_reason == "refused":

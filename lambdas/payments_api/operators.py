@@ -39,6 +39,7 @@ def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[s
     if request.note is not None:
         refund_ledger.record_operator_note(payment.payment_id, refund_id, token=token, note=request.note)
     if not step_functions.signal(token, request.answer):
+        payment_items.mark_due(payment, now=datetime.now(UTC))
         raise ApiError("NOTHING_TO_RESOLVE")
 
     def read() -> Payment:

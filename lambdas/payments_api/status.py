@@ -28,8 +28,9 @@ def read_status(payment_or_reservation_id: str) -> Response[str]:
     now = datetime.now(UTC)
     query = router.current_event.query_string_parameters or {}
     due = payment is not None and _refresh_due(payment, query.get("session_id"), now)
-    if due and payment and payment.task_token and payment_items.claim_refresh(payment, now=now):
-        step_functions.signal(payment.task_token, "refresh")
+    claimed = due and payment and payment.task_token and payment_items.claim_refresh(payment, now=now)
+    if claimed and payment and payment.task_token and not step_functions.signal(payment.task_token, "refresh"):
+        payment_items.mark_due(payment, now=now)
     return http_api.json_response(200, payment_status(reservation, payment, now))
 
 

@@ -15,6 +15,7 @@ from shared.adapters.dynamodb import (
     transact,
     update_operation,
 )
+from shared.adapters.payment_items import write_due
 from shared.adapters.refund_ledger import enter_refund, write_totals
 from shared.contracts.field_errors import describe_errors
 from shared.domain.booking import MAX_NIGHTS, Booking, Reservation, payment_of
@@ -87,15 +88,15 @@ def _deleted(reservation_id: str, payment: Payment | None) -> Booking:
     return Booking(reservation=cancelled, payment=payment, held=frozenset(), deleted=True)
 
 
-def reservations_in(status: str) -> Iterator[str]:
-    """The ids of reservations in this status."""
-    return query_index(
+def pending_reservations(*, since: str, until: datetime) -> Iterator[tuple[str, str]]:
+    """Id and `created_at` of the reservations made between two moments that are still pending, oldest first."""
+    found = query_index(
         settings().reservations_table,
         "status-index",
-        key="reservation_id",
-        condition="#status = :status",
-        values={":status": status},
+        condition="#status = :status AND created_at BETWEEN :since AND :until",
+        values={":status": "pending", ":since": since, ":until": iso(until)},
     )
+    return ((item["reservation_id"], item["created_at"]) for item in found)
 
 
 def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: datetime) -> bool:
@@ -119,6 +120,7 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
         complete.set("stripe_charge_id", capture.charge)
     complete.set_all(completed_at=iso(now), updated_at=iso(now))
     complete.remove("task_token", "awaiting", "error_message")
+    write_due(complete, after, now=now)
     complete.require_missing("cancel_requested_at")
     complete.require_exists(f"captures.{pi}")
     complete.require_missing(f"captures.{pi}.role")
@@ -142,6 +144,7 @@ def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:
     reservation, payment = booking.reservation, payment_of(booking)
     expire = UpdateBuilder().set_all(status="expired", updated_at=iso(now)).remove("task_token", "awaiting")
     expire.require("status", "pending")
+    write_due(expire, payment.model_copy(update={"status": "expired", "updated_at": now}), now=now)
     end = UpdateBuilder()
     if booking.deleted:
         end.require_missing("reservation_id")

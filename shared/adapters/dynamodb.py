@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 type Key = Mapping[str, str]
 
+INDEX_PAGE = 100  # items that are read from an index at once
+
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
@@ -166,8 +168,28 @@ def batch_get(keys: Mapping[str, Sequence[Key]]) -> dict[str, list[dict[str, Any
     raise StoreBusy("keys left unprocessed")
 
 
-def query_index(table: str, index: str, *, key: str, condition: str, values: Mapping[str, str]) -> Iterator[str]:
-    """The `key` of every item that the index lists; `#status` in the condition means the attribute `status`."""
+def query_index(table: str, index: str, *, condition: str, values: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The keys of every item that the index lists, in order; `#status` in the condition means the attribute `status`.
+
+    A page is read when it is needed.
+    """
+    request = _index_query(table, index, condition, values)
+    while True:
+        answer = _call(lambda: client().query(**request, Limit=INDEX_PAGE))
+        for item in answer["Items"]:
+            yield from_item(item)
+        if "LastEvaluatedKey" not in answer:
+            return
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def count_in_index(table: str, index: str, *, condition: str, values: Mapping[str, str]) -> int:
+    """How many items the index lists, at most those of the first megabyte, which are thousands."""
+    request = _index_query(table, index, condition, values)
+    return _call(lambda: client().query(**request, Select="COUNT"))["Count"]
+
+
+def _index_query(table: str, index: str, condition: str, values: Mapping[str, str]) -> Any:
     request: dict[str, Any] = {
         "TableName": table,
         "IndexName": index,
@@ -176,13 +198,7 @@ def query_index(table: str, index: str, *, key: str, condition: str, values: Map
     }
     if "#status" in condition:
         request["ExpressionAttributeNames"] = {"#status": "status"}
-    while True:
-        answer = _call(lambda: client().query(**request))
-        for item in answer["Items"]:
-            yield from_item(item)[key]
-        if "LastEvaluatedKey" not in answer:
-            return
-        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    return request
 
 
 def update_item(table: str, key: Key, update: UpdateBuilder) -> bool:

@@ -4,15 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.adapters import dynamodb
-from shared.adapters.dynamodb import UpdateBuilder, query_index, to_item
-from shared.domain.attempts import AttemptKey
+from shared.adapters.dynamodb import UpdateBuilder, count_in_index, query_index, to_item
+from shared.domain.attempts import AttemptKey, forgettable
 from shared.domain.booking import Reservation
-from shared.domain.models import Attempt, Payment, iso
+from shared.domain.due import GRACE, due_shard, next_due
+from shared.domain.models import Attempt, Payment, Replacement, iso
 from shared.domain.refund_policy import RefundTier
 from shared.domain.session_outcomes import SessionOutcome
 from shared.settings import settings
 
 REFRESH_INTERVAL, MAX_REFRESHES = timedelta(seconds=5), 20
+POSITIONS = {"payment_id": "reconciler"}  # the key of an item that is no payment
+_DUE = "due_shard = :shard AND due_at <= :now"
 
 
 def read_payment(payment_id: str) -> Payment | None:
@@ -40,7 +43,7 @@ def request_cancel(payment: Payment, *, by: str, now: datetime) -> bool:
     """
     item = {**to_item(payment), "cancel_requested_at": iso(now), "cancel_requested_by": by}
     payment_id = item.pop("payment_id")
-    update = UpdateBuilder().set("updated_at", iso(now))
+    update = UpdateBuilder().set_all(updated_at=iso(now), due_at=iso(now + GRACE))
     for name, value in item.items():
         # The wait may have ended since the item was read: do not bring its token back.
         if name not in {"task_token", "awaiting"}:
@@ -56,24 +59,21 @@ def open_attempt(
     reservation: Reservation,
     *,
     policy: Sequence[RefundTier],
-    leave_unresolved: bool,
     now: datetime,
 ) -> bool:
     """Store a new current attempt before its session is requested; False if another call was faster.
 
-    With `leave_unresolved` the former current attempt keeps a session that may exist and must still be expired. The
-    first attempt also stores the refund policy, which is agreed from then on.
+    It takes the place of attempts that came to nothing. The first one also stores the refund policy, which is agreed
+    from then on.
     """
     update = UpdateBuilder().set(f"attempts.{key}", to_item(attempt))
+    update.remove(*[f"attempts.{former}" for former in forgettable(payment)])
     update.set_all(current_attempt=key, amount=attempt.amount, customer_id=reservation.customer_id, updated_at=iso(now))
     if payment.current_attempt is None:
         update.require_missing("current_attempt")
         update.set("refund_policy", [tier.model_dump() for tier in policy])
     else:
         update.require("current_attempt", payment.current_attempt)
-        if leave_unresolved:
-            update.set(f"attempts.{payment.current_attempt}.status", "unresolved")
-            update.require(f"attempts.{payment.current_attempt}.status", "opening")
     update.require("status", "pending").require_missing("cancel_requested_at")
     return update_payment(payment.payment_id, update)
 
@@ -111,13 +111,18 @@ def claim_refresh(payment: Payment, *, now: datetime) -> bool:
     return update_payment(payment.payment_id, update)
 
 
-def claim_restart(payment: Payment, *, now: datetime) -> bool:
-    """Claim the next restart of the execution; only one of several callers gets it."""
-    update = UpdateBuilder().set_all(restarts=payment.restarts + 1, updated_at=iso(now))
-    if payment.restarts:
-        update.require("restarts", payment.restarts)
+def plan_replacement(payment: Payment, key: str, replacement: Replacement) -> bool:
+    """Plan the next replacement of an execution; False if another call planned one.
+
+    The payment is due when the replacement is to be started, or before.
+    """
+    update = UpdateBuilder().set(f"replacements.{key}", to_item(replacement))
+    if replacement.start_at and (payment.due_at is None or replacement.start_at < payment.due_at):
+        update.set_all(due_at=iso(replacement.start_at), due_shard=due_shard(payment.payment_id))
+    if key in payment.replacements:
+        update.require(f"replacements.{key}.number", payment.replacements[key].number)
     else:
-        update.require_missing_or("restarts", 0)
+        update.require_exists("payment_id").require_missing(f"replacements.{key}")
     return update_payment(payment.payment_id, update)
 
 
@@ -138,12 +143,6 @@ def mark_unresolved(payment_id: str, key: AttemptKey, session_id: str | None) ->
     return update_payment(payment_id, update.require(f"attempts.{key}.status", "closed"))
 
 
-def record_check_after_release(payment: Payment, checks: int) -> bool:
-    """Record how often a released booking was checked for late money; `updated_at` stays the moment of release."""
-    update = UpdateBuilder().set("checks_after_release", checks).require("status", "expired")
-    return update_payment(payment.payment_id, update)
-
-
 def record_notified(payment: Payment, subject: str) -> bool:
     """Record that operators were notified of `subject`; False if that was recorded before."""
     update = UpdateBuilder().add("notified", subject).require_exists("payment_id")
@@ -156,19 +155,81 @@ def find_payment_id(pi: str) -> str | None:
     found = query_index(
         settings().payments_table,
         "stripe_payment_intent_id-index",
-        key="payment_id",
         condition="stripe_payment_intent_id = :pi",
         values={":pi": pi},
     )
-    return next(found, None)
+    return next((str(item["payment_id"]) for item in found), None)
 
 
-def payments_between(status: str, after: datetime, before: datetime) -> Iterator[str]:
-    """The ids of payments in this status that were last changed between two moments."""
-    return query_index(
-        settings().payments_table,
-        "status-index",
-        key="payment_id",
-        condition="#status = :status AND updated_at BETWEEN :after AND :before",
-        values={":status": status, ":after": iso(after), ":before": iso(before)},
+def write_due(update: UpdateBuilder, after: Payment, *, now: datetime) -> None:
+    """Add to an update when the payment is due after it."""
+    due_at = next_due(after, now)
+    if due_at is None:
+        update.remove("due_at")
+    else:
+        update.set_all(due_at=iso(due_at), due_shard=due_shard(after.payment_id))
+
+
+def mark_due(payment: Payment, *, now: datetime) -> bool:
+    """Make the payment due now, since a signal found nobody waiting; False if it was due already."""
+    if payment.due_at is not None and payment.due_at <= now:
+        return False
+    update = UpdateBuilder().set_all(due_at=iso(now), due_shard=due_shard(payment.payment_id))
+    update.require_exists("payment_id").require_that(
+        "attribute_not_exists({}) OR {} > {}", "due_at", "due_at", value=iso(now)
     )
+    return update_payment(payment.payment_id, update)
+
+
+def reschedule(before: Payment, after: Payment, due_at: datetime | None) -> bool:
+    """Record what the reconciler found, and when the payment is due next; False if it was rescheduled meanwhile."""
+    update = UpdateBuilder()
+    if due_at is None:
+        update.remove("due_at")
+    else:
+        update.set_all(due_at=iso(due_at), due_shard=due_shard(before.payment_id))
+    if after.checks_after_release != before.checks_after_release:
+        update.set("checks_after_release", after.checks_after_release)
+    for key, replacement in after.replacements.items():
+        if key in before.replacements:
+            update.set_changed(f"replacements.{key}", before.replacements[key], replacement)
+            update.require(f"replacements.{key}.number", replacement.number)
+    if before.due_at is None:
+        update.require_missing("due_at").require_exists("payment_id")
+    else:
+        update.require("due_at", iso(before.due_at))
+    return update_payment(before.payment_id, update)
+
+
+def postpone(payment_id: str, *, due_at: str, until: datetime) -> bool:
+    """Make a payment due later that could not be reconciled, so that others come first."""
+    update = UpdateBuilder().set("due_at", iso(until)).require("due_at", due_at)
+    return update_payment(payment_id, update)
+
+
+def due_payments(shard: str, now: datetime) -> Iterator[tuple[str, str]]:
+    """Id and `due_at` of the payments of a shard that are due, oldest first."""
+    found = query_index(
+        settings().payments_table, "due-index", condition=_DUE, values={":shard": shard, ":now": iso(now)}
+    )
+    return ((item["payment_id"], item["due_at"]) for item in found)
+
+
+def count_due(shard: str, now: datetime) -> int:
+    """How many payments of a shard are due, up to some thousands."""
+    return count_in_index(
+        settings().payments_table, "due-index", condition=_DUE, values={":shard": shard, ":now": iso(now)}
+    )
+
+
+def read_position(of: str) -> str | None:
+    """Where the next run of the reconciler goes on with a list that is not of payments; None at its beginning."""
+    item = dynamodb.get_item(settings().payments_table, POSITIONS) or {}
+    position: str | None = item.get(of)
+    return position
+
+
+def record_position(of: str, position: str | None) -> None:
+    update = UpdateBuilder()
+    update.remove(of) if position is None else update.set(of, position)
+    dynamodb.update_item(settings().payments_table, POSITIONS, update)

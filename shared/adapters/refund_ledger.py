@@ -3,17 +3,13 @@
 The totals are written with every change, under the condition that the ledger is unchanged since it was read.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 
-from shared.adapters.dynamodb import UpdateBuilder, query_index, to_item
-from shared.adapters.payment_items import update_payment
+from shared.adapters.dynamodb import UpdateBuilder, to_item
+from shared.adapters.payment_items import update_payment, write_due
 from shared.domain.ledger import ledger
 from shared.domain.models import Capture, Dispute, Payment, PaymentStatus, Refund, iso
-from shared.settings import settings
-
-REFUNDING = "yes"  # the value of the attribute `refunding`, which exists only while a refund is unsettled
 
 
 def record_refund_reason(payment: Payment, refund_id: str, reason: str) -> bool:
@@ -77,12 +73,10 @@ def enter_refund(update: UpdateBuilder, payment: Payment, refund_id: str, refund
         update.set_changed(f"refunds.{refund_id}", before, refund)
     if refund.stripe_refund_id is not None:
         update.set("stripe_refund_id", refund.stripe_refund_id)
-    if any(entry.unsettled for entry in after.refunds.values()):
-        update.set("refunding", REFUNDING)
-    else:
+    if not any(entry.unsettled for entry in after.refunds.values()):
         # The totals leave out refunds of unapplied payments: make sure that none was entered since the read.
         update.require_that("size({}) = {}", "refunds", value=len(payment.refunds))
-        update.remove("refunding")
+    write_due(update, after.model_copy(update={"status": status, "updated_at": now}), now=now)
     if status == "refunded" and payment.status != "refunded":
         update.set("refunded_at", iso(now))
     if status != "refunded":
@@ -136,14 +130,3 @@ def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: 
         if before.closed_at is None:
             update.require_missing(f"disputes.{dispute_id}.closed_at")
     return update_payment(payment.payment_id, update)
-
-
-def payments_refunding() -> Iterator[str]:
-    """The ids of payments with an unsettled refund, from a sparse index that holds no others."""
-    return query_index(
-        settings().payments_table,
-        "refunding-index",
-        key="payment_id",
-        condition="refunding = :yes",
-        values={":yes": REFUNDING},
-    )

@@ -109,27 +109,25 @@ def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
     return [refund for refund in refunds if refund.metadata.get("refund_id") == refund_id]
 
 
-def undelivered_events(since: datetime, types: Collection[str]) -> list[dict[str, Any]]:
-    """Every event of these types (at most 20) since then that our endpoint has not acknowledged, oldest first.
+def undelivered_events(
+    since: datetime, until: datetime, types: Collection[str], *, older_than: str | None = None
+) -> tuple[list[dict[str, Any]], bool]:
+    """One page of the events of these types (at most 20) that our endpoint has not acknowledged, and whether it is all.
 
-    Each has the form in which the webhook receives it. Raises StripeUnavailable or StripeRefused.
+    They were created in whole seconds from `since` and before `until`. The page has the newest of them, or those before
+    the event `older_than`, oldest first. Each has the form in which the webhook receives it.
+    Raises StripeUnavailable or StripeRefused.
     """
     params: EventListParams = {
         "delivery_success": False,
-        "created": {"gte": int(since.timestamp())},
+        "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
         "types": sorted(types),
         "limit": MAX_LISTED,
     }
-    events: list[dict[str, Any]] = []
-    more = True
-    while more:
-        # Read every page: events that we have processed stay undelivered for Stripe, and would hide older ones.
-        page = _call("events.list", lambda v1: v1.events.list(params=params))
-        events += page["data"]
-        more = page["has_more"]
-        if more:
-            params["starting_after"] = events[-1]["id"]
-    return events[::-1]
+    if older_than is not None:
+        params["starting_after"] = older_than
+    page = _call("events.list", lambda v1: v1.events.list(params=params))
+    return page["data"][::-1], not page["has_more"]
 
 
 def _options(idempotency_key: str) -> "RequestOptions":

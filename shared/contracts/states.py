@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from shared.domain.due import due_shard
 from shared.domain.models import AppliedPolicy, Payment, RefundStatus, iso
 from shared.domain.next_step import NextStepName
 
@@ -51,6 +52,7 @@ class PaymentExecutionInput(ExecutionInput):
 
     reservation_id: ReservationId
     payment_id: str
+    due_shard: str
     hold_expires_at: str
     success_url: str
     cancel_url: str
@@ -60,6 +62,7 @@ class PaymentExecutionInput(ExecutionInput):
         return cls(
             reservation_id=payment.reservation_id,
             payment_id=payment.payment_id,
+            due_shard=due_shard(payment.payment_id),
             hold_expires_at=iso(payment.hold_expires_at),
             success_url=payment.success_url,
             cancel_url=payment.cancel_url,

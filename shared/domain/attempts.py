@@ -3,11 +3,14 @@
 from datetime import datetime, timedelta
 
 from shared.domain.booking import Booking, Reservation
+from shared.domain.due import SOON, due_shard
 from shared.domain.ids import payment_id_of
 from shared.domain.models import Attempt, Payment
 from shared.domain.refund_policy import RefundTier
 
 type AttemptKey = str  # "1", "2", …
+
+EMAIL_INVALID = "email_invalid"  # the failure of an attempt whose e-mail address Stripe refused
 
 CURRENCY = "EUR"
 MIN_AMOUNT, MAX_AMOUNT = 50, 99_999_999  # Stripe's bounds for a charge in euros, in cents
@@ -54,8 +57,9 @@ def new_payment(
     reservation: Reservation, *, hold: timedelta, success_url: str, cancel_url: str, now: datetime
 ) -> Payment:
     """The first payment item of a booking; its hold started when the reservation was made."""
+    payment_id = payment_id_of(reservation.reservation_id)
     return Payment(
-        payment_id=payment_id_of(reservation.reservation_id),
+        payment_id=payment_id,
         reservation_id=reservation.reservation_id,
         status="pending",
         customer_id=reservation.customer_id,
@@ -64,6 +68,8 @@ def new_payment(
         cancel_url=cancel_url,
         created_at=now,
         updated_at=now,
+        due_at=now + SOON,
+        due_shard=due_shard(payment_id),
     )
 
 
@@ -102,6 +108,15 @@ def booking_gone(booking: Booking) -> bool:
 def session_expires_at(opened_at: datetime, window: timedelta) -> datetime:
     """When Stripe expires a session: after our own deadline, and within Stripe's bounds."""
     return opened_at + max(window + SESSION_MARGIN, SESSION_MINIMUM)
+
+
+def forgettable(payment: Payment) -> list[AttemptKey]:
+    """The attempts that ended before anybody could pay them; only a refused e-mail address has to be remembered."""
+    return [
+        key
+        for key, attempt in payment.attempts.items()
+        if attempt.status == "closed" and not attempt.counted and attempt.failure_code != EMAIL_INVALID
+    ]
 
 
 def next_attempt_key(payment: Payment) -> AttemptKey:

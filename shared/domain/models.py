@@ -50,9 +50,9 @@ class Value(BaseModel):
 class Attempt(Value):
     """One Checkout Session, stored before it is requested.
 
-    `parameters` is the JSON text sent to Stripe, `deadline` the end of our checkout window, `checkout_expires_at` the
-    time when Stripe expires the session. `counted` becomes 1 when its URL is published. `declines` maps charge ids to
-    decline codes.
+    `parameters` is the JSON text sent to Stripe, empty once the attempt has ended. `deadline` is the end of our
+    checkout window, `checkout_expires_at` when Stripe expires the session. `counted` becomes 1 when its URL is
+    published. `declines` maps charge ids to decline codes.
     """
 
     status: AttemptStatus
@@ -145,11 +145,25 @@ class Dispute(Value):
         return not self.inquiry and (self.closed_at is None or self.status in {"lost", "prevented"})
 
 
+class Replacement(Value):
+    """The newest replacement of an execution, which the payment stores under the refund's id or under `payment`.
+
+    `step` counts the restarts since the execution last made progress, and `progress` is what it had reached by then.
+    `start_at` is set until the replacement is known to run; a refund's has its `execution_input` for as long.
+    """
+
+    number: int
+    step: int
+    progress: str
+    start_at: Instant | None = None
+    execution_input: str | None = None
+
+
 class Payment(Value):
     """A booking's item in the table payments; a replacement execution continues from what it holds.
 
     `notified` names what operators were notified of, so that it happens once. `refund_policy` was agreed when the first
-    session was opened.
+    session was opened. `due_at` and `due_shard` are the keys of the index by which the reconciler finds what is due.
     """
 
     payment_id: str
@@ -176,8 +190,10 @@ class Payment(Value):
     cancel_url: str
     cancel_requested_at: Instant | None = None
     cancel_requested_by: str | None = None
-    restarts: int = 0
+    replacements: Mapping[str, Replacement] = {}
     checks_after_release: int = 0
+    due_at: Instant | None = None
+    due_shard: str | None = None
     stripe_payment_intent_id: str | None = None
     created_at: Instant
     updated_at: Instant
@@ -194,6 +210,12 @@ class Payment(Value):
     def own_capture(self) -> tuple[str, Capture] | None:
         """The capture that paid for the booking, with its PaymentIntent's id."""
         return next(((pi, capture) for pi, capture in self.captures.items() if capture.role == "booking"), None)
+
+    @property
+    def restarts(self) -> int:
+        """How often the booking's execution was replaced."""
+        newest = self.replacements.get("payment")
+        return 0 if newest is None else newest.number
 
     def disputed(self, pi: str) -> bool:
         """Whether a dispute blocks refunds of this PaymentIntent."""

@@ -58,7 +58,13 @@ def assess_session(attempt: Attempt, session: CheckoutSession, now: datetime) ->
 
 def _ended(attempt: Attempt, status: AttemptStatus, reason: str, now: datetime) -> Attempt:
     return attempt.model_copy(
-        update={"status": status, "close_reason": reason, "closed_at": attempt.closed_at or now, "checkout_url": None}
+        update={
+            "status": status,
+            "close_reason": reason,
+            "closed_at": attempt.closed_at or now,
+            "checkout_url": None,
+            "parameters": "",  # they would fill the item, and hold the guest's e-mail address
+        }
     )
 
 

@@ -1,6 +1,7 @@
 """Handlers of the events about money: sessions that complete or end, payments that succeed or are declined."""
 
 import time
+from datetime import UTC, datetime
 
 from shared.adapters import payment_items, step_functions
 from shared.adapters.notifications import notify_operators
@@ -35,6 +36,7 @@ def process_money(event: StripeEvent, payment: Payment) -> Outcome:
         if payment.task_token and step_functions.signal(payment.task_token, "refresh"):
             return "success", "the workflow was signalled"
         if time.monotonic() > until:
+            payment_items.mark_due(payment, now=datetime.now(UTC))
             raise NotWaiting(payment.status)
         time.sleep(PAUSE)
         payment = payment_items.read_payment(payment.payment_id) or payment

@@ -1,5 +1,6 @@
 """What VerifyPayment and ExpireCheckoutSessions do after asking Stripe: record the outcomes, decide the next step."""
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -7,9 +8,12 @@ from shared.adapters import payment_items
 from shared.contracts.states import NextStepOutput, OpenedAttempt, VerifyPaymentInput
 from shared.domain.attempts import AttemptKey
 from shared.domain.booking import Booking, payment_of
+from shared.domain.errors import NotificationFailed
+from shared.domain.models import Payment
 from shared.domain.next_step import decide_next_step
 from shared.domain.session_outcomes import SessionOutcome, merge_outcomes
 from shared.observability import count, logger
+from shared.services.reconciliation import notify_once
 from shared.settings import settings
 
 
@@ -45,3 +49,13 @@ def record_and_decide(
         payment_intent=decided.payment_intent,
         attempt=OpenedAttempt.published(payment) if decided.name == "await_payment" else None,
     )
+
+
+def notify_of_refusal(payment: Payment, session: str) -> None:
+    """Notify the operators, once, that Stripe refuses to read a session; a notification that fails is sent next time.
+
+    The hold goes on, since the session may have been paid, and Stripe is asked again.
+    """
+    with contextlib.suppress(NotificationFailed):
+        what = f"Stripe refuses to read {session}, so nobody knows whether it was paid; a hold goes on meanwhile"
+        notify_once(f"stripe_refused {session}", "StripeRefused", payment, what)

@@ -123,10 +123,14 @@ def _signal_settlement(payment: Payment, refund_id: str) -> bool:
 
     The request is recorded before the token is read: a wait that starts in between finds one or the other.
     """
-    refund_ledger.request_refund_check(payment.payment_id, refund_id, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    refund_ledger.request_refund_check(payment.payment_id, refund_id, now=now)
     entry = (payment_items.read_payment(payment.payment_id) or payment).refunds[refund_id]
     token = entry.task_token if entry.awaiting == "settlement" else None
-    return token is not None and step_functions.signal(token, "refresh")
+    signalled = token is not None and step_functions.signal(token, "refresh")
+    if token is not None and not signalled:
+        payment_items.mark_due(payment, now=now)
+    return signalled
 
 
 def _record_dashboard_refund(refund: StripeRefundObject, payment: Payment) -> Outcome:

@@ -1,49 +1,97 @@
 """Refunds without a running execution: start the next one, under a name that no execution has had.
 
-Safe to run twice and beside itself: an execution's name is used once.
+Safe to run twice and beside itself: an execution's name is used once, and a conditional write plans each replacement.
 """
 
-from typing import Any
+import json
+from datetime import UTC, datetime
 
-from shared.adapters import payment_items, step_functions
+from shared.adapters import step_functions
 from shared.contracts.states import RefundExecutionInput, RefundFailureInput, RefundInput
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.models import Payment, Refund
-from shared.observability import bind
-from shared.services.reconciliation import MAX_RESTARTS, Report, notify, notify_once
+from shared.services.reconciliation import Report, notify
+from shared.services.replacements import PAYMENT, mark_started, plan_next, planned
 from shared.services.unapplied_refunds import start_unapplied_refund
 
 
-def check_refunds(payment_id: str, report: Report) -> None:
-    """Make sure that every unsettled refund of a payment has a running execution."""
-    payment = payment_items.read_payment(payment_id)
-    if payment is None:
-        return
-    bind(payment_id=payment_id, reservation_id=payment.reservation_id)
-    for refund_id, entry in payment.refunds.items():
-        if entry.unsettled and entry.kind != "dashboard":
-            _check_refund(payment, refund_id, entry, report)
+def check_refunds(payment: Payment, report: Report) -> Payment:
+    """Make sure that every unsettled refund of a payment has a running execution.
 
-
-def restart_dead_refund(execution_input: dict[str, Any], report: Report) -> None:
-    """Restart the execution that failed with this input.
-
-    It may have failed before it wrote the refund's entry, or after the refund was settled, while it published events.
+    Returns the payment as it is afterwards.
     """
-    payment = payment_items.read_payment(execution_input["payment_id"])
-    if payment is None:
-        return
-    bind(payment_id=payment.payment_id, reservation_id=payment.reservation_id)
-    refund_id = execution_input["refund_id"]
+    unsettled = [name for name, entry in payment.refunds.items() if entry.unsettled and entry.kind != "dashboard"]
+    started = [key for key in payment.replacements if key != PAYMENT and planned(payment, key) is not None]
+    for refund_id in dict.fromkeys([*unsettled, *started]):
+        payment = check_refund(payment, refund_id, report)
+    return payment
+
+
+def check_refund(payment: Payment, refund_id: str, report: Report, given: RefundInput | None = None) -> Payment:
+    """Make sure that a refund has a running execution, or that its newest one has succeeded.
+
+    `given` is the input of an execution that died, or that cannot be started because one of its name has ended. The
+    former may have died before it wrote the refund's entry, or after the refund was settled, while it published events.
+    """
+    now = datetime.now(UTC)
+    replacement, entry = payment.replacements.get(refund_id), payment.refunds.get(refund_id)
+    start_at = planned(payment, refund_id)
+    if start_at is not None and now < start_at:
+        return payment
+    stored = None if replacement is None else replacement.execution_input
+    known = given or (None if stored is None else RefundInput.parse(json.loads(stored)))
+    newest = step_functions.execution_name(refund_id, 0 if replacement is None else replacement.number)
+    execution = step_functions.refund_execution(newest)
+    unsettled = entry is not None and entry.unsettled
+    if execution.runs or (entry is not None and _handler_runs(entry, newest)):
+        return mark_started(payment, refund_id) if unsettled else payment
+    unrecorded = _taken_back(entry, known) or (entry is None and given is not None)
+    if execution.status == "SUCCEEDED" and not unsettled and not unrecorded:
+        return mark_started(payment, refund_id)
+    if execution == step_functions.MISSING and start_at is not None:
+        step_functions.start_refund(newest, _execution_input(payment, refund_id, known))
+        report.record("refund_replacement_started", payment_id=payment.payment_id, refund_id=refund_id)
+        return payment
+    after = plan_next(
+        payment,
+        refund_id,
+        progress="none" if entry is None else f"{entry.status} {entry.attempt} {entry.token_sequence}",
+        notification="RefundRestartsExhausted",
+        report=report,
+        now=now,
+        execution_input=None if known is None else known.to_json(),
+    )
+    return after if after == payment else check_refund(after, refund_id, report, given)
+
+
+def _handler_runs(entry: Refund, newest: str) -> bool:
+    """Whether the execution that the entry names, if it is another than the newest replacement, runs."""
+    handler = entry.execution or f"failed-{entry.stripe_refund_id}"
+    return handler != newest and step_functions.refund_execution(handler).runs
+
+
+def _taken_back(entry: Refund | None, given: RefundInput | None) -> bool:
+    """Whether the entry does not say yet that Stripe has taken the refund back."""
+    return (
+        entry is not None
+        and entry.status == "succeeded"
+        and isinstance(given, RefundFailureInput)
+        and given.failed_stripe_refund_id == entry.stripe_refund_id
+    )
+
+
+def _execution_input(payment: Payment, refund_id: str, given: RefundInput | None) -> RefundInput:
+    """The refund as the ledger has it, or as an earlier execution was given it if the ledger does not have it yet."""
     entry = payment.refunds.get(refund_id)
-    taken_back = entry is not None and entry.status == "succeeded" and "failed_stripe_refund_id" in execution_input
-    if entry is None or (taken_back and execution_input["failed_stripe_refund_id"] == entry.stripe_refund_id):
-        _start_next(payment, RefundInput.parse(execution_input), report)
-    else:
-        _check_refund(payment, refund_id, entry, report)
+    if given is not None and (entry is None or _taken_back(entry, given)):
+        return given
+    if entry is not None and entry.status == "failed":
+        stripe_refund_id, reason = entry.stripe_refund_id, entry.failure_reason
+        return RefundFailureInput.of(payment, refund_id, stripe_refund_id=stripe_refund_id, reason=reason)
+    return RefundExecutionInput.of(payment, refund_id)
 
 
-def refund_late_payment(payment: Payment, pi: str, report: Report) -> None:
+def refund_late_payment(payment: Payment, pi: str, report: Report) -> Payment:
     """Notify the operators of money that came after the release, and refund it.
 
     The notification comes first: once the refund has recorded the capture, no later run finds this money again. The
@@ -53,32 +101,5 @@ def refund_late_payment(payment: Payment, pi: str, report: Report) -> None:
     refund = RefundExecutionInput.unapplied(payment, pi, refund_id, requested_by="workflow")
     what = f"{pi} was paid after the release; it is refunded in full by {refund_id}"
     if not start_unapplied_refund(refund, lambda: notify("LatePayment", payment, what)):
-        _start_next(payment, refund, report)
-
-
-def _check_refund(payment: Payment, refund_id: str, entry: Refund, report: Report) -> None:
-    if step_functions.refund_execution(entry.execution or f"failed-{entry.stripe_refund_id}").runs:
-        return
-    refund: RefundInput
-    if entry.status == "failed":
-        stripe_refund_id, reason = entry.stripe_refund_id, entry.failure_reason
-        refund = RefundFailureInput.of(payment, refund_id, stripe_refund_id=stripe_refund_id, reason=reason)
-    else:
-        refund = RefundExecutionInput.of(payment, refund_id)
-    _start_next(payment, refund, report)
-
-
-def _start_next(payment: Payment, refund: RefundInput, report: Report) -> None:
-    """Start the first execution whose name is free, unless one runs; notify the operators once when none is free."""
-    for restart in range(MAX_RESTARTS + 1):
-        name = step_functions.execution_name(refund.refund_id, restart)
-        execution = step_functions.refund_execution(name)
-        if execution.runs:
-            return
-        if execution == step_functions.MISSING:
-            step_functions.start_refund(name, refund)
-            report.record("refund_replacement_started", payment_id=payment.payment_id, refund_id=refund.refund_id)
-            return
-    what = f"every execution of refund {refund.refund_id} ended without settling it"
-    if notify_once(f"refund_restarts_exhausted {refund.refund_id}", "RefundRestartsExhausted", payment, what):
-        report.record("refund_restarts_exhausted", payment_id=payment.payment_id)
+        return check_refund(payment, refund_id, report, refund)
+    return payment

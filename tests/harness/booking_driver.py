@@ -144,6 +144,27 @@ class BookingDriver(BookingReader):
         """Pay by a method that takes its time; the PaymentIntent's id."""
         return self.stack.stripe.start_processing(self.session, session_status=session_status)
 
+    # Time, for the reconciler.
+
+    def make_due(self, replaced: str = "") -> None:
+        """Let the time come at which the payment is due, and that of a replacement: `payment`, or the refund's id."""
+        past = "2026-01-01T00:00:00.000Z"
+        if replaced:
+            self.set_stored("payments", f"replacements.{replaced}.start_at", past)
+        self.set_stored("payments", "due_at", past)
+
+    def start_replacement(self, number: int, *, of: str = "payment") -> None:
+        """Wait until the next replacement of an execution is planned, and let the reconciler start it."""
+
+        def planned() -> bool:
+            newest: Json = self.payment["replacements"].get(of, {})
+            return newest.get("number") == number
+
+        wait_until(planned, f"the plan for replacement {number} of {self.id}")
+        self.make_due(of)
+        kind = "replacement_started" if of == "payment" else "refund_replacement_started"
+        assert self.stack.admin.reconcile()[kind] == 1
+
     # Webhooks.
 
     def release_webhooks(self, containing: str = "") -> None:

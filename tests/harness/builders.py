@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from shared.domain.booking import Booking, Reservation
+from shared.domain.due import due_shard
 from shared.domain.models import Attempt, Capture, CheckoutSession, Payment, PaymentIntent, Refund
 from shared.domain.session_outcomes import SessionOutcome
 
@@ -100,6 +101,7 @@ def refund(**changes: Any) -> Refund:
 
 
 def payment(**changes: Any) -> Payment:
+    """A payment that is due now."""
     fields: dict[str, Any] = {
         "payment_id": "PAY-RES-1",
         "reservation_id": "RES-1",
@@ -109,8 +111,10 @@ def payment(**changes: Any) -> Payment:
         "cancel_url": "https://stay.example/booking/cancel",
         "created_at": NOW - HOUR,
         "updated_at": NOW - 10 * MINUTE,
+        "due_at": NOW,
     }
-    return Payment(**(fields | changes))
+    fields |= changes
+    return Payment(**({"due_shard": due_shard(fields["payment_id"])} | fields))
 
 
 def paying(**changes: Any) -> Payment:

@@ -217,9 +217,13 @@ def quiet_imports() -> Iterator[None]:
 def start_stack(
     config: Mapping[str, str | int] | None = None, *, pulumi: bool = False, seed: int | None = None
 ) -> Iterator[WatchedStack]:
-    """A local stack that runs until the end of the block; with a `seed`, on virtual time."""
+    """A local stack that runs until the end of the block; with a `seed`, on virtual time.
+
+    Its reconciler runs once an hour, unless a test or `config` says otherwise.
+    """
     with contextlib.ExitStack() as running:
         with quiet_imports():
+            config = {"reconcileMinutes": 60, **(config or {})}
             stack = running.enter_context(WatchedStack(config=config, pulumi=pulumi, seed=seed))
         yield stack
 

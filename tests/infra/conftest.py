@@ -29,6 +29,6 @@ def stack(deploy: Deploy) -> worker.Seen:
 
 
 @pytest.fixture(scope="session")
-def often(deploy: Deploy) -> worker.Seen:
-    """A stack whose reconciler runs every minute."""
-    return deploy(reconcileMinutes=1)
+def seldom(deploy: Deploy) -> worker.Seen:
+    """A stack whose reconciler runs every hour."""
+    return deploy(reconcileMinutes=60)

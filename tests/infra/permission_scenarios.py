@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal
 
-from shared.adapters.step_functions import payment_execution_name
 from tests.harness.booking_driver import DECLINED, REFUND_FAILS_LATER, REFUND_PENDING, BookingDriver
 from tests.harness.running_stack import RunningStack
 from tests.harness.waiting import wait_until
@@ -99,12 +98,26 @@ def refunded_and_disputed_at_stripe(stack: RunningStack) -> None:
     wait_until(lambda: booking.payment["refunds"] and booking.payment["disputes"], "both to be recorded")
 
 
-def payment_stopped_until_its_restarts_are_exhausted(stack: RunningStack) -> None:
+def payment_stopped(stack: RunningStack) -> None:
     booking = reserve_and_press_pay_now(stack)
-    for restart in range(4):
-        booking.wait_in("AwaitPayment", restart)
-        stack.admin.stop_execution(payment_execution_name(booking.id, restart))
-    wait_until(lambda: stack.notifications(f"PaymentRestartsExhausted: reservation {booking.id}"), "the notification")
+    stack.admin.stop_execution(booking.id)
+    booking.wait_in("AwaitPayment", restart=1)
+
+
+def paid_while_stripe_refuses_to_read_its_session(stack: RunningStack) -> None:
+    booking = reserve_and_press_pay_now(stack)
+    booking.faults.fail_stripe("checkout.sessions.retrieve", "refuse")
+    booking.pay_to_the_end()
+
+
+def cancelled_while_stripe_refuses_to_read_its_session(stack: RunningStack) -> None:
+    booking = reserve_and_press_pay_now(stack)
+    refuse = booking.faults.fail_stripe
+    booking.faults.before(
+        "expire_checkout_sessions",
+        lambda: [refuse(f"checkout.sessions.{name}", "refuse") for name in ("expire", "retrieve")],
+    )
+    assert booking.cancel().status == 200
 
 
 def refund_stopped(stack: RunningStack) -> None:
@@ -125,7 +138,9 @@ SCENARIOS = (
     refund_that_settles_late,
     refund_that_fails_after_it_succeeded,
     refunded_and_disputed_at_stripe,
-    payment_stopped_until_its_restarts_are_exhausted,
+    payment_stopped,
+    paid_while_stripe_refuses_to_read_its_session,
+    cancelled_while_stripe_refuses_to_read_its_session,
     refund_stopped,
 )
 
@@ -145,7 +160,7 @@ def reconciled(stack: RunningStack) -> None:
     settle_refund(pending, "succeeded")
     stack.stripe.webhooks.wait_until_idle()
     overdue.set_stored("payments", f"attempts.{overdue.payment['current_attempt']}.deadline", before)
-    overdue.set_stored("payments", "updated_at", before)
+    overdue.make_due()
     found = stack.admin.reconcile()
     assert found.keys() >= {"hold_without_payment", "overdue_wait", "undelivered_event"}
     pending.wait_for_refund_end()

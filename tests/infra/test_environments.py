@@ -52,7 +52,7 @@ def test_production_differs_from_dev_by_a_key_a_web_acl_and_a_subscription(dev: 
     assert types(dev) == types(stack)
     assert types(prod) - types(dev) == {"Key": 1, "Alias": 1, "WebAclAssociation": 1, "TopicSubscription": 1}
     assert types(dev) - types(prod) == {}
-    assert types(dev)["MetricAlarm"] == 44
+    assert types(dev)["MetricAlarm"] == 45
     assert {r["name"] for r in inputs(prod, "aws:dynamodb/table:Table").values()} == {
         "booking-prod-payments",
         "booking-prod-stripe-webhook-events",

@@ -33,7 +33,7 @@ def test_the_number_of_resources_of_each_type(stack: Seen) -> None:
         "MethodSettings": 7,  # for all routes, and for those with their own limit
         "Permission": 3,
         "Account": 1,
-        "MetricAlarm": 44,
+        "MetricAlarm": 45,
         "Dashboard": 1,
         "QueryDefinition": 5,
     }

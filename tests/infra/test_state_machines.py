@@ -73,13 +73,13 @@ def test_the_log_of_a_workflow_contains_no_data(stack: Seen) -> None:
 
 
 @pytest.mark.defect("D-32")
-def test_the_reconciler_runs_on_a_schedule(often: Seen, stack: Seen) -> None:
+def test_the_reconciler_runs_on_a_schedule(seldom: Seen, stack: Seen) -> None:
     (schedule,) = inputs(stack, "aws:scheduler/schedule:Schedule").values()
-    assert schedule["scheduleExpression"] == "rate(15 minutes)"
+    assert schedule["scheduleExpression"] == "rate(1 minute)"
     assert schedule["target"]["arn"] == RECONCILER
-    assert schedule["target"]["retryPolicy"] == {"maximumEventAgeInSeconds": 900, "maximumRetryAttempts": 5}
-    (changed,) = inputs(often, "aws:scheduler/schedule:Schedule").values()
-    assert changed["scheduleExpression"] == "rate(1 minute)"
+    assert schedule["target"]["retryPolicy"] == {"maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 5}
+    (changed,) = inputs(seldom, "aws:scheduler/schedule:Schedule").values()
+    assert changed["scheduleExpression"] == "rate(60 minutes)"
 
 
 def test_the_reconciler_and_the_operators_are_notified_of_a_failed_execution(stack: Seen) -> None:

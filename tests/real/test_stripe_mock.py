@@ -168,7 +168,10 @@ CALLS: dict[str, tuple[str, Callable[[RecordingFake], object]]] = {
     ),
     "a refund": ("refunds.create", lambda fake: refund(fake, pay_session(fake))),
     "the refunds of a payment": ("refunds.list", lambda fake: stripe_api.list_refunds(pay_session(fake), "REF-1")),
-    "undelivered events": ("events.list", lambda _: stripe_api.undelivered_events(NOW - timedelta(hours=1), HANDLED)),
+    "undelivered events": (
+        "events.list",
+        lambda _: stripe_api.undelivered_events(NOW - timedelta(hours=1), NOW, HANDLED),
+    ),
 }
 each_call = pytest.mark.parametrize("call", [call for _, call in CALLS.values()], ids=CALLS)
 

@@ -121,10 +121,8 @@ def documented_errors(module: str) -> set[str]:
 
 @pytest.mark.parametrize(("machine", "name"), tasks("lambda:invoke"))
 def test_a_state_handles_exactly_what_its_function_raises(machine: str, name: str) -> None:
-    """StripeRefused is a failed attempt of CreateCheckoutSession, and elsewhere an error that nobody expects."""
     handled = set(errors_in(state_of(machine, name), "Retry", "Catch")) & OUR_ERRORS
-    unexpected = set() if name == "CreateCheckoutSession" else {"StripeRefused"}
-    assert handled == documented_errors(module_of(name)) - unexpected
+    assert handled == documented_errors(module_of(name))
 
 
 @pytest.mark.parametrize("module", sorted({module_of(name) for _, name in tasks("lambda:invoke")}))

@@ -96,7 +96,21 @@ def test_only_fields_of_a_state_machine_are_deployed(machine: str) -> None:
 
 # Variables.
 
-BUILT_IN = {"states", "append", "ceil", "exists", "max", "merge", "millis", "min", "now", "power", "string", "toMillis"}
+BUILT_IN = {
+    "states",
+    "append",
+    "ceil",
+    "exists",
+    "fromMillis",
+    "max",
+    "merge",
+    "millis",
+    "min",
+    "now",
+    "power",
+    "string",
+}
+BUILT_IN |= {"toMillis"}
 
 
 def variables_read(node: Any) -> set[str]:

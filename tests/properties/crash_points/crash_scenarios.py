@@ -153,7 +153,7 @@ def attempt_granted_then_repriced(driver: CrashDriver) -> None:
 def execution_stopped(driver: CrashDriver) -> None:
     driver.wait_for_session()
     driver.stop("payment", 0.0)
-    wait_until(lambda: driver.payment.get("restarts") == 1, "a replacement execution")
+    wait_until(lambda: "payment" in driver.payment["replacements"], "a replacement execution")
     driver.wait_in("AwaitPayment", restart=1)
     driver.pay(VISA)
     driver.wait_for_status("completed")
@@ -182,6 +182,7 @@ def timer_that_is_late(driver: CrashDriver) -> None:
     """The hold ends while the workflow goes on waiting."""
     driver.wait_for_session()
     driver.set_back("payments", "hold_expires_at", timedelta(minutes=1))
+    driver.make_due()
     driver.wait_for_status("expired")
 
 
@@ -193,6 +194,7 @@ def payment_found_after_the_release(driver: CrashDriver) -> None:
     driver.wait_for_status("expired")
     driver.pay_in_old_tab(0)
     driver.set_back("payments", "updated_at", timedelta(hours=2))
+    driver.make_due()
     driver.wait_for_refund("succeeded")
 
 

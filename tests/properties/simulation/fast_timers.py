@@ -19,18 +19,31 @@ WAITS = 0.1  # what remains of the pauses between retries and of the Wait states
 # A pending refund is checked after a day, and operators are reminded after three: here after seconds.
 TASK_TIMEOUTS = {86_400: 4.0, 259_200: 12.0}
 
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
 SHORTENED: Mapping[str, Mapping[str, object]] = {
     "lambdas.payments_api.polling": {"PATIENCE": 4.0, "FIRST_PAUSE": 0.15, "POLL_INTERVAL": 0.2},
     "shared.services.money_events": {"PATIENCE": 1.0},
-    "shared.adapters.payment_items": {"REFRESH_INTERVAL": timedelta(seconds=0.3)},
-    "shared.domain.session_outcomes": {"CHALLENGE_GRACE": timedelta(seconds=3)},
-    "shared.domain.attempts": {"OPENING_REPEATABLE": timedelta(seconds=2)},
-    "lambdas.reconcile_payments": {
-        "QUIET": timedelta(seconds=0.5),
-        "CHECK_AGAIN_AFTER": (timedelta(seconds=2), timedelta(seconds=4)),
-        "EVENTS_SINCE": timedelta(minutes=10),
-    },
-    "shared.services.payment_restarts": {"GRACE": timedelta(seconds=0.3)},
+    "shared.adapters.payment_items": {"REFRESH_INTERVAL": seconds(0.3)},
+    "shared.domain.session_outcomes": {"CHALLENGE_GRACE": seconds(3)},
+    "shared.domain.attempts": {"OPENING_REPEATABLE": seconds(2), "SOON": seconds(0.5)},
+    "shared.services.due_lists": {"EVENTS_SINCE": timedelta(minutes=10), "GRACE": seconds(0.3), "SOON": seconds(0.5)},
+    "shared.services.due_payments": {"CHECK_AGAIN_AFTER": (seconds(2), seconds(4))},
+    "shared.services.payment_restarts": {"GRACE": seconds(0.3)},
+    "shared.services.reconciliation": {"PAYMENTS_PER_SECOND": 1000},
+    "shared.services.replacements": {"PAUSES": tuple(map(seconds, (0, 0.3, 0.5, 0.7, 1, 2)))},
+}
+# These are part of what is deployed.
+SHORTENED_BEFORE: Mapping[str, Mapping[str, object]] = {
+    "shared.domain.due": {
+        "GRACE": seconds(0.3),
+        "SOON": seconds(0.5),
+        "DAILY": seconds(1),
+        "CHECK_AGAIN_AFTER": (seconds(2), seconds(4)),
+    }
 }
 
 
@@ -72,7 +85,16 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(backoff, "delay_amount", lambda self, context: delay(self, context) * WAITS)
     patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.05)
     patch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.1)
-    for name, values in SHORTENED.items():
+    _replace_constants(patch, SHORTENED)
+
+
+def shorten_deployed_waits(patch: pytest.MonkeyPatch) -> None:
+    """The same for what is deployed, before that happens."""
+    _replace_constants(patch, SHORTENED_BEFORE)
+
+
+def _replace_constants(patch: pytest.MonkeyPatch, constants: Mapping[str, Mapping[str, object]]) -> None:
+    for name, values in constants.items():
         module = importlib.import_module(name)
         for attribute, value in values.items():
             assert hasattr(module, attribute), f"{name}.{attribute}"

@@ -28,7 +28,6 @@ from tests.properties.simulation.snapshots import REFUNDED, BookingSnapshot, is_
 
 CONFIRMED = {"completed", "partially_refunded", "refunded"}
 MAX_ATTEMPTS = 3
-MAX_RESTARTS = 3
 
 
 def violations(booking: BookingSnapshot) -> list[str]:
@@ -79,7 +78,7 @@ def _captures(booking: BookingSnapshot) -> Iterator[str]:
         if refunded != amount and not any(booking.asks_operators_for(refund_id) for refund_id in refund_ids):
             yield f"2: {pi} does not pay for the booking and {refunded} of {amount} were refunded"
     valid = [intent["id"] for intent in booking.paid_intents if intent["id"] in booking.driver.valid_payments]
-    if valid and not confirmed and not booking.driver.withdrawn and not _restarts_exhausted(booking):
+    if valid and not confirmed and not booking.driver.withdrawn:
         yield f"2: {valid} were valid payments and the booking is {booking.reservation['status']}"
 
 
@@ -145,18 +144,17 @@ def _attempts(booking: BookingSnapshot) -> Iterator[str]:
         yield f"3: {payable} can still be paid"
 
 
-def _restarts_exhausted(booking: BookingSnapshot) -> bool:
-    return booking.payment.get("restarts", 0) >= MAX_RESTARTS and any(
-        "PaymentRestartsExhausted" in text for text in booking.notifications
-    )
+def _replaced(booking: BookingSnapshot) -> int:
+    """How often the payment's execution was replaced."""
+    return int(booking.payment.get("replacements", {}).get("payment", {}).get("number", 0))
 
 
 def _executions(booking: BookingSnapshot) -> Iterator[str]:
-    last = payment_execution_name(booking.reservation["reservation_id"], booking.payment.get("restarts", 0))
+    last = payment_execution_name(booking.reservation["reservation_id"], _replaced(booking))
     awaiting_operator = [
         refund_id for refund_id, entry in booking.ledger.items() if entry.get("awaiting") == "operator"
     ]
-    may_run = {execution_name(refund_id, restart) for refund_id in awaiting_operator for restart in range(9)}
+    may_run = {execution_name(refund_id, restart) for refund_id in awaiting_operator for restart in range(20)}
     for name, status in booking.executions.items():
         if status == "RUNNING":
             if name not in may_run and not name.startswith("failed-"):
@@ -165,7 +163,7 @@ def _executions(booking: BookingSnapshot) -> Iterator[str]:
             yield f"9: {name} is {status} and no operator was notified"
     # An execution that fails after the payment has ended needs no replacement.
     ended = booking.payment.get("status", "none") != "pending"
-    if not ended and booking.executions.get(last) != "SUCCEEDED" and not _restarts_exhausted(booking):
+    if not ended and booking.executions.get(last) != "SUCCEEDED":
         yield f"9: {last} is {booking.executions.get(last)}"
 
 
@@ -182,9 +180,9 @@ def coverage(booking: BookingSnapshot) -> Iterator[str]:
     entries = booking.ledger.values()
     if any(entry["kind"] == "unapplied" and entry["status"] == "succeeded" for entry in entries):
         yield "unapplied payment refunded"
-    if booking.payment.get("restarts", 0):
+    if _replaced(booking):
         yield "a replacement execution"
-    if _restarts_exhausted(booking):
+    if any("RestartsExhausted" in text for text in booking.notifications):
         yield "restarts exhausted"
     for kind in {entry["kind"] for entry in entries}:
         yield f"refund: {kind}"

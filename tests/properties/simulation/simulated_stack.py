@@ -12,7 +12,13 @@ import pytest
 from local.admin_api.local_admin import LocalAdmin
 from tests.harness.leaks import WatchedStack
 from tests.harness.running_stack import RunningStack, start_stack
-from tests.properties.simulation.fast_timers import WINDOW, configuration, hold_seconds, shorten_waits
+from tests.properties.simulation.fast_timers import (
+    WINDOW,
+    configuration,
+    hold_seconds,
+    shorten_deployed_waits,
+    shorten_waits,
+)
 from tests.properties.simulation.simulation_injector import SimulationInjector
 from tests.properties.simulation.write_monitor import WriteMonitor
 
@@ -44,13 +50,15 @@ class SimulatedStack(RunningStack):
 @contextmanager
 def simulated_stack(window: int = WINDOW) -> Iterator[SimulatedStack]:
     """A stack that runs until the end of the block."""
-    with pytest.MonkeyPatch.context() as patch, start_stack(configuration(window)) as local:
-        shorten_waits(patch)
-        stack = SimulatedStack(local, patch, window)
-        try:
-            yield stack
-        finally:
-            stack.close()
+    with pytest.MonkeyPatch.context() as patch:
+        shorten_deployed_waits(patch)
+        with start_stack(configuration(window)) as local:
+            shorten_waits(patch)
+            stack = SimulatedStack(local, patch, window)
+            try:
+                yield stack
+            finally:
+                stack.close()
 
 
 @contextmanager

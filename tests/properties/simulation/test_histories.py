@@ -67,7 +67,7 @@ def histories_without_webhooks() -> Iterator[History]:
 
 def list_no_events(stack: SimulatedStack) -> None:
     """Let Stripe's list of undelivered events be empty, so that the reconciler does not find them either."""
-    stack.patch.setattr("shared.adapters.stripe_api.undelivered_events", lambda *_: [])
+    stack.patch.setattr("shared.adapters.stripe_api.undelivered_events", lambda *_: ([], True))
 
 
 def test_without_webhooks_paid_bookings_are_confirmed_and_all_other_holds_released() -> None:

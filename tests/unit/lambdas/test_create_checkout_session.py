@@ -9,7 +9,7 @@ import pytest
 
 from lambdas import create_checkout_session
 from shared.adapters import bookings, payment_items, stripe_api
-from shared.domain.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused
+from shared.domain.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused, StripeUnavailable
 from shared.observability import UnexpectedError
 from tests.harness.booking_states import BookingStates
 from tests.harness.builders import HOUR, NOW, SECOND, WINDOW, attempt, closed, opening, paying, payment
@@ -71,11 +71,17 @@ def test_a_run_after_publication_returns_the_published_session(booking: BookingS
     assert booking.requested == ["checkout.sessions.create"]
 
 
-def test_an_attempt_too_old_to_repeat_is_left_unresolved_and_the_next_one_opened(booking: BookingStates) -> None:
+@pytest.mark.defect("R-19")
+@pytest.mark.parametrize(("age", "sessions"), [(241, ["expired", "open"]), (360, ["open"])])
+def test_an_attempt_too_old_to_repeat_is_closed_and_gives_its_place_to_the_next(
+    booking: BookingStates, age: int, sessions: list[str]
+) -> None:
+    """Stripe may have created its session; if not, a request that is six minutes old is refused."""
     booking.fail_to_create_session(("timeout_before", 2))
-    booking.clock.advance(timedelta(seconds=241))
+    booking.clock.advance(timedelta(seconds=age))
     assert booking.create_session()["key"] == "2"
-    assert booking.statuses == {"1": "unresolved", "2": "opening"}
+    assert booking.statuses == {"2": "opening"}
+    assert [session["status"] for session in booking.stripe.all("checkout.session")] == sessions
     assert booking.stripe.requests[-1].idempotency_key == "booking-test:PAY-RES-1:checkout:2"
     assert booking.item["current_attempt"] == "2"
 
@@ -84,8 +90,7 @@ def test_a_refused_key_is_closed_and_the_next_one_tried(booking: BookingStates) 
     """Stripe stores a 500 under its key and replays it, so that key never gives another answer."""
     booking.fail_to_create_session(("server_error", 1))
     assert booking.create_session()["key"] == "2"
-    assert booking.statuses == {"1": "closed", "2": "opening"}
-    assert booking.attempts["1"]["close_reason"] == "refused"
+    assert booking.statuses == {"2": "opening"}
     keys = [request.idempotency_key for request in booking.stripe.requests]
     assert keys == [
         "booking-test:PAY-RES-1:checkout:1",
@@ -101,7 +106,7 @@ def test_two_refusals_in_a_row_raise_stripe_refused(booking: BookingStates, monk
     monkeypatch.setattr(stripe_api, "create_checkout_session", refuse)
     with pytest.raises(StripeRefused):
         booking.create_session()
-    assert booking.statuses == {"1": "closed", "2": "closed"}
+    assert booking.statuses == {"2": "closed"}
 
 
 @pytest.mark.defect("R-05")
@@ -142,14 +147,46 @@ def test_a_refusal_for_good_is_recorded_with_its_reason(booking: BookingStates) 
     assert booking.create_session()["key"] == "3"
 
 
+@pytest.mark.defect("R-19")
+@pytest.mark.parametrize(("error", "presses", "key"), [(StripeUnavailable, 500, "2"), (StripeRefused, 50, "101")])
+def test_a_payment_stays_small_however_often_a_guest_tries_during_an_outage(
+    booking: BookingStates, monkeypatch: pytest.MonkeyPatch, error: type[Exception], presses: int, key: str
+) -> None:
+    """In 20 hours: no request reaches Stripe, or Stripe refuses each one."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error("checkout.sessions.create")
+
+    sizes = []
+    for _ in range(presses):
+        with monkeypatch.context() as outage:
+            outage.setattr(stripe_api, "create_checkout_session", fail)
+            with pytest.raises(error):
+                booking.create_session()
+        sizes.append(len(json.dumps(booking.item, default=str)))
+        booking.clock.advance(timedelta(hours=20) / presses)
+    assert len(booking.attempts) == 1
+    assert max(sizes) < 10_000
+    assert booking.create_session()["key"] == key
+
+
+@pytest.mark.defect("R-19")
+def test_an_attempt_keeps_no_parameters_once_it_has_ended(booking: BookingStates) -> None:
+    """They are most of its size, and hold the e-mail address."""
+    booking.publish(booking.create_session())
+    assert "ada@guests.example" in booking.attempts["1"]["parameters"]
+    booking.expire_sessions()
+    assert (booking.attempts["1"]["status"], booking.attempts["1"]["parameters"]) == ("closed", "")
+
+
 @pytest.mark.defect("D-02", "D-06")
 def test_a_repriced_booking_gets_a_new_attempt_at_the_new_price(booking: BookingStates) -> None:
     booking.fail_to_create_session(("timeout_before", 2))
     booking.stored.reservation(total_amount=90_000)
     assert booking.create_session()["key"] == "2"
-    assert booking.statuses == {"1": "unresolved", "2": "opening"}
-    [session] = booking.stripe.all("checkout.session")
-    assert session["amount_total"] == 90_000
+    assert booking.statuses == {"2": "opening"}
+    former, session = booking.stripe.all("checkout.session")
+    assert (former["status"], session["amount_total"]) == ("expired", 90_000)
     assert booking.item["amount"] == 90_000
 
 
@@ -171,8 +208,8 @@ def test_no_session_is_opened_while_another_one_is_open(booking: BookingStates, 
 def test_of_two_concurrent_runs_only_one_opens_the_attempt(booking: BookingStates) -> None:
     reservation = bookings.read_booking("RES-1").reservation
     new = opening(opened_at=NOW)
-    assert payment_items.open_attempt(payment(), "1", new, reservation, policy=[], leave_unresolved=False, now=NOW)
-    assert not payment_items.open_attempt(payment(), "1", new, reservation, policy=[], leave_unresolved=False, now=NOW)
+    assert payment_items.open_attempt(payment(), "1", new, reservation, policy=[], now=NOW)
+    assert not payment_items.open_attempt(payment(), "1", new, reservation, policy=[], now=NOW)
 
 
 def test_a_run_that_lost_the_race_is_repeated(booking: BookingStates, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,8 +115,7 @@ def test_what_other_libraries_quote_is_neither_logged_nor_raised(
 
     with pytest.raises(Exception, match=f"^{reason}$"):
         failing({}, CONTEXT)
-    report = Report()
-    report.for_each([1], lambda _: quote())
+    assert not Report(60).attempt(quote)
     assert [line["message"] for line in lines(log)] == ["failed", "cannot reconcile"]
     assert "MARKER" not in log.getvalue()
 

@@ -30,6 +30,7 @@ def functions_fail_before_the_release(booking: BookingDriver) -> None:
         booking.faults.fail_function(function, "ZeroDivisionError")
     assert booking.pay_now().outcome == (201, 1)
     booking.cancel_in_background()
+    booking.start_replacement(2)  # the second one without progress comes a minute later
     assert booking.wait_for_end(restart=2).status == "SUCCEEDED"
 
 

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+from shared.domain.due import due_shard
 from tests.harness.booking_driver import BookingDriver
 from tests.workflows.payment.scenarios import Results, Scenario, ScenarioTable
 
@@ -54,6 +55,7 @@ def start_execution(booking: BookingDriver, *, hold: timedelta) -> None:
     started_with = {
         "reservation_id": booking.id,
         "payment_id": booking.payment_id,
+        "due_shard": due_shard(booking.payment_id),
         "hold_expires_at": (datetime.now(UTC) + hold).isoformat(timespec="milliseconds"),
         "success_url": "http://localhost:8400/booking/success",
         "cancel_url": "http://localhost:8400/booking/cancel",

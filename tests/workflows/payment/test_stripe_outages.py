@@ -82,6 +82,27 @@ def pages_in_place_of_stripes_answers(booking: BookingDriver) -> None:
 
 
 @scenario
+def refused_to_read_the_session_that_was_paid(booking: BookingDriver) -> None:
+    """The API key may be another account's: the execution waits, and operators are notified once."""
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.fail_stripe("checkout.sessions.retrieve", "refuse", times=2)
+    booking.pay_to_the_end()
+    assert booking.notified() == ["StripeRefused"]
+
+
+@scenario
+def refused_to_read_the_session_that_is_closed(booking: BookingDriver) -> None:
+    assert booking.pay_now().outcome == (201, 1)
+    refuse = booking.faults.fail_stripe
+    booking.faults.before(
+        "expire_checkout_sessions",
+        lambda: [refuse(f"checkout.sessions.{name}", "refuse") for name in ("expire", "retrieve")],
+    )
+    assert booking.cancel().outcome == (200, "expired")
+    assert booking.notified() == ["StripeRefused"]
+
+
+@scenario
 def refused_for_good(booking: BookingDriver) -> None:
     """It is a failed attempt; operators are notified once, and the hold goes on."""
     booking.faults.fail_stripe("checkout.sessions.create", "refuse", times=4)

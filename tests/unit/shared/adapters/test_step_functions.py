@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from shared.adapters import step_functions
 from shared.contracts.states import RESERVATION_ID, RefundExecutionInput
 from shared.domain.errors import WorkflowUnavailable
+from shared.domain.models import Replacement
 from tests.harness.builders import payment
 from tests.harness.fake_aws_clients import FakeAws, client_error
 
@@ -17,8 +18,10 @@ REFUND = RefundExecutionInput.unapplied(payment(), "pi_1", "REF-pi_1", requested
 
 @pytest.mark.parametrize(("restarts", "name"), [(0, "RES-1"), (2, "PAY-RES-1-r2")])
 def test_a_payment_starts_once_under_the_name_of_its_restart(fake_aws: FakeAws, restarts: int, name: str) -> None:
-    assert step_functions.start_payment(payment(restarts=restarts))
-    assert not step_functions.start_payment(payment(restarts=restarts))
+    newest = Replacement(number=restarts, step=0, progress="")
+    replaced = payment(replacements={"payment": newest} if restarts else {})
+    assert step_functions.start_payment(replaced)
+    assert not step_functions.start_payment(replaced)
     assert fake_aws.started_names == [name]
 
 

@@ -16,7 +16,7 @@ from stripe import _request_options
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared.adapters import stripe_api
 from shared.domain.errors import StripeRefused, StripeUnavailable
-from tests.harness.builders import NOW, TOTAL, reservation
+from tests.harness.builders import HOUR, NOW, TOTAL, reservation
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import API_KEY
 from tests.harness.stored_tables import Stored
@@ -152,17 +152,26 @@ def test_the_client_has_a_pinned_version_and_bounded_time(monkeypatch: pytest.Mo
 
 
 @pytest.mark.defect("P-03")
-def test_undelivered_events_are_found_behind_hundreds_of_others(account: FakeStripe, clock: Clock) -> None:
+def test_undelivered_events_are_read_page_by_page(account: FakeStripe, clock: Clock) -> None:
     """Processed events stay undelivered for Stripe, and must not hide older ones."""
     account.webhooks.set_mode("drop")
+    types = {"checkout.session.completed", "checkout.session.expired"}
     with account.current():
         account.emit("checkout.session.completed", {"id": "cs_too_old"})
     clock.advance(timedelta(hours=1))
+    since = clock.now
     with account.current():
         for number in range(250):
             account.emit("checkout.session.expired" if number % 2 else "charge.succeeded", {"id": f"cs_{number}"})
-    found = stripe_api.undelivered_events(clock.now, {"checkout.session.completed", "checkout.session.expired"})
-    assert [event["data"]["object"]["id"] for event in found] == [f"cs_{number}" for number in range(1, 250, 2)]
+    clock.advance(timedelta(seconds=1))
+    with account.current():
+        account.emit("checkout.session.completed", {"id": "cs_too_new"})
+    newest, all_of_them = stripe_api.undelivered_events(since, clock.now, types)
+    assert not all_of_them
+    oldest, all_of_them = stripe_api.undelivered_events(since, clock.now, types, older_than=newest[0]["id"])
+    assert all_of_them
+    found = [event["data"]["object"]["id"] for event in [*oldest, *newest]]
+    assert found == [f"cs_{number}" for number in range(1, 250, 2)]
 
 
 class Spy:
@@ -204,7 +213,8 @@ def test_every_request_has_the_parameters_that_the_sdk_describes(
     with account.current():
         for _ in range(stripe_api.MAX_LISTED):
             account.emit("charge.refunded", {})
-    stripe_api.undelivered_events(NOW, {"charge.refunded"})
+    [newest, *_], _ = stripe_api.undelivered_events(NOW, NOW + HOUR, {"charge.refunded"})
+    stripe_api.undelivered_events(NOW, NOW + HOUR, {"charge.refunded"}, older_than=newest["id"])
     sent = {
         "payment_intent": intent.id,
         "amount": 500,

@@ -14,7 +14,7 @@ BEFORE = attempt()
 
 
 def ended(status: str, reason: str, **changes: Any) -> SessionOutcome:
-    update = {"status": status, "close_reason": reason, "closed_at": NOW, "checkout_url": None}
+    update = {"status": status, "close_reason": reason, "closed_at": NOW, "checkout_url": None, "parameters": ""}
     return SessionOutcome(BEFORE.model_copy(update=update | changes))
 
 

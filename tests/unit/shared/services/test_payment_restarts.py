@@ -6,21 +6,18 @@ from typing import Any
 import pytest
 
 from shared.adapters import payment_items
-from shared.domain.models import iso
-from tests.harness.builders import HOUR, MINUTE, NOW, SECOND, attempt, paying, payment
+from shared.adapters.dynamodb import to_item
+from shared.domain.models import Replacement, iso
+from tests.harness.builders import HOUR, MINUTE, NOW, SECOND, attempt, capture, paying, payment
 from tests.harness.reconciler_runs import BOOKING, DAY, PAYMENT_INPUT, Json, Reconciler, notification
 from tests.harness.tables import in_table
 
 
-@pytest.mark.parametrize(("quiet", "found"), [(59, {}), (60, {"execution_missing": 1})])
-def test_a_payment_without_an_execution_gets_one_after_a_minute(
-    reconciler: Reconciler, quiet: int, found: dict[str, int]
-) -> None:
-    """A payment that changed more recently is still being worked on, even though its hold is over."""
-    reconciler.stored.reservation(created_at=iso(NOW - DAY - HOUR))
-    reconciler.stored.payment(payment(updated_at=NOW - quiet * SECOND))
-    assert [reconciler.run(), reconciler.run()] == [found, {}]
-    assert reconciler.started == [("RES-1", PAYMENT_INPUT)] * len(found)
+def test_a_payment_without_an_execution_gets_one(reconciler: Reconciler) -> None:
+    reconciler.stored.payment(payment())
+    assert [reconciler.run(), reconciler.run()] == [{"execution_missing": 1}, {}]
+    assert reconciler.started == [("RES-1", PAYMENT_INPUT)]
+    assert reconciler.item["due_at"] == iso(NOW + 22 * HOUR + 30 * SECOND)
 
 
 def ended(ago: int) -> Json:
@@ -53,38 +50,71 @@ def test_any_other_running_execution_is_left_alone(reconciler: Reconciler, chang
     assert (reconciler.run(), reconciler.aws.signalled, reconciler.started) == ({}, [], [])
 
 
+SERIES = [0, 1, 5, 15, 60, 360, 360, 360]  # minutes
+
+
+@pytest.mark.defect("R-04")
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED", "SUCCEEDED"])
-def test_a_dead_execution_is_restarted_three_times_then_operators_are_notified_once(
-    reconciler: Reconciler, status: str
-) -> None:
+def test_a_dead_execution_is_replaced_ever_later_and_for_ever(reconciler: Reconciler, status: str) -> None:
+    """Operators are notified once, after the fifth replacement without progress."""
     reconciler.stored.payment(payment())
-    executions = reconciler.aws.executions
-    executions["RES-1"] = status
-    for restart in (1, 2, 3):
-        assert reconciler.run() == {"replacement_started": 1}
-        assert reconciler.started[-1] == (f"PAY-RES-1-r{restart}", PAYMENT_INPUT)
-        assert reconciler.item["restarts"] == restart
-        executions[f"PAY-RES-1-r{restart}"] = status
-        reconciler.clock.advance(MINUTE)
-    assert "notified" not in reconciler.item
-    assert [reconciler.run() for _ in range(3)] == [{"restarts_exhausted": 1}, {}, {}]
-    assert reconciler.item["notified"] == {"restarts_exhausted"}
-    what = f"3 replacement executions ended without settling it, the last one as {status}"
+    reconciler.aws.executions["RES-1"] = status
+    for number, pause in enumerate(SERIES, 1):
+        died = reconciler.clock.now
+        exhausted = {"restarts_exhausted": 1} if number == 6 else {}
+        if pause:
+            assert (number, reconciler.run()) == (number, exhausted)
+            assert reconciler.item["due_at"] == iso(died + pause * MINUTE)
+        assert (number, reconciler.run_when_due()) == (number, {"replacement_started": 1})
+        name = f"PAY-RES-1-r{number}"
+        assert reconciler.started[-1] == (name, PAYMENT_INPUT)
+        assert reconciler.clock.now == died + pause * MINUTE
+        reconciler.aws.executions[name] = status
+        reconciler.stored.change("PAY-RES-1", due_at=iso(reconciler.clock.now))
+    assert len(reconciler.started) == len(SERIES)
+    what = "5 replacements of the execution of PAY-RES-1 died; the next one starts in 6 hours"
     assert reconciler.aws.messages == [notification("PaymentRestartsExhausted", what)]
-    assert len(reconciler.started) == 3
 
 
-def test_a_restart_that_was_counted_but_not_started_is_started_by_the_next_run(
-    reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of two concurrent runs one counts the restart; here it stops before it starts the execution."""
-    reconciler.stored.payment(payment())
+@pytest.mark.defect("R-04")
+@pytest.mark.parametrize(
+    "progress", [{"token_sequence": 8}, {"status": "completed"}, {"captures": {"pi_1": to_item(capture())}}]
+)
+def test_the_series_begins_anew_with_every_step_of_progress(reconciler: Reconciler, progress: Json) -> None:
+    last = Replacement(number=7, step=6, progress="pending 7 0")
+    reconciler.stored.payment(payment(token_sequence=7, replacements={"payment": last}))
+    reconciler.stored.change("PAY-RES-1", **progress)
+    reconciler.aws.executions["PAY-RES-1-r7"] = "FAILED"
+    assert reconciler.run(dead(**PAYMENT_INPUT)) == {"replacement_started": 1}
+    assert reconciler.started == [("PAY-RES-1-r8", PAYMENT_INPUT)]
+    assert reconciler.item["replacements"]["payment"]["step"] == 0
+
+
+@pytest.mark.defect("R-04")
+def test_a_death_that_is_noticed_again_neither_hastens_nor_repeats_the_replacement(reconciler: Reconciler) -> None:
+    """The event of the death is delivered twice, and the execution is missing, because its time has not come."""
+    last = Replacement(number=1, step=0, progress="pending None 0")
+    reconciler.stored.payment(payment(due_at=NOW + DAY, replacements={"payment": last}))
+    reconciler.aws.executions["PAY-RES-1-r1"] = "FAILED"
+    assert [reconciler.run(dead(**PAYMENT_INPUT)) for _ in range(2)] == [{}, {}]
+    assert reconciler.item["due_at"] == iso(NOW + MINUTE)
+    assert reconciler.run_when_due() == {"replacement_started": 1}
+    assert reconciler.started == [("PAY-RES-1-r2", PAYMENT_INPUT)]
+    # It runs, so the plan is done, and the payment is due at the end of its wait.
+    assert reconciler.run_when_due() == {}
+    assert "start_at" not in reconciler.item["replacements"]["payment"]
+    assert reconciler.item["due_at"] == iso(NOW + 22 * HOUR + 30 * SECOND)
+
+
+def test_a_replacement_that_was_planned_but_not_started_is_started_by_the_next_run(reconciler: Reconciler) -> None:
+    """Of two concurrent runs one plans it; here it stops before it starts the execution."""
+    before = payment()
+    reconciler.stored.payment(before)
     reconciler.aws.executions["RES-1"] = "FAILED"
-    claim = payment_items.claim_restart
-    monkeypatch.setattr(payment_items, "claim_restart", lambda *of, **now: claim(*of, **now) and claim(*of, **now))
-    assert (reconciler.run(), reconciler.started) == ({}, [])
-    reconciler.clock.advance(MINUTE)
-    assert reconciler.run() == {"execution_missing": 1}
+    planned = Replacement(number=1, step=0, progress="pending None 0", start_at=NOW)
+    assert payment_items.plan_replacement(before, "payment", planned)
+    assert not payment_items.plan_replacement(before, "payment", planned)
+    assert reconciler.run() == {"replacement_started": 1}
     assert reconciler.started == [("PAY-RES-1-r1", PAYMENT_INPUT)]
 
 
@@ -104,7 +134,15 @@ def test_a_dead_execution_is_restarted_at_once(reconciler: Reconciler, status: A
     detail = reconciler.dead("RES-1", PAYMENT_INPUT, in_event=in_event)
     assert reconciler.run(detail) == {"replacement_started": 1}
     assert reconciler.started == [("PAY-RES-1-r1", PAYMENT_INPUT)]
-    assert reconciler.item["restarts"] == 1
+    assert reconciler.item["replacements"]["payment"]["number"] == 1
+
+
+@pytest.mark.defect("R-13")
+def test_an_execution_is_replaced_however_unreadable_its_reservation_is(reconciler: Reconciler) -> None:
+    reconciler.stored.reservation(check_in="soon")
+    reconciler.stored.payment(payment(due_at=NOW + DAY))
+    reconciler.aws.executions["RES-1"] = "FAILED"
+    assert reconciler.run(dead(**PAYMENT_INPUT)) == {"replacement_started": 1}
 
 
 @pytest.mark.parametrize(

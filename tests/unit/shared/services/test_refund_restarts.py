@@ -1,13 +1,13 @@
 """shared.services.refund_restarts: which refunds get another execution, with which input, and which are left alone."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.adapters.dynamodb import to_item
-from shared.domain.models import Refund
-from tests.harness.builders import payment, refund
-from tests.harness.reconciler_runs import BOOKING, Json, Reconciler, notification
+from shared.domain.models import Refund, iso
+from tests.harness.builders import NOW, payment, refund
+from tests.harness.reconciler_runs import BOOKING, DAY, Json, Reconciler, notification
 from tests.harness.tables import in_table
 
 REFUND = "PAY-RES-1-cancellation"
@@ -24,27 +24,45 @@ def entry(status: str, **fields: str) -> Refund:
 
 
 def store_refund(reconciler: Reconciler, status: str, **fields: str) -> None:
-    item = payment(status="completed", refunds={REFUND: entry(status, **fields)})
-    reconciler.stored.put("payments", to_item(item) | {"refunding": "yes"})
+    reconciler.stored.payment(payment(status="completed", refunds={REFUND: entry(status, **fields)}))
 
 
 @pytest.mark.defect("D-31")
 @pytest.mark.parametrize(
     ("status", "execution_input"), [("pending", ORDER), ("requires_action", ORDER), ("failed", TAKEN_BACK)]
 )
-def test_a_dead_refund_is_restarted_three_times_then_operators_are_notified_once(
+def test_a_dead_refund_is_replaced_ever_later_and_for_ever(
     reconciler: Reconciler, status: str, execution_input: Json
 ) -> None:
+    """Operators are notified once, after the fifth replacement without progress."""
     store_refund(reconciler, status)
-    for name in (REFUND, f"{REFUND}-r1", f"{REFUND}-r2", f"{REFUND}-r3"):
-        assert [reconciler.run(), reconciler.run()] == [{"refund_replacement_started": 1}, {}]
-        assert reconciler.started[-1] == (name, execution_input)
-        reconciler.aws.executions[name] = "FAILED"
-    assert [reconciler.run() for _ in range(3)] == [{"refund_restarts_exhausted": 1}, {}, {}]
-    assert reconciler.item["notified"] == {f"refund_restarts_exhausted {REFUND}"}
-    what = f"every execution of refund {REFUND} ended without settling it"
+    for number in range(1, 9):
+        exhausted = {"restarts_exhausted": 1} if number == 6 else {}
+        if number > 1:
+            assert (number, reconciler.run()) == (number, exhausted)
+        assert (number, reconciler.run_when_due()) == (number, {"refund_replacement_started": 1})
+        assert reconciler.started[-1] == (f"{REFUND}-r{number}", execution_input)
+        reconciler.aws.executions[f"{REFUND}-r{number}"] = "FAILED"
+        reconciler.stored.change("PAY-RES-1", due_at=iso(reconciler.clock.now))
+    assert reconciler.clock.now == NOW + timedelta(minutes=1 + 5 + 15, hours=1 + 3 * 6)
+    what = f"5 replacements of the execution of {REFUND} died; the next one starts in 6 hours"
     assert reconciler.aws.messages == [notification("RefundRestartsExhausted", what)]
-    assert len(reconciler.started) == 4
+    assert len(reconciler.started) == 8
+
+
+@pytest.mark.defect("R-04")
+def test_a_refund_without_an_entry_is_replaced_as_it_was_started(reconciler: Reconciler) -> None:
+    """A permission was missing, so that nothing could be entered; the second replacement comes from what is stored."""
+    reconciler.stored.reservation(status="confirmed")
+    reconciler.stored.payment(payment(status="completed", due_at=NOW + DAY))
+    died = reconciler.dead(REFUND, ORDER, in_event=True)
+    assert reconciler.run(died) == {"refund_replacement_started": 1}
+    reconciler.aws.executions[f"{REFUND}-r1"] = "FAILED"
+    assert [reconciler.run(died), reconciler.run_when_due()] == [{}, {"refund_replacement_started": 1}]
+    assert reconciler.started == [(f"{REFUND}-r1", ORDER), (f"{REFUND}-r2", ORDER)]
+    reconciler.aws.executions[f"{REFUND}-r2"] = "SUCCEEDED"  # the refund was refused
+    assert [reconciler.run_when_due(), reconciler.run_when_due()] == [{}, {}]
+    assert reconciler.item["replacements"][REFUND].keys() == {"number", "step", "progress"}
 
 
 @in_table()
