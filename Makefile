@@ -23,9 +23,11 @@ Test more
                        Pulumi.prod.yaml: the stack's own key, protection, WAF
                        (two minutes)
   make test-real       run the tests that use real tools: the Pulumi engine,
-                       DynamoDB Local, stripe-mock, JSONata (half an hour);
-                       PART=pulumi, dynamodb_local, stripe_mock or jsonata
-                       selects one
+                       DynamoDB Local, stripe-mock, JSONata, MiniStack,
+                       event-ruler, asl-validator (half an hour);
+                       PART=ministack, for example, selects one: pulumi,
+                       dynamodb_local, stripe_mock, jsonata, ministack,
+                       event_ruler, asl_validator
   make test-account    run the tests that use your Stripe or AWS account and
                        deploy nothing; each says which variable it needs
   make simulate        run 2000 random histories; N=100 changes their number,

@@ -52,6 +52,15 @@ def install(name: str, command: Sequence[str]) -> Path:
     return installed
 
 
+def check_library(folder: Path) -> None:
+    """Raises ValueError unless the files in `lib` are exactly those of SHA256SUMS."""
+    wanted = {line.split()[1]: line.split()[0] for line in (folder / "SHA256SUMS").read_text().splitlines()}
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "lib").iterdir()}
+    if wrong := sorted(name for name, _ in wanted.items() ^ found.items()):
+        tool = folder.name.rpartition("-")[0]
+        raise ValueError(f"files differ from tools/{tool}/SHA256SUMS: {', '.join(dict.fromkeys(wrong))}")
+
+
 def _run(command: Sequence[str], folder: Path) -> tuple[list[str], int]:
     """The lines of its output, and its exit code."""
     completed = subprocess.run(

@@ -1,6 +1,5 @@
 """DynamoDB Local, AWS's own engine, instead of moto's: `python -m local --dynamodb local`."""
 
-import hashlib
 import shutil
 import socket
 import subprocess
@@ -8,9 +7,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from local.external_tools import ToolUnavailableError, install
+from local.external_tools import ToolUnavailableError, check_library, install
 
 _INSTALL = ["mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
 _MAIN = "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"
@@ -25,7 +23,7 @@ def dynamodb_local() -> Iterator[str]:
     Raises ToolUnavailableError without Maven or Java 17, ValueError if the files differ from SHA256SUMS.
     """
     folder = install("dynamodb-local", _INSTALL)
-    _check(folder)
+    check_library(folder)
     if shutil.which("java") is None:
         raise ToolUnavailableError("dynamodb-local is not available: java is not installed")
     port = free_port()
@@ -47,14 +45,6 @@ def dynamodb_local() -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
-
-
-def _check(folder: Path) -> None:
-    """Raises ValueError unless the files of the library are exactly those of SHA256SUMS."""
-    wanted = {line.split()[1]: line.split()[0] for line in (folder / "SHA256SUMS").read_text().splitlines()}
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "lib").iterdir()}
-    if wrong := sorted(name for name, _ in wanted.items() ^ found.items()):
-        raise ValueError(f"files differ from tools/dynamodb-local/SHA256SUMS: {', '.join(dict.fromkeys(wrong))}")
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""cfn-lint checks the definitions as they are deployed."""
+"""cfn-lint and statelint check the definitions as they are deployed."""
 
 import json
 import re
@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from cfnlint import lint
 from cfnlint.config import ManualArgs
+from statelint.linter import Linter
 
 from tests.infra.worker import Seen
 
-# cfn-lint wrongly reports an expression where a number may stand. tests/workflows runs the expressions.
+# Both wrongly report an expression where a number may stand. tests/workflows runs the expressions.
 NUMBERS = re.compile(r'"(TimeoutSeconds|Seconds)": "\{%[^"]*%\}"')
 
 
@@ -38,7 +39,9 @@ def linted(stack: Seen, workflow: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("workflow", ["payment", "refund"])
 def test_the_deployed_definition_has_no_problem(stack: Seen, workflow: str) -> None:
-    assert problems(linted(stack, workflow)) == []
+    definition = linted(stack, workflow)
+    assert problems(definition) == []
+    assert Linter.validate(definition) == []
 
 
 @pytest.mark.parametrize(("state", "field", "value"), [("AwaitStripe", "Secondz", 1), ("AwaitRetry", "Resource", 1)])
@@ -47,3 +50,18 @@ def test_a_mistake_is_found(stack: Seen, state: str, field: str, value: object) 
     definition["States"][state][field] = value
     (problem,) = problems(definition)
     assert problem.startswith("E3601")
+
+
+@pytest.mark.parametrize(
+    ("state", "field", "value", "problem"),
+    [
+        ("AwaitStripe", "Secondz", 1, 'Field "Secondz" not allowed'),
+        ("AwaitStripe", "Next", "Nowhere", 'No state found named "Nowhere"'),
+        ("AwaitPayment", "Catch", [{"ErrorEquals": ["States.ALL"], "Next": "AwaitStripe"}] * 2, "last element"),
+        ("NextStep?", "Choices", [{"Variable": "$.x", "Next": "AwaitStripe"}], 'Field "Variable" not allowed'),
+    ],
+)
+def test_statelint_finds_a_mistake(stack: Seen, state: str, field: str, value: object, problem: str) -> None:
+    definition = linted(stack, "payment")
+    definition["States"][state][field] = value
+    assert [found for found in Linter.validate(definition) if problem in found]
