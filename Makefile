@@ -26,7 +26,7 @@ Test more
                        DynamoDB Local, stripe-mock, JSONata, MiniStack,
                        event-ruler, asl-validator (half an hour);
                        PART=ministack, for example, selects one: pulumi,
-                       dynamodb_local, stripe_mock, jsonata, ministack,
+                       guide, dynamodb_local, stripe_mock, jsonata, ministack,
                        event_ruler, asl_validator
   make test-account    run the tests that use your Stripe or AWS account and
                        deploy nothing; each says which variable it needs

@@ -192,8 +192,10 @@ class LocalStack:
         """Serves what is deployed now that the engine has made a change."""
         try:
             deployment = Deployment.of(self.outputs, self._provider.resources_of(self.stack_name))
-        except ValueError:
-            return  # the engine is replacing the API: the old one is deleted, the new one not yet created
+        except (ValueError, DeployError):
+            # In the middle of an update: the API is deleted and not yet created again, or some functions have the new
+            # environment and others the old one. The last change completes it.
+            return
         self.deployment = deployment
         deployment.apply_environment()
         self.permissions.redeploy(deployment)
