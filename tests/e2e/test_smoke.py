@@ -141,3 +141,15 @@ def test_with_a_live_key_it_opens_no_booking(
     results = {result.name: result for result in smoke.run(outputs, local=True)}
     opening = {name for name, check in CHECKS.items() if check.needs_booking}
     assert {name for name, result in results.items() if result.outcome == "left out"} == opening | NEEDS_AWS
+
+
+def test_the_command_fails_if_a_check_does(
+    outputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes = {name: "left out" if name in NEEDS_AWS else "ok" for name in CHECKS}
+    monkeypatch.setattr(smoke, "run", lambda *_, **__: [smoke.Result(name, of, "") for name, of in outcomes.items()])
+    monkeypatch.setattr("scripts.stack_outputs.read", lambda _: outputs)
+    assert smoke.main(["dev"]) == 0
+    outcomes["aliases"] = "FAILED"
+    assert smoke.main(["dev"]) == 1
+    assert capsys.readouterr().out.splitlines() == ["13 of 16 checks passed", "12 of 16 checks passed; failed: aliases"]
