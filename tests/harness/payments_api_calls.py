@@ -1,6 +1,7 @@
 """Calls of the payments API as API Gateway makes them, and the payments that its tests start from."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -9,7 +10,9 @@ from lambdas.payments_api import handler
 from shared.domain.models import Payment
 from tests.harness.builders import NOW, attempt, capture, closed, paying
 from tests.harness.documented_answers import as_published
+from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.lambda_environment import CONTEXT, request_id
+from tests.harness.stored_tables import Stored
 
 GUEST = {"sub": "00000000-0000-4000-8000-000000000001", "custom:customer_id": "guest-1", "token_use": "id"}
 STRANGER = GUEST | {"custom:customer_id": "guest-2"}
@@ -132,3 +135,42 @@ SECOND_SESSION = {
     "task_token": "token-3",
 }
 OWN_CAPTURE = {"pi_1": capture(role="booking")}
+
+
+def check_request(
+    stored: Stored,
+    workflow: FakeAws,
+    *,
+    path: str,
+    status: int,
+    of: Payment | None = None,
+    reserved: Mapping[str, Any] | None = None,
+    operator: bool = False,
+    then: Payment | None = None,
+    error: str | None = None,
+    answer: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str | None] | None = None,
+    payment: Mapping[str, Any] | None = None,
+    started: Sequence[str] = (),
+    signalled: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Post a request about a booking in a situation, and compare all that follows.
+
+    `then`: the payment that the workflow stores once it is started or signalled. `answer`, `headers` and `payment`:
+    what those contain, where None means that it is missing. Without any of these effects the payment is unchanged.
+    """
+    stored.reservation(**(reserved or {}))
+    if of is not None:
+        stored.payment(of)
+    if then is not None:
+        workflow.on_start = workflow.on_signal = lambda: stored.payment(then)
+    before = stored.all("payments")
+    got = call("POST", path, ORDER if path == CHECKOUT else None, claims=OPERATOR if operator else GUEST)
+    assert (got.status, got.body.get("error_code")) == (status, error)
+    assert error is None or got.error == (status, error)
+    assert {name: got.body.get(name) for name in answer or {}} == (answer or {})
+    assert {name: got.headers.get(name) for name in headers or {}} == (headers or {})
+    assert (workflow.started_names, workflow.signalled) == ([*started], [*signalled])
+    item = stored.get("payments", "PAY-RES-1")
+    assert {name: item.get(name) for name in payment or {}} == (payment or {})
+    assert payment or then or stored.all("payments") == before

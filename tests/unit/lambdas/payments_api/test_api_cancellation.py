@@ -1,13 +1,16 @@
 """lambdas.payments_api.cancellation: a guest cancels an unpaid booking."""
 
+from typing import Any
+
 import pytest
 
 from shared.adapters import payment_items
 from tests.harness.builders import HOUR, MINUTE, NOW
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.frozen_clock import Clock
-from tests.harness.payments_api_calls import OPERATOR, awaited, call, failed
+from tests.harness.payments_api_calls import OPERATOR, awaited, call, check_request, failed
 from tests.harness.stored_tables import Stored
+from tests.harness.tables import in_table
 
 CANCEL = "/payments/RES-1/cancel"
 
@@ -40,13 +43,6 @@ def test_cancel_before_the_first_attempt_starts_the_execution(stored: Stored, wo
     assert item["attempts"] == item["captures"] == {}
 
 
-def test_cancel_that_is_not_done_in_time_points_to_the_status(stored: Stored, workflow: FakeAws) -> None:
-    stored.payment(awaited())
-    answer = call("POST", CANCEL)
-    assert (answer.status, answer.headers["Location"]) == (202, "/api/payments/RES-1/status")
-    assert workflow.signalled == [("token-1", "cancel")]
-
-
 @pytest.mark.defect("R-10")
 def test_cancel_of_a_booking_that_the_platform_has_confirmed_is_refused(stored: Stored, workflow: FakeAws) -> None:
     """The payment ends, and the stay takes place."""
@@ -54,6 +50,11 @@ def test_cancel_of_a_booking_that_the_platform_has_confirmed_is_refused(stored: 
     stored.reservation(status="confirmed")
     workflow.on_signal = lambda: release(stored)
     assert call("POST", CANCEL).error == (409, "ALREADY_PAID")
+
+
+@in_table(path=CANCEL)
+def test_a_request_to_cancel(stored: Stored, workflow: FakeAws, case: dict[str, Any]) -> None:
+    check_request(stored, workflow, **case)
 
 
 def test_cancelling_twice_changes_nothing_more(stored: Stored, workflow: FakeAws, clock: Clock) -> None:
@@ -76,40 +77,12 @@ def test_a_cancel_request_stays_as_it_was_first_made(stored: Stored, workflow: F
     assert (after["cancel_requested_at"], after["cancel_requested_by"]) == ("2026-11-24T15:00:00.000Z", "guest-1")
 
 
-def test_an_operator_may_cancel_for_a_guest(stored: Stored, workflow: FakeAws) -> None:
-    stored.payment(awaited())
-    call("POST", CANCEL, claims=OPERATOR)
-    assert stored.get("payments", "PAY-RES-1")["cancel_requested_by"] == "operator"
-
-
-@pytest.mark.parametrize("status", ["completed", "partially_refunded", "refunded"])
-@pytest.mark.defect("D-14")
-def test_a_paid_booking_is_cancelled_by_a_refund_only(stored: Stored, workflow: FakeAws, status: str) -> None:
-    stored.payment(awaited(status=status, awaiting=None, task_token=None))
-    before = stored.get("payments", "PAY-RES-1")
-    assert call("POST", CANCEL).error == (409, "ALREADY_PAID")
-    assert stored.get("payments", "PAY-RES-1") == before
-    assert workflow.idle
-
-
 def test_a_booking_that_is_paid_at_the_same_moment_is_not_cancelled(stored: Stored, workflow: FakeAws) -> None:
     """The condition of the write decides, not what was read before."""
     of = awaited()
     stored.payment(of.model_copy(update={"status": "completed"}))
     assert not payment_items.request_cancel(of, by="guest-1", now=NOW)
     assert "cancel_requested_at" not in stored.get("payments", "PAY-RES-1")
-
-
-@pytest.mark.parametrize(
-    ("status", "answered"), [("confirmed", 409), ("completed", 409), ("cancelled", 200), ("expired", 200)]
-)
-def test_cancelling_a_reservation_that_ended_without_a_payment_changes_nothing(
-    stored: Stored, workflow: FakeAws, status: str, answered: int
-) -> None:
-    stored.reservation(status=status)
-    assert call("POST", CANCEL).status == answered
-    assert stored.all("payments") == []
-    assert workflow.idle
 
 
 def test_a_cancel_request_does_not_write_back_a_token_that_was_read_before(stored: Stored, workflow: FakeAws) -> None:

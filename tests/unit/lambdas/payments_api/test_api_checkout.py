@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness.builders import closed, opening
 from tests.harness.fake_aws_clients import FakeAws, client_error
-from tests.harness.payments_api_calls import CHECKOUT, ORDER, SECOND_SESSION, awaited, call, failed
+from tests.harness.payments_api_calls import CHECKOUT, ORDER, SECOND_SESSION, awaited, call, check_request, failed
 from tests.harness.stored_tables import Stored
 from tests.harness.tables import in_table
 
@@ -35,32 +34,9 @@ def test_pay_now_starts_the_workflow_and_answers_with_its_session(stored: Stored
     assert workflow.signalled == []
 
 
-def test_pay_now_again_returns_the_open_session(stored: Stored, workflow: FakeAws) -> None:
-    stored.payment(awaited())
-    answer = call("POST", CHECKOUT, ORDER)
-    assert (answer.status, answer.body["checkout_session_id"]) == (200, "cs_1")
-    assert workflow.idle
-
-
-def test_pay_now_after_a_failed_attempt_opens_the_next_by_either_route(stored: Stored, workflow: FakeAws) -> None:
-    workflow.on_signal = lambda: stored.payment(awaited(**SECOND_SESSION))
-    for path, body in ((CHECKOUT, ORDER), ("/payments/RES-1/retry", None)):
-        stored.payment(failed())
-        workflow.waiting.add("token-2")
-        answer = call("POST", path, body)
-        assert (answer.status, answer.body["checkout_session_id"]) == (201, "cs_2")
-        assert (answer.body["attempt_number"], answer.body["attempts_left"]) == (2, 1)
-    assert workflow.signalled == [("token-2", "retry"), ("token-2", "retry")]
-    assert workflow.started == []
-
-
-def test_pay_now_that_is_not_ready_in_time_points_to_the_status(workflow: FakeAws) -> None:
-    answer = call("POST", CHECKOUT, ORDER)
-    assert answer.status == 202
-    assert answer.headers["Location"] == "/api/payments/RES-1/status"
-    assert answer.headers["Retry-After"] == "2"
-    assert (answer.body["status"], answer.body["payment_id"]) == ("pending", "PAY-RES-1")
-    assert "checkout_url" not in answer.body
+@in_table()
+def test_a_request_for_a_session(stored: Stored, workflow: FakeAws, case: dict[str, Any]) -> None:
+    check_request(stored, workflow, **case)
 
 
 def test_one_call_starts_or_signals_once_however_often_it_reads(stored: Stored, workflow: FakeAws) -> None:
@@ -96,47 +72,3 @@ def test_retrying_a_payment_that_was_never_started_starts_it(stored: Stored, wor
     assert (answer.status, answer.body["checkout_session_id"]) == (201, "cs_1")
     [(name, started)] = workflow.started
     assert (name, started["success_url"].partition("?")[0]) == ("RES-1", "https://stay.example/booking/success")
-
-
-@pytest.mark.defect("D-24")
-def test_an_attempt_that_fails_at_stripe_is_a_503(stored: Stored, workflow: FakeAws) -> None:
-    """The hold is kept, and the guest may try again."""
-    stored.payment(failed())
-    workflow.on_signal = lambda: stored.payment(failed(2, token_sequence=3, task_token="token-3"))
-    answer = call("POST", "/payments/RES-1/retry")
-    assert answer.error == (503, "STRIPE_UNAVAILABLE")
-    assert answer.headers["Retry-After"] == "10"
-    assert workflow.signalled == [("token-2", "retry")]
-
-
-@pytest.mark.defect("R-05")
-def test_an_attempt_that_stripe_refuses_for_good_is_a_422(stored: Stored, workflow: FakeAws) -> None:
-    """Trying again does not help the guest."""
-    refused = closed(close_reason="refused", failure_code="refused")
-    workflow.on_start = lambda: stored.payment(failed(1, attempts={"1": refused}))
-    answer = call("POST", CHECKOUT, ORDER)
-    assert answer.error == (422, "PAYMENT_REFUSED")
-    assert "Retry-After" not in answer.headers
-
-
-def test_a_first_attempt_that_fails_at_stripe_is_a_503(stored: Stored, workflow: FakeAws) -> None:
-    workflow.on_start = lambda: stored.payment(failed(1, attempts={"1": opening()}))
-    assert call("POST", CHECKOUT, ORDER).error == (503, "STRIPE_UNAVAILABLE")
-    assert len(workflow.started) == 1
-
-
-@in_table()
-def test_a_session_that_may_not_be_offered_is_a_202(stored: Stored, workflow: FakeAws, changes: dict[str, Any]) -> None:
-    stored.payment(awaited(**changes))
-    assert call("POST", CHECKOUT, ORDER).status == 202
-    assert workflow.idle
-
-
-@pytest.mark.defect("D-06")
-def test_a_session_at_the_old_price_is_not_offered_and_the_workflow_checks_it(
-    stored: Stored, workflow: FakeAws
-) -> None:
-    stored.payment(awaited())
-    stored.reservation(total_amount=90_000)
-    assert "checkout_url" not in call("POST", CHECKOUT, ORDER).body
-    assert workflow.signalled == [("token-1", "refresh")]
