@@ -33,6 +33,7 @@ EVERYTHING: Json = {
 }
 
 
+@pytest.mark.defect("A-06")
 def test_dev_is_created_as_previewed_stays_the_same_and_is_destroyed(cloud: PulumiCloud) -> None:
     engine = cloud.engine("dev", package="true")
     previewed = engine.preview()
@@ -53,8 +54,13 @@ def test_dev_is_created_as_previewed_stays_the_same_and_is_destroyed(cloud: Pulu
     assert engine.refresh() == same
     assert engine.up() == same
     assert (cloud.changes, cloud.existing()) == (changes, existing)
+    logs_role = cloud.aws.client("apigateway").get_account()["cloudwatchRoleArn"]
+    # `delete` counts what the engine only forgets, too: those that are retained.
     assert engine.destroy() == {"delete": previewed["create"]}
-    assert {kind: names for kind, names in cloud.existing().items() if names} == {}
+    left = {kind: names for kind, names in cloud.existing().items() if names}
+    assert left == {"roles": ["booking-payments-api-gateway-logs-eu-west-1"]}
+    assert logs_role.endswith(":role/booking-payments-api-gateway-logs-eu-west-1")
+    assert cloud.aws.client("apigateway").get_account()["cloudwatchRoleArn"] == logs_role
 
 
 def test_prod_is_created_as_previewed_stays_the_same_and_is_not_destroyed(cloud: PulumiCloud) -> None:
@@ -196,7 +202,10 @@ def test_a_secret_is_encrypted_in_the_state_also_after_a_refresh(
     assert "another combination" not in _files(engine.state)
 
 
-def test_the_stripe_keys_never_enter_the_state(cloud: PulumiCloud) -> None:
+@pytest.mark.defect("A-08")
+def test_the_stripe_keys_never_enter_the_state_and_no_later_release_replaces_them(
+    cloud: PulumiCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = cloud.engine("dev")
     engine.up()
     keys = [credentials.STRIPE_API_KEY, credentials.PUBLISHABLE_KEY, credentials.WEBHOOK_SECRET]
@@ -205,6 +214,8 @@ def test_the_stripe_keys_never_enter_the_state(cloud: PulumiCloud) -> None:
             Name=f"/booking/dev/stripe/{name}", Value=key, Type="SecureString", Overwrite=True
         )
     engine.refresh()
+    assert engine.up().keys() == {"same"}
+    monkeypatch.setattr("infra.stripe_keys.PLACEHOLDER", "what a later release begins with")
     assert engine.up().keys() == {"same"}
     state = _files(engine.state) + engine.decrypted_state()
     assert "/booking/dev/stripe/secret_key" in state
