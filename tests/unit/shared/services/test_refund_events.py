@@ -3,8 +3,6 @@
 Each event is delivered to the webhook, signed.
 """
 
-from typing import Any
-
 import pytest
 
 from tests.harness.builders import TOTAL, capture, payment, refund
@@ -14,39 +12,16 @@ from tests.harness.webhook_deliveries import OURS, Json, Webhook, dashboard_even
 OWN: Json = {"status": "completed", "captures": {"pi_1": capture(role="booking")}}
 
 
-@pytest.mark.defect("D-31")
-@pytest.mark.parametrize("known", [{}, {"re_1": refund(kind="dashboard", status="canceled")}], ids=["new", "known"])
-def test_operators_are_notified_of_a_dashboard_refund_that_was_canceled(webhook: Webhook, known: Json) -> None:
-    """Also when it is known: the run that recorded it may have stopped before the notification."""
-    webhook.store(refunds=known, **OWN)
-    assert deliver(dashboard_event("refund.updated", status="canceled"))[0] == 200
-    assert webhook.item["refunds"]["re_1"]["status"] == "canceled"
-    assert webhook.aws.notified == ["DashboardRefundFailed"]
-
-
-@pytest.mark.defect("D-31")
-@pytest.mark.parametrize("kind", ["refund.created", "refund.updated", "refund.failed"])
-def test_a_refund_without_metadata_is_recorded_as_the_dashboards(webhook: Webhook, kind: str) -> None:
-    webhook.store(**OWN)
-    status = "failed" if kind == "refund.failed" else "succeeded"
-    assert deliver(dashboard_event(kind, status=status, metadata=None))[0] == 200
-    entry = webhook.item["refunds"]["re_1"]
-    assert (entry["kind"], entry["status"], entry["stripe_refund_id"]) == ("dashboard", status, "re_1")
-
-
-@pytest.mark.defect("D-31")
-@pytest.mark.parametrize(("role", "started"), [("booking", []), (None, []), ("unapplied", ["REF-re_1"])])
-def test_unapplied_money_that_a_dashboard_refund_failed_to_return_is_refunded(
-    webhook: Webhook, role: str | None, started: list[str]
-) -> None:
-    """The booking's own money stays, and the workflow decides about money that no state has assigned yet."""
-    captures = {"pi_1": capture(role=role, refundable=0)}
-    refunds = {"re_1": refund(kind="dashboard", amount=TOTAL, status="succeeded", stripe_refund_id="re_1", attempt=1)}
-    webhook.store(status="expired", captures=captures, refunds=refunds, refund_amount=TOTAL)
-    assert deliver(dashboard_event("refund.failed", status="failed", amount=TOTAL))[0] == 200
-    assert webhook.item["captures"]["pi_1"]["refundable"] == TOTAL
-    assert webhook.aws.started_names == started
-    assert webhook.aws.notified == ["DashboardRefundFailed"]
+@in_table(kind="refund.created", item={}, entries={}, refundable=None, started=[], notified=[])
+def test_an_event_about_a_dashboard_refund(webhook: Webhook, case: Json) -> None:
+    webhook.stored.payment(case["of"])
+    assert deliver(dashboard_event(case["kind"], **case["fields"]))[0] == 200
+    item = webhook.item
+    assert item | case["item"] == item
+    for key, changes in case["entries"].items():
+        assert item["refunds"][key] | changes == item["refunds"][key]
+    assert case["refundable"] in {None, item["captures"]["pi_1"]["refundable"]}
+    assert (webhook.aws.started_names, webhook.aws.notified) == (case["started"], case["notified"])
 
 
 @pytest.mark.defect("R-07")
@@ -63,17 +38,12 @@ def test_a_refund_of_our_money_is_recorded_whoever_made_it(webhook: Webhook, met
     assert webhook.aws.idle
 
 
-def store_failed(webhook: Webhook, **changes: Any) -> None:
-    """A booking whose goodwill refund failed and waits for an operator, with its EUR 5.00 reserved."""
-    failed = {"status": "failed", "stripe_refund_id": "re_0", "awaiting": "operator", "task_token": "token"}
-    captures = {"pi_1": capture(role="booking", refundable=TOTAL - 500)}
-    webhook.store(status="completed", captures=captures, refunds={"G1": refund(**(failed | changes))})
-
-
 @pytest.mark.defect("R-08")
 def test_a_dashboard_refund_settles_the_failed_refund_that_it_repeats(webhook: Webhook) -> None:
     """Its amount is reserved by the failed one, so it is counted once; the workflow ends."""
-    store_failed(webhook)
+    failed = refund(status="failed", stripe_refund_id="re_0", awaiting="operator", task_token="token")
+    captures = {"pi_1": capture(role="booking", refundable=TOTAL - 500)}
+    webhook.store(status="completed", captures=captures, refunds={"G1": failed})
     repeat = {"status": "succeeded", "amount": 500}
     assert deliver(dashboard_event("refund.created", status="pending", amount=500))[0] == 200
     assert webhook.item["refunds"]["G1"]["status"] == "failed"
@@ -88,26 +58,6 @@ def test_a_dashboard_refund_settles_the_failed_refund_that_it_repeats(webhook: W
 
     assert deliver(dashboard_event("refund.failed", status="failed") | {"id": "evt_4"})[0] == 200
     assert webhook.aws.started_names == ["failed-re_1"]
-
-
-@pytest.mark.defect("R-08")
-@pytest.mark.parametrize(("amount", "pi"), [(400, "pi_1"), (500, "pi_2")], ids=["less", "another capture"])
-def test_another_dashboard_refund_does_not_settle_it(webhook: Webhook, amount: int, pi: str) -> None:
-    store_failed(webhook, payment_intent=pi)
-    assert deliver(dashboard_event("refund.created", status="succeeded", amount=amount))[0] == 200
-    assert webhook.item["refunds"]["G1"]["status"] == "failed"
-    assert webhook.item["refunds"]["re_1"]["kind"] == "dashboard"
-
-
-@pytest.mark.defect("R-08", "R-09")
-def test_a_dashboard_refund_of_what_was_settled_elsewhere_is_counted_once_and_notified(webhook: Webhook) -> None:
-    """Its event came after the operator's answer; nothing else was left to refund."""
-    settled = refund(status="settled_elsewhere", amount=TOTAL, stripe_refund_id="re_0")
-    captures = {"pi_1": capture(role="booking", refundable=0)}
-    webhook.store(status="refunded", captures=captures, refunds={"G1": settled}, refund_amount=TOTAL)
-    assert deliver(dashboard_event("refund.created", status="succeeded", amount=TOTAL))[0] == 200
-    assert (webhook.item["refund_amount"], webhook.item["captures"]["pi_1"]["refundable"]) == (TOTAL, 0)
-    assert webhook.aws.notified == ["RefundSettledTwice"]
 
 
 @pytest.mark.defect("R-09")
