@@ -1,6 +1,5 @@
 """The whole architecture in reading order: data, secrets, functions, workflows, HTTP, monitoring, outputs."""
 
-import json
 from functools import partial
 
 import pulumi
@@ -74,19 +73,9 @@ settings: dict[str, pulumi.Input[str]] = {
     "AVAILABILITY_TABLE": availability.name,
     "STRIPE_SECRET_KEY_PARAMETER": keys.secret_key.name,
     "STRIPE_WEBHOOK_SECRET_PARAMETER": keys.webhook_secret.name,
-    "STRIPE_API_BASE": config.stripe_api_base,
-    "FRONTEND_URLS": config.frontend_url,
-    "CHECKOUT_WINDOW_SECONDS": str(config.checkout_window_seconds),
-    "HOLD_SECONDS": str(config.hold_seconds),
-    "MAX_ATTEMPTS": str(config.max_attempts),
-    "PROPERTY_TIME_ZONE": config.property_time_zone,
-    "REFUND_POLICY": json.dumps([tier.model_dump() for tier in config.refund_policy]),
-    "PROPERTY_NAME": config.property_name,
-    "STATEMENT_DESCRIPTOR_SUFFIX": config.statement_descriptor_suffix,
-    "SEND_RECEIPTS": str(config.send_receipts).lower(),
-    "CUSTOMER_ID_CLAIM": config.customer_id_claim,
     "OPERATOR_TOPIC_ARN": operator_topic.arn,
     "EVENT_BUS_NAME": event_bus.name,
+    **config.environment(),
 }
 runtime = Runtime.build(
     prefix=prefix,
@@ -262,15 +251,12 @@ api = Api(
     log_retention_days=config.log_retention_days,
     encryption=encryption,
     web_acl_arn=config.web_acl_arn,
-    domain=Domain(config.domain_name, config.certificate_arn)
-    if config.domain_name and config.certificate_arn
-    else None,
+    domain=Domain.of(config.domain_name, config.certificate_arn),
 )
 
 # ── Monitoring ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-workflows = [payment, refund]
-state_functions = [*payment_functions, *refund_functions]
+workflows, state_functions = [payment, refund], [*payment_functions, *refund_functions]
 other_functions = [payments_api, stripe_webhook, reconcile_payments]
 functions = [*state_functions, *other_functions]
 alarms = Alarms(

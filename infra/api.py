@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import pulumi
 import pulumi_aws as aws
@@ -61,6 +62,11 @@ def _slug(method: str, path: str) -> str:
 class Domain:
     name: str
     certificate_arn: str
+
+    @classmethod
+    def of(cls, name: str | None, certificate_arn: str | None) -> Self | None:
+        """Return None unless both are configured."""
+        return cls(name, certificate_arn) if name and certificate_arn else None
 
 
 class Api(pulumi.ComponentResource):

@@ -139,6 +139,22 @@ class Config(BaseModel):
     package: bool = True
     """Whether to package the functions. The local stack runs them from the working tree."""
 
+    def environment(self) -> dict[str, str]:
+        """Return what the functions need to know of it, as shared/settings.py reads it."""
+        return {
+            "STRIPE_API_BASE": self.stripe_api_base,
+            "FRONTEND_URLS": self.frontend_url,
+            "CHECKOUT_WINDOW_SECONDS": str(self.checkout_window_seconds),
+            "HOLD_SECONDS": str(self.hold_seconds),
+            "MAX_ATTEMPTS": str(self.max_attempts),
+            "PROPERTY_TIME_ZONE": self.property_time_zone,
+            "REFUND_POLICY": json.dumps([tier.model_dump() for tier in self.refund_policy]),
+            "PROPERTY_NAME": self.property_name,
+            "STATEMENT_DESCRIPTOR_SUFFIX": self.statement_descriptor_suffix,
+            "SEND_RECEIPTS": str(self.send_receipts).lower(),
+            "CUSTOMER_ID_CLAIM": self.customer_id_claim,
+        }
+
     @classmethod
     def load(cls) -> Self:
         """Return the stack's configuration. Raises pulumi.RunError, which names each wrong, missing or unknown key."""
