@@ -1,5 +1,6 @@
 """The program as it is packaged, on MiniStack: a second emulator of Step Functions, DynamoDB, Lambda and IAM."""
 
+import functools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -20,6 +21,11 @@ from tests.real.conftest import tool_or_skip
 from tests.real.ministack import CREDENTIALS, DeployedProgram, Json, on_alias, on_everything, with_statements
 
 pytestmark = pytest.mark.ministack
+
+# The states that executions pass, in their order.
+ATTEMPT = ["CreateCheckoutSession", "AwaitPayment", "VerifyPayment", "NextStep?"]
+CONFIRMED = ["ConfirmReservation", "AnnouncePayment", "PaymentConfirmed"]
+REFUNDED = ["AlreadyFailed?", "ReserveRefund", "CreateRefund", "RefundStatus?", "RecordRefund", "AnnounceRefund"]
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +76,12 @@ class Booking:
     def pay_now(self) -> int:
         return self.call("checkout-session", {"reservation_id": self.id})[0]
 
-    def wait_for_state(self, name: str, workflow: str = "payment", execution: str = "") -> None:
-        wait_until(lambda: name in self.states(workflow, execution or self.id), f"{name} of {workflow}")
+    def wait_for_state(self, name: str, workflow: str = "payment", execution: str = "") -> list[str]:
+        """Wait until the execution has entered a state; what it has entered until then."""
+        entered = functools.partial(self._entered, workflow, execution or self.id)
+        return wait_until(lambda: states if name in (states := entered()) else None, f"{name} of {workflow}")
 
-    def states(self, workflow: str, execution: str) -> list[str]:
+    def _entered(self, workflow: str, execution: str) -> list[str]:
         arn = f"{self._program.machine(workflow).replace(':stateMachine:', ':execution:')}:{execution}"
         history = self._program.states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
         return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
@@ -100,11 +108,11 @@ def test_a_booking_is_paid_and_then_cancelled_with_a_refund(
     booking = reserve()
     assert booking.pay_now() in {200, 201}
     assert program.stripe.pay(booking.session).kind == "paid"
-    booking.wait_for_state("PaymentConfirmed")
+    assert booking.wait_for_state("PaymentConfirmed") == ["RecordPayment", *ATTEMPT, *CONFIRMED]
     assert booking.stored() == ("confirmed", ["booked", "booked"])
     status, answer = booking.call(f"{booking.id}/refund")
     assert (status, answer["amount"]) == (200, 45_000)
-    booking.wait_for_state("RefundCompleted", "refund", answer["refund_id"])
+    assert booking.wait_for_state("RefundCompleted", "refund", answer["refund_id"]) == [*REFUNDED, "RefundCompleted"]
     assert booking.stored() == ("cancelled", ["available", "available"])
 
 
@@ -115,7 +123,8 @@ def test_an_attempt_expires_and_the_next_one_is_paid(program: DeployedProgram, r
     booking.wait_for_state("AwaitRetry")
     assert booking.call(f"{booking.id}/retry")[0] in {200, 201}
     assert program.stripe.pay(booking.session).kind == "paid"
-    booking.wait_for_state("PaymentConfirmed")
+    failed = ["RecordFailedAttempt", "AwaitRetry", "RetrySignal?"]
+    assert booking.wait_for_state("PaymentConfirmed") == ["RecordPayment", *ATTEMPT, *failed, *ATTEMPT, *CONFIRMED]
     assert booking.stored() == ("confirmed", ["booked", "booked"])
 
 
@@ -123,7 +132,8 @@ def test_an_unpaid_booking_is_cancelled(program: DeployedProgram, reserve: Calla
     booking = reserve()
     assert booking.pay_now() in {200, 201}
     assert booking.call(f"{booking.id}/cancel")[0] == 200
-    booking.wait_for_state("HoldReleased")
+    released = ["ExpireCheckoutSessions", "NextStep?", "ReleaseHold", "AnnounceRelease", "HoldReleased"]
+    assert booking.wait_for_state("HoldReleased") == ["RecordPayment", *ATTEMPT, *released]
     assert booking.stored() == ("cancelled", ["available", "available"])
 
 
