@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo run test test-production test-real test-account check lint format bench simulate fuzz \
+.PHONY: help demo run test test-production test-real test-account check lint format bench bench-reconciler simulate fuzz \
 	crashes package import-times stripe-webhook operator smoke stop-executions prune-versions permissions docs pulumi-cli clean
 
 define HELP
@@ -39,6 +39,8 @@ Test more
                        quick, WRITE=1 counts for docs/costs.md
 
 Deploy
+  make bench-reconciler    count the calls of a run of the reconciler among 200,
+                       2,000 and 20,000 payments
   make package         build the archives for Lambda, in build/
   make import-times    measure what a cold start imports, in ms and MB
   make stripe-webhook  create or fix the webhook endpoint at Stripe; needs
@@ -102,6 +104,9 @@ format: $(READY)
 bench: $(READY)
 	$(PYTHON) -m scripts.benchmark $(or $(N),50 200 500)
 	$(if $(WRITE),$(PYTHON) -m scripts.booking_counts)
+
+bench-reconciler: $(READY)
+	$(PYTHON) -m scripts.reconciler_benchmark
 
 fuzz: $(READY)
 	FUZZ_EXAMPLES=$(or $(N),5000) $(PYTHON) -m pytest -s tests/properties/fuzzing

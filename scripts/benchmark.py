@@ -31,8 +31,8 @@ SEQUENTIAL_BOOKINGS = 20
 HTTP = {"payments_api", "stripe_webhook"}
 READS = {"BatchGetItem", "GetItem", "Query"}
 WRITES = {"PutItem", "TransactWriteItems", "UpdateItem"}
-# Each write of a payment moves its entry in the status index, whose sort key is the time of change.
-INDEX_WRITES = 2
+# A write of one of these attributes of a payment writes entries of its indexes: it moves one, or adds one.
+INDEX_WRITES = {"due_at": 2, "stripe_payment_intent_id": 1}
 READ_UNIT, WRITE_UNIT = 4096, 1024  # bytes
 
 
@@ -58,13 +58,16 @@ class RequestUnits:
             elif name in READS:
                 reads += self._of(body["TableName"], READ_UNIT)
             elif name == "TransactWriteItems":
-                tables = [operation["TableName"] for item in body["TransactItems"] for operation in item.values()]
-                writes += sum(2 * self._of(table, WRITE_UNIT) for table in tables)
-                writes += sum(INDEX_WRITES for table in tables if table == self._payments)
+                operations = [operation for item in body["TransactItems"] for operation in item.values()]
+                writes += sum(2 * self._of(one["TableName"], WRITE_UNIT) + self._index(one) for one in operations)
             elif name in WRITES:
-                writes += self._of(body["TableName"], WRITE_UNIT)
-                writes += INDEX_WRITES if body["TableName"] == self._payments else 0
+                writes += self._of(body["TableName"], WRITE_UNIT) + self._index(body)
         return reads, writes
+
+    def _index(self, operation: Mapping[str, Any]) -> int:
+        if operation["TableName"] != self._payments:
+            return 0
+        return sum(writes for attribute, writes in INDEX_WRITES.items() if attribute in json.dumps(operation))
 
     def _of(self, table: str, unit: int) -> int:
         return ceil(self._bytes / unit) if table == self._payments else 1

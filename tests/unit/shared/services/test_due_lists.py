@@ -1,12 +1,13 @@
 """shared.services.due_lists: the oldest come first, nothing starves, and the next run goes on where one stopped."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.adapters import payment_items, stripe_api
-from shared.domain.due import SOON, due_shard
+from shared.adapters import dynamodb, payment_items, stripe_api
+from shared.domain.due import SHARDS, SOON, due_shard
 from shared.domain.models import iso
 from shared.services import due_lists
 from shared.services.due_lists import check_shard, process_undelivered_events, release_unpaid_holds
@@ -77,6 +78,37 @@ def test_the_index_may_list_what_is_no_longer_due(reconciler: Reconciler, monkey
     run = ShortRun(100)
     check_shard(SHARD, run)
     assert (run.failures, run.kinds, reconciler.started) == (0, {}, [])
+
+
+OTHERS = [("expired", "expired", None), ("refunded", "cancelled", None), ("completed", "confirmed", NOW + HOUR)]
+OTHERS += [("pending", "pending", NOW + HOUR)]
+
+
+@pytest.mark.defect("R-18")
+def test_a_run_costs_what_is_due_and_not_what_exists(reconciler: Reconciler) -> None:
+    """Among 20 and 200 payments, settled or open; `make bench-reconciler` counts among 200, 2,000 and 20,000."""
+    calls = Counter[str]()
+
+    def count(model: Any, **_: object) -> None:
+        calls[model.name] += 1
+
+    dynamodb.client().meta.events.register("before-call.dynamodb", count)
+    costs = []
+    for size in (20, 200):
+        for number in range(size):
+            status, of_reservation, due_at = OTHERS[number % 4]
+            name = f"RES-{size}-{number}"
+            more = {"payment_id": f"PAY-{name}", "reservation_id": name, "due_at": due_at}
+            reconciler.stored.payment(payment(status=status, **more))
+            reconciler.stored.reservation(name, status=of_reservation)
+        reconciler.stored.reservation(status="confirmed")
+        reconciler.stored.payment(payment(status="completed"))
+        calls.clear()
+        assert reconciler.run() == {}
+        costs.append(calls.copy())
+    dynamodb.client().meta.events.unregister("before-call.dynamodb", count)
+    assert costs[0] == costs[1]
+    assert costs[0] == {"Query": len(SHARDS) + 1, "GetItem": 3, "BatchGetItem": 1, "UpdateItem": 1}
 
 
 @pytest.mark.defect("R-18")
