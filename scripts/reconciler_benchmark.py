@@ -116,9 +116,10 @@ def _report(runs: list[tuple[int, Counter[str], float]]) -> str:
         [
             f"# Calls of one run of the reconciler, {datetime.now(UTC).date()}",
             "",
-            f"`make bench-reconciler` on the local stack. In each run, {WAITING} payments that wait for a guest are due,",
-            f"and {PAID} paid ones. The others, a quarter each, are released, cancelled, paid or waiting; none of them is",
-            "due. The seconds are the emulator's, which reads a whole table for each query of an index; DynamoDB does not.",
+            f"`make bench-reconciler` on the local stack. In each run, {WAITING} payments that wait for a guest and",
+            f"{PAID} paid ones are due. The others, a quarter each, are released, cancelled, paid or waiting; none",
+            "of them is due. The seconds are the emulator's, which reads a whole table for each query of an index;",
+            "DynamoDB does not.",
             "",
             f"| payments | calls | {' | '.join(names)} | seconds |",
             f"|---|---|{'---|' * len(names)}---|",
