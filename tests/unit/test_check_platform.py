@@ -8,6 +8,7 @@ import pytest
 
 from scripts.check_platform import main, problems
 from tests.harness.stored_tables import Stored
+from tests.harness.tables import in_table
 
 NIGHTS = [{"date": day, "status": "booked", "reservation_id": "RES-1"} for day in ("2026-12-20", "2026-12-21")]
 
@@ -25,41 +26,7 @@ def reserved(**changes: Any) -> dict[str, Any]:
     return item | changes
 
 
-@pytest.mark.parametrize(
-    ("changes", "found"),
-    [
-        ({}, []),
-        ({"status": "checked_in", "tax_rate": 0.1}, []),
-        ({"check_in": "2026-12-19T23:00:00.000Z"}, ["reservation RES-1: check_in: Must be a date, YYYY-MM-DD."]),
-        ({"total_amount": 1125.5}, ["reservation RES-1: total_amount: Must be a whole number."]),
-        (
-            {"total_amount": 49},
-            ["reservation RES-1: total_amount: Must be 50 to 99999999 cents, or it cannot be paid."],
-        ),
-        (
-            {"customer_email": "ada@guests.example "},
-            ["reservation RES-1: customer_email: Must be one e-mail address without blanks, or missing."],
-        ),
-        ({"check_out": "2026-12-23"}, ["reservation RES-1: check_in: 1 of its nights are not booked for it."]),
-        (
-            {"status": "cancelled"},
-            [
-                f"night {night['date']}: reservation_id: It is booked for a reservation that does not hold it."
-                for night in NIGHTS
-            ],
-        ),
-        (
-            {"reservation_id": "PAY-1", "status": "expired"},
-            [
-                "reservation PAY-1: reservation_id: Must match [0-9A-Za-z_-]{1,60}, and not begin with PAY-.",
-                *[
-                    f"night {night['date']}: reservation_id: It is booked for a reservation that does not exist."
-                    for night in NIGHTS
-                ],
-            ],
-        ),
-    ],
-)
+@in_table()
 @pytest.mark.defect("R-13")
 def test_it_names_what_is_wrong_with_a_reservation(changes: dict[str, Any], found: list[str]) -> None:
     assert list(problems([reserved(**changes)], NIGHTS)) == found

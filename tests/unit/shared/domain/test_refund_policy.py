@@ -135,22 +135,7 @@ def test_any_percentage_and_any_number_of_tiers() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "tiers",
-    [
-        [{"days": 7, "percent": 50}, {"days": 14, "percent": 100}],
-        [{"days": 14, "percent": 50}, {"days": 7, "percent": 100}],
-        [{"days": 7, "percent": 100}, {"days": 7, "percent": 50}],
-        [{"days": 7, "percent": 101}],
-        [{"days": 7, "percent": 0}],
-        [{"days": -1, "percent": 100}],
-        [{"days": 7.5, "percent": 100}],
-        [{"days": 7}],
-        [{"days": 7, "percent": 100, "hours": 1}],
-        [{"days": 20 - number, "percent": 50} for number in range(11)],
-        {"days": 7, "percent": 100},
-    ],
-)
+@in_table()
 def test_a_policy_that_means_two_things_is_refused(tiers: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(RefundPolicy).validate_python(tiers)
