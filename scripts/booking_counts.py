@@ -34,7 +34,8 @@ def measure() -> BookingCounts:
         log = Path(stack.log)
         before, log_before = set(wait_for_ends(stack)), log.stat().st_size
         payments = stack.outputs["paymentsTable"]
-        units = RequestUnits(payments, _item_bytes(payments, next(iter(before))))
+        item_bytes = round(statistics.mean(_item_bytes(payments, name) for name in before))
+        units = RequestUnits(payments, item_bytes)
         emulator.counts.clear()
         emulator.access.append(units.observe)
         for _ in range(BOOKINGS):
@@ -64,7 +65,7 @@ def measure() -> BookingCounts:
                 + http * ACCESS_LOG_BYTES
                 + statistics.mean(len(json.dumps(history, default=str)) for history in histories)
             ),
-            item_bytes=_item_bytes(payments, next(iter(before))),
+            item_bytes=item_bytes,
             alarm_metrics=sum(1 for _ in _alarm_metrics(stack.deployment)),
             own_metrics=len(_own_metrics(written) | _watched(stack.deployment)),
             route_metrics=METRICS_OF_A_ROUTE * sum(len(item) for item in stack.deployment.openapi["paths"].values()),
@@ -78,7 +79,8 @@ def _pay_for(stack: LocalStack) -> None:
 
 def _item_bytes(table: str, reservation_id: str) -> int:
     key = {"payment_id": {"S": f"PAY-{reservation_id}"}}
-    return len(json.dumps(boto3.client("dynamodb").get_item(TableName=table, Key=key)["Item"]))
+    item = boto3.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
+    return len(json.dumps(item))
 
 
 def _history(stack: LocalStack, name: str) -> Sequence[Mapping[str, Any]]:
