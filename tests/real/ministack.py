@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,7 @@ type Json = dict[str, Any]
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
+_MEMORY = Path("/dev/shm")
 # It cannot evaluate an expression there in a state that waits for a token.
 _TIMEOUT = re.compile(r'("TimeoutSeconds": )"\{%[^"]*%\}"')
 
@@ -57,9 +59,12 @@ def ministack() -> Iterator[str]:
     port = free_port()
     # Not from .venv: a function has what its layer has.
     command = [f"{sys.base_prefix}/bin/python3", "-m", "ministack"]
-    # It unpacks the layer for each function: in memory where that is possible.
-    memory = next((path for path in ("/dev/shm",) if Path(path).is_dir()), None)
-    with tempfile.TemporaryDirectory(dir=memory) as folder, (Path(folder) / "log").open("w") as log:
+    # It unpacks the layer for each function, 5,000 files: in memory where there is enough of it.
+    enough = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4_000_000_000
+    with (
+        tempfile.TemporaryDirectory(dir=_MEMORY if enough else None) as folder,
+        (Path(folder) / "log").open("w") as log,
+    ):
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(library),
