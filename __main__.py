@@ -39,6 +39,8 @@ payments = new_table(
     key="payment_id",
     indexes={
         "reservation_id-index": ("reservation_id",),
+        # The list of all payments: every one is in the same currency.
+        "created_at-index": ("currency", "created_at"),
         "stripe_payment_intent_id-index": ("stripe_payment_intent_id",),
         # Sparse: an item has the time only while something of it is awaited.
         "due-index": ("due_shard", "due_at"),
@@ -182,6 +184,21 @@ payments_api = starter_function(
         allow("states:DescribeExecution", on=[refund.executions]),
     ],
 )
+operations_api = starter_function(
+    "operations_api",
+    timeout=28,
+    grants=[
+        *read_reservation,
+        allow(
+            "dynamodb:Query",
+            on=[
+                pulumi.Output.concat(payments.arn, "/index/", index)
+                for index in ("created_at-index", "stripe_payment_intent_id-index")
+            ],
+        ),
+        allow("states:DescribeExecution", "states:GetExecutionHistory", on=[payment.executions, refund.executions]),
+    ],
+)
 stripe_webhook = starter_function(
     "stripe_webhook",
     timeout=20,
@@ -242,6 +259,7 @@ api = Api(
     "api",
     prefix=f"{prefix}-payments",
     payments=payments_api,
+    operations=operations_api,
     webhook=stripe_webhook,
     user_pool_arn=guests.arn,
     origins=config.frontend_url.split(","),
@@ -257,7 +275,7 @@ api = Api(
 # ── Monitoring ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 workflows, state_functions = [payment, refund], [*payment_functions, *refund_functions]
-other_functions = [payments_api, stripe_webhook, reconcile_payments]
+other_functions = [payments_api, operations_api, stripe_webhook, reconcile_payments]
 functions = [*state_functions, *other_functions]
 alarms = Alarms(
     "alarms",

@@ -85,6 +85,7 @@ class Api(pulumi.ComponentResource):
         *,
         prefix: str,
         payments: Function,
+        operations: Function,
         webhook: Function,
         user_pool_arn: pulumi.Input[str],
         origins: Sequence[str],
@@ -101,7 +102,10 @@ class Api(pulumi.ComponentResource):
 
         body = pulumi.Output.json_dumps(
             pulumi.Output.all(
-                payments_uri=payments.live_invoke_arn, webhook_uri=webhook.live_invoke_arn, user_pool_arn=user_pool_arn
+                payments_uri=payments.live_invoke_arn,
+                operations_uri=operations.live_invoke_arn,
+                webhook_uri=webhook.live_invoke_arn,
+                user_pool_arn=user_pool_arn,
             ).apply(lambda known: openapi.document(title=prefix, origins=origins, **known))
         )
         api = aws.apigateway.RestApi(
@@ -114,6 +118,7 @@ class Api(pulumi.ComponentResource):
         )
         for function, module, routes in (
             (payments, "payments-api", "*/payments/*"),
+            (operations, "operations-api", "*/payments*"),
             (webhook, "stripe-webhook", "POST/webhooks/stripe"),
         ):
             aws.lambda_.Permission(

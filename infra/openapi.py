@@ -12,10 +12,20 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from infra.routes import COMMON_ERRORS, GATEWAY_ERRORS, PAYMENTS_ROUTES, WEBHOOK_ERRORS, WEBHOOK_ROUTE, WEBHOOK_SUMMARY
+from infra.routes import (
+    COMMON_ERRORS,
+    GATEWAY_ERRORS,
+    OPERATIONS_ROUTES,
+    PAYMENTS_ROUTES,
+    WEBHOOK_ERRORS,
+    WEBHOOK_ROUTE,
+    WEBHOOK_SUMMARY,
+)
 from shared.contracts.http_bodies import ErrorResponse, WebhookResponse
 from shared.contracts.states import Contract
 from shared.domain.api_errors import ErrorAnswer, error_answer
+
+_ROUTES = {**PAYMENTS_ROUTES, **OPERATIONS_ROUTES}
 
 type Json = dict[str, Any]
 
@@ -25,13 +35,16 @@ TARGET = Path(__file__).parent.parent / "docs" / "openapi.json"
 # For API Gateway.
 
 
-def document(*, title: str, payments_uri: str, webhook_uri: str, user_pool_arn: str, origins: Sequence[str]) -> Json:
+def document(
+    *, title: str, payments_uri: str, operations_uri: str, webhook_uri: str, user_pool_arn: str, origins: Sequence[str]
+) -> Json:
     """The document for API Gateway; `…_uri` are the functions' invocation URIs, `origins` the front ends."""
     paths: dict[str, Json] = {}
-    for (method, path), route in PAYMENTS_ROUTES.items():
-        secured = _operation(payments_uri, path, route.summary) | {"security": [{"cognito": []}]}
-        preflight = _operation(payments_uri, path, "CORS preflight")  # a browser sends it without a token
-        paths[path] = {method.lower(): secured, "options": preflight}
+    for uri, routes in ((payments_uri, PAYMENTS_ROUTES), (operations_uri, OPERATIONS_ROUTES)):
+        for (method, path), route in routes.items():
+            secured = _operation(uri, path, route.summary) | {"security": [{"cognito": []}]}
+            preflight = _operation(uri, path, "CORS preflight")  # a browser sends it without a token
+            paths[path] = {method.lower(): secured, "options": preflight}
     method, path = WEBHOOK_ROUTE
     paths[path] = {method.lower(): _operation(webhook_uri, path, WEBHOOK_SUMMARY)}
 
@@ -98,7 +111,7 @@ def _gateway_response(kind: str, error: ErrorAnswer, origins: Sequence[str]) -> 
 def published() -> Json:
     """The document for clients, with every body."""
     paths: dict[str, Json] = {}
-    for (method, path), route in PAYMENTS_ROUTES.items():
+    for (method, path), route in _ROUTES.items():
         parameters = [
             *_variables(path),
             *[
@@ -195,8 +208,8 @@ class _OpenApi30(GenerateJsonSchema):
 
 
 def _schemas() -> Json:
-    requests: list[type[Contract]] = [route.body for route in PAYMENTS_ROUTES.values() if route.body is not None]
-    answers = [answer for route in PAYMENTS_ROUTES.values() for answer in route.answers.values()]
+    requests: list[type[Contract]] = [route.body for route in _ROUTES.values() if route.body is not None]
+    answers = [answer for route in _ROUTES.values() for answer in route.answers.values()]
     models: list[type[Contract]] = [*requests, *answers, WebhookResponse, ErrorResponse]
     _, generated = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)],

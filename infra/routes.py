@@ -16,6 +16,7 @@ from shared.contracts.http_bodies import (
     RefundResponse,
     ResolutionRequest,
 )
+from shared.contracts.operations_bodies import ExecutionResponse, PaymentListResponse, PaymentRecordResponse
 from shared.contracts.states import Contract
 from shared.domain.api_errors import ErrorAnswer, error_answer
 
@@ -85,6 +86,28 @@ PAYMENTS_ROUTES = {
         errors=("NOTHING_TO_RESOLVE",),
     ),
 }
+OPERATIONS_ROUTES = {
+    ("GET", "/payments"): Route(
+        summary="For operators: list and search payments, newest first",
+        answers={200: PaymentListResponse},
+        query={
+            "limit": "How many payments a page has, 1 to 100; 50 if it is missing",
+            "cursor": "The cursor of the page before",
+            "status": "Only payments in this status",
+            "customer_id": "Only payments of this customer",
+            "created_from": "Only payments that were created then or later, ISO 8601",
+            "created_to": "Only payments that were created until then, ISO 8601",
+            "q": "A reservation id, payment id, PaymentIntent or refund id, instead of a page",
+        },
+    ),
+    ("GET", "/payments/{id}"): Route(
+        summary="For operators: read everything known about a payment", answers={200: PaymentRecordResponse}
+    ),
+    ("GET", "/payments/{id}/executions/{name}"): Route(
+        summary="For operators: read which states an execution has visited, and where it waits",
+        answers={200: ExecutionResponse},
+    ),
+}
 COMMON_ERRORS = (
     "INVALID_REQUEST",
     "UNAUTHENTICATED",
@@ -95,7 +118,7 @@ COMMON_ERRORS = (
     "TOO_MANY_REQUESTS",
     "INTERNAL_ERROR",
 )
-"""Codes that every route of PAYMENTS_ROUTES can answer with."""
+"""Codes that every route of the two tables can answer with."""
 
 WEBHOOK_ROUTE = ("POST", "/webhooks/stripe")
 WEBHOOK_SUMMARY = "Receive an event from Stripe, verified by its signature"

@@ -28,7 +28,7 @@ from local.stack import LocalStack
 CARD = "4242424242424242"
 TIMEOUT_SECONDS = 300
 SEQUENTIAL_BOOKINGS = 20
-HTTP = {"payments_api", "stripe_webhook"}
+HTTP = {"payments_api", "operations_api", "stripe_webhook"}
 READS = {"BatchGetItem", "GetItem", "Query"}
 WRITES = {"PutItem", "TransactWriteItems", "UpdateItem"}
 # A write of one of these attributes of a payment writes entries of its indexes: it moves one, or adds one.

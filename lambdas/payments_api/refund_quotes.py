@@ -5,13 +5,12 @@ from datetime import UTC, datetime
 from aws_lambda_powertools.event_handler import Response
 
 from lambdas.payments_api.router import router
-from lambdas.payments_api.status import optional_iso
 from shared.contracts.http_bodies import RefundQuoteResponse
 from shared.domain.api_errors import ApiError
 from shared.domain.attempts import agreed_policy
 from shared.domain.booking import Reservation
 from shared.domain.ids import cancellation_id
-from shared.domain.models import Capture, Payment
+from shared.domain.models import Capture, Payment, optional_iso
 from shared.domain.refund_policy import PolicyRefund, refund_by_policy, terms
 from shared.services import http_api
 from shared.settings import settings

@@ -9,14 +9,13 @@ from aws_lambda_powertools.event_handler import Response
 from lambdas.payments_api import polling
 from lambdas.payments_api.refund_quotes import quote, refundable_capture
 from lambdas.payments_api.router import router
-from lambdas.payments_api.status import optional_iso
 from shared.adapters import refund_ledger, step_functions
 from shared.contracts.http_bodies import RefundRequest, RefundResponse
 from shared.contracts.states import RefundExecutionInput
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import Reservation
 from shared.domain.ids import cancellation_id, goodwill_id, payment_id_of
-from shared.domain.models import PENDING, SETTLED, AppliedPolicy, Capture, Payment
+from shared.domain.models import PENDING, SETTLED, AppliedPolicy, Capture, Payment, optional_iso
 from shared.observability import bind, logger
 from shared.services import http_api
 from shared.services.http_api import Caller

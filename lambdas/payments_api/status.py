@@ -15,7 +15,7 @@ from shared.contracts.http_bodies import AttemptStatusResponse, PaymentStatusRes
 from shared.domain.attempts import agreed_policy, attempts_left, new_payment, offerable
 from shared.domain.booking import Reservation, end_reason
 from shared.domain.ledger import refund_state
-from shared.domain.models import Payment, iso
+from shared.domain.models import Payment, iso, optional_iso
 from shared.services import http_api
 from shared.settings import settings
 
@@ -130,7 +130,3 @@ def _refunds(payment: Payment) -> list[RefundStatusResponse]:
         )
         for refund_id, refund in sorted(payment.refunds.items(), key=lambda entry: entry[1].created_at)
     ]
-
-
-def optional_iso(moment: datetime | None) -> str | None:
-    return None if moment is None else iso(moment)

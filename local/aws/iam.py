@@ -203,6 +203,7 @@ _ACTIONS: Mapping[str, Callable[[Json], list[_Check]]] = {
     "sfn.StartExecution": _start,
     "sfn.SendTaskSuccess": _resume,
     "sfn.DescribeExecution": lambda given: [("states:DescribeExecution", given["executionArn"])],
+    "sfn.GetExecutionHistory": lambda given: [("states:GetExecutionHistory", given["executionArn"])],
     "eventbridge.PutEvents": lambda given: [
         ("events:PutEvents", f"arn:aws:events:{_PREFIX}:event-bus/{entry['EventBusName']}")
         for entry in given["Entries"]

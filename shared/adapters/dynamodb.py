@@ -168,6 +168,11 @@ def batch_get(keys: Mapping[str, Sequence[Key]]) -> dict[str, list[dict[str, Any
     raise StoreBusy("keys left unprocessed")
 
 
+def query(**request: Any) -> Any:
+    """One page of a query, as DynamoDB answers it."""
+    return _call(lambda: client().query(**request))
+
+
 def query_index(table: str, index: str, *, condition: str, values: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """The keys of every item that the index lists, in order; `#status` in the condition means the attribute `status`.
 
@@ -175,7 +180,7 @@ def query_index(table: str, index: str, *, condition: str, values: Mapping[str, 
     """
     request = _index_query(table, index, condition, values)
     while True:
-        answer = _call(lambda: client().query(**request, Limit=INDEX_PAGE))
+        answer = query(**request, Limit=INDEX_PAGE)
         for item in answer["Items"]:
             yield from_item(item)
         if "LastEvaluatedKey" not in answer:
@@ -186,7 +191,7 @@ def query_index(table: str, index: str, *, condition: str, values: Mapping[str, 
 def count_in_index(table: str, index: str, *, condition: str, values: Mapping[str, str]) -> int:
     """How many items the index lists, at most those of the first megabyte, which are thousands."""
     request = _index_query(table, index, condition, values)
-    return _call(lambda: client().query(**request, Select="COUNT"))["Count"]
+    return int(query(**request, Select="COUNT")["Count"])
 
 
 def _index_query(table: str, index: str, condition: str, values: Mapping[str, str]) -> Any:

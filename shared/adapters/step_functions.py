@@ -2,9 +2,9 @@
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 from botocore.exceptions import ClientError
@@ -21,6 +21,7 @@ from shared.settings import starter_settings
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
+type Workflow = Literal["payment", "refund"]
 type Signal = Literal["refresh", "retry", "cancel", "settled_elsewhere"]
 
 
@@ -67,12 +68,12 @@ MISSING = Execution(status="MISSING")
 
 def payment_execution(name: str) -> Execution:
     """How a payment's execution stands; MISSING if it does not exist. Raises WorkflowUnavailable."""
-    return _describe(starter_settings().payment_state_machine_arn, name)
+    return _execution("payment", name)
 
 
 def refund_execution(name: str) -> Execution:
     """How a refund's execution stands; MISSING if it does not exist. Raises WorkflowUnavailable."""
-    return _describe(starter_settings().refund_state_machine_arn, name)
+    return _execution("refund", name)
 
 
 def input_of(execution_arn: str) -> str | None:
@@ -83,6 +84,36 @@ def input_of(execution_arn: str) -> str | None:
         if error_code(error) == "ExecutionDoesNotExist":
             return None
         raise
+
+
+def describe(workflow: Workflow, name: str) -> Mapping[str, Any] | None:
+    """An execution as Step Functions describes it; None if it does not exist. Raises WorkflowUnavailable."""
+    try:
+        return _call(lambda: _client().describe_execution(executionArn=_execution_arn(_machine(workflow), name)))
+    except ClientError as error:
+        if error_code(error) == "ExecutionDoesNotExist":
+            return None
+        raise
+
+
+def history(workflow: Workflow, name: str) -> Iterator[Mapping[str, Any]]:
+    """The events of an execution without its data, oldest first. Raises WorkflowUnavailable."""
+    request: dict[str, Any] = {
+        "executionArn": _execution_arn(_machine(workflow), name),
+        "includeExecutionData": False,
+        "maxResults": 1000,
+    }
+    while True:
+        page: Any = _call(lambda: _client().get_execution_history(**request))
+        yield from page["events"]
+        if "nextToken" not in page:
+            return
+        request["nextToken"] = page["nextToken"]
+
+
+def _machine(workflow: Workflow) -> str:
+    arns = starter_settings()
+    return arns.payment_state_machine_arn if workflow == "payment" else arns.refund_state_machine_arn
 
 
 def signal(token: str, what: Signal) -> bool:
@@ -112,17 +143,17 @@ def _start(machine: str, name: str, execution_input: ExecutionInput) -> bool:
     return True
 
 
-def _describe(machine: str, name: str) -> Execution:
-    # The settings hold the ARN of an alias (`…:stateMachine:name:live`); an execution belongs to the machine itself.
-    arn = ":".join([*machine.replace(":stateMachine:", ":execution:").split(":")[:7], name])
-    try:
-        answer = _call(lambda: _client().describe_execution(executionArn=arn))
-    except ClientError as error:
-        if error_code(error) == "ExecutionDoesNotExist":
-            return MISSING
-        raise
+def _execution(workflow: Workflow, name: str) -> Execution:
+    answer = describe(workflow, name)
+    if answer is None:
+        return MISSING
     output = answer.get("output")
     return Execution(status=answer["status"], output=json.loads(output) if output else None)
+
+
+def _execution_arn(machine: str, name: str) -> str:
+    # The settings hold the ARN of an alias (`…:stateMachine:name:live`); an execution belongs to the machine itself.
+    return ":".join([*machine.replace(":stateMachine:", ":execution:").split(":")[:7], name])
 
 
 def _call[Answer](request: Callable[[], Answer]) -> Answer:

@@ -53,6 +53,7 @@ _TABLE = """
 404 NOT_FOUND
     general: We could not find this booking. | Check the booking number and try again.
     address: There is nothing at this address. | Check the address and the HTTP method.
+    execution: We could not find this execution. | Check its name in the record of the payment.
     refund: We could not find this refund. | Check the refund's id in the booking's status.
 409 RESERVATION_INVALID
     general: The data of this booking are not valid. | Contact support: the attributes in details must be corrected.

@@ -8,6 +8,10 @@ def payment_id_of(reservation_id: str) -> str:
     return f"PAY-{reservation_id}"
 
 
+def reservation_id_of(payment_id: str) -> str:
+    return payment_id.removeprefix(payment_id_of(""))
+
+
 def cancellation_id(payment_id: str) -> str:
     """The id of a payment's cancellation refund; there is one per payment, however often it is requested."""
     return f"{payment_id}-cancellation"

@@ -14,6 +14,10 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def optional_iso(moment: datetime | None) -> str | None:
+    return None if moment is None else iso(moment)
+
+
 def _instant(value: Any) -> Any:
     if not isinstance(value, str):
         return value

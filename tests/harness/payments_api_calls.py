@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -63,11 +64,12 @@ def call(
     query: dict[str, str] | None = None,
     raw: str | None = None,
     encoded: bool = False,
+    function: ModuleType = handler,
 ) -> Answer:
-    """Send a request; the answer must carry its id, be as documented, and let the front end read it."""
+    """Send a request to a function; the answer must carry its id, be as documented, and let the front end read it."""
     correlation_id = request_id()
     sent = {"Origin": FRONT_END, "Content-Type": "application/json"} | (headers or {})
-    answer = handler.handler(
+    answer = function.handler(
         {
             "resource": path,
             "path": path,
@@ -75,7 +77,7 @@ def call(
             "headers": sent,
             "multiValueHeaders": {name: [value] for name, value in sent.items()},
             "queryStringParameters": query,
-            "multiValueQueryStringParameters": query and {name: [value] for name, value in query.items()},
+            "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
             "pathParameters": None,
             "stageVariables": None,
             "requestContext": {

@@ -17,10 +17,10 @@ PAYMENT_STATE_FUNCTIONS = {
     "release-hold": 30,
 }
 REFUND_STATE_FUNCTIONS = {"reserve-refund": 35, "create-refund": 40, "check-refund": 35, "record-refund": 30}
-STARTERS = {"payments-api": 28, "stripe-webhook": 20, "reconcile-payments": 300}
+STARTERS = {"payments-api": 28, "operations-api": 28, "stripe-webhook": 20, "reconcile-payments": 300}
 FUNCTIONS = {**PAYMENT_STATE_FUNCTIONS, **REFUND_STATE_FUNCTIONS, **STARTERS}
 # The handlers of functions that are packages.
-HANDLER_MODULES = {"payments-api": "payments_api.handler"}
+HANDLER_MODULES = {"payments-api": "payments_api.handler", "operations-api": "operations_api.handler"}
 
 PAYMENTS = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-payments"
 PAYMENT_WORKFLOW = "arn:aws:states:eu-west-1:123456789012:stateMachine:booking-local-payment"

@@ -126,7 +126,16 @@ def refund_stopped(stack: RunningStack) -> None:
     wait_until(lambda: stack.local.admin.replacement(booking.cancellation_id, "refund"), "the replacement")
 
 
+def read_by_operators(stack: RunningStack) -> None:
+    booking = stack.reserve_paid()
+    assert booking.refund().status in {200, 202}
+    executions = (f"{booking.id}/executions/{name}" for name in (booking.id, booking.cancellation_id))
+    for path in ("", f"?q={booking.payment_intent}", *(f"/{of}" for of in (booking.id, *executions))):
+        assert stack.request("GET", f"payments{path}", stack.operator).status_code == 200
+
+
 SCENARIOS = (
+    read_by_operators,
     paid_at_once,
     declined_then_expired_then_retried,
     cancelled_unpaid,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from infra.openapi import document
+from infra.routes import OPERATIONS_ROUTES
 from shared.domain.api_errors import ERROR_ANSWERS
 from tests.harness.tables import in_table
 from tests.infra.conftest import Deploy
@@ -21,8 +22,12 @@ ROUTES = {
     ("post", "/payments/{id}/refund"),
     ("post", "/payments/{id}/attempts"),
     ("post", "/payments/{id}/refunds/{refund_id}/resolution"),
+    ("get", "/payments"),
+    ("get", "/payments/{id}"),
+    ("get", "/payments/{id}/executions/{name}"),
     ("post", "/webhooks/stripe"),
 }
+OPERATIONS_PATHS = {path for _, path in OPERATIONS_ROUTES}
 
 
 def operations(openapi: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -50,7 +55,8 @@ def test_every_route_but_the_webhook_and_preflights_needs_a_users_token(stack: S
 
 def test_each_route_invokes_its_function_which_api_gateway_may_do(stack: Seen) -> None:
     for (_, path), operation in operations(stack.deployment.openapi).items():
-        function = "stripe-webhook" if path == "/webhooks/stripe" else "payments-api"
+        function = "operations-api" if path in OPERATIONS_PATHS else "payments-api"
+        function = "stripe-webhook" if path == "/webhooks/stripe" else function
         integration = operation["x-amazon-apigateway-integration"]
         assert (integration["type"], integration["httpMethod"]) == ("aws_proxy", "POST")
         assert f":function:booking-local-{function}:live/invocations" in integration["uri"]
@@ -59,6 +65,7 @@ def test_each_route_invokes_its_function_which_api_gateway_may_do(stack: Seen) -
     assert {of["qualifier"] for of in from_api.values()} == {"live"}
     assert {name: of["sourceArn"].partition("/")[2] for name, of in from_api.items()} == {
         "payments-api": "api/*/payments/*",
+        "operations-api": "api/*/payments*",
         "stripe-webhook": "api/POST/webhooks/stripe",
     }
 
@@ -85,6 +92,7 @@ def test_with_several_front_ends_the_answers_of_api_gateway_repeat_the_origin_of
     openapi = document(
         title="t",
         payments_uri="p",
+        operations_uri="o",
         webhook_uri="w",
         user_pool_arn="u",
         origins=["https://a.example", "https://b.example"],

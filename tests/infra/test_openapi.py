@@ -25,7 +25,12 @@ def test_the_document_is_generated_from_the_code_as_it_is() -> None:
     [
         openapi.published(),
         openapi.document(
-            title="t", payments_uri="p", webhook_uri="w", user_pool_arn="u", origins=["https://a.example"]
+            title="t",
+            payments_uri="p",
+            operations_uri="o",
+            webhook_uri="w",
+            user_pool_arn="u",
+            origins=["https://a.example"],
         ),
     ],
     ids=["published", "for API Gateway"],
@@ -35,7 +40,8 @@ def test_both_documents_are_openapi(document: openapi.Json) -> None:
 
 
 def test_api_gateway_gets_no_schema_but_those_of_path_variables() -> None:
-    document = openapi.document(title="t", payments_uri="p", webhook_uri="w", user_pool_arn="u", origins=["o"])
+    uris = {"payments_uri": "p", "operations_uri": "o", "webhook_uri": "w"}
+    document = openapi.document(title="t", user_pool_arn="u", origins=["o"], **uris)
     assert document["components"].keys() == {"securitySchemes"}
     assert json.dumps(document).count('"schema"') == json.dumps(document).count('{"type": "string"}')
 

@@ -89,6 +89,7 @@ def test_every_handler_can_be_imported_from_the_package_alone(layer: Path, tmp_p
 
     modules = list(packaging.handler_modules(tmp_path).values())
     behind_http = [
+        "lambdas.operations_api.handler",
         "lambdas.payments_api.handler",
         "lambdas.stripe_webhook",
     ]  # a guest or Stripe waits for their cold starts

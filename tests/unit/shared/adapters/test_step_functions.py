@@ -10,6 +10,7 @@ from shared.adapters import step_functions
 from shared.contracts.states import RESERVATION_ID, RefundExecutionInput
 from shared.domain.errors import WorkflowUnavailable
 from shared.domain.models import Replacement
+from shared.settings import starter_settings
 from tests.harness.builders import payment
 from tests.harness.fake_aws_clients import FakeAws, client_error
 
@@ -50,9 +51,12 @@ def test_an_execution_is_described_by_the_machine_and_not_by_its_alias(monkeypat
 
     monkeypatch.setattr(step_functions, "_client", Client)
     for machine in (arn, f"{arn}:live"):
-        execution = step_functions._describe(machine, "REF-pi_1")
+        monkeypatch.setenv("REFUND_STATE_MACHINE_ARN", machine)
+        starter_settings.cache_clear()
+        execution = step_functions.refund_execution("REF-pi_1")
         assert execution == step_functions.Execution("SUCCEEDED", {"refused": "NotRefundable"})
         assert not execution.runs
+    starter_settings.cache_clear()
 
 
 def test_an_execution_that_does_not_exist_is_missing(fake_aws: FakeAws) -> None:

@@ -1,0 +1,17 @@
+"""Routes GET /payments…: what operators need to know about every booking. Changes nothing."""
+
+from typing import Any
+
+from lambdas.operations_api import execution_history, payment_record, payment_search
+from lambdas.operations_api.operations_router import router
+from shared.observability import entry_point
+from shared.services.http_api import answer
+
+MODULES = (payment_search, payment_record, execution_history)
+"""Each registers its routes with `router` when it is imported."""
+
+
+@entry_point
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer in the REST proxy shape; only operators get more than 403."""
+    return answer(router, event, context)

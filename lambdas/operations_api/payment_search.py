@@ -1,0 +1,116 @@
+"""GET /payments: list, filter and search, newest first."""
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from lambdas.operations_api.operations_router import router
+from shared.adapters import payment_items
+from shared.adapters.payment_list import ListKey, list_key, read_rows, read_step
+from shared.contracts.field_errors import describe_errors
+from shared.contracts.operations_bodies import PaymentListResponse, PaymentRow
+from shared.domain.api_errors import ApiError
+from shared.domain.ids import payment_id_of
+from shared.domain.models import Instant, PaymentStatus, iso
+from shared.observability import logger
+from shared.services import http_api
+
+MAX_STEPS = 4  # of 50 payments; a page with a rare filter is cut off here, and its cursor goes on
+_FIRST, _LAST = "0", "9"  # before and after every time
+
+
+class ListQuery(BaseModel):
+    """The query parameters; times are ISO 8601, `created_to` is exclusive."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    cursor: str | None = None
+    status: PaymentStatus | None = None
+    customer_id: str | None = None
+    created_from: Instant | None = None
+    created_to: Instant | None = None
+    q: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)] | None = None
+
+
+@router.get("/payments")
+def list_payments() -> Response[str]:
+    """A page of payments; a search (`q`) has at most one."""
+    http_api.require_operator(http_api.identify_caller())
+    query = _parse_query(BaseRouter.current_event.query_string_parameters or {})
+    body = _search(query.q) if query.q is not None else _page(query)
+    return http_api.json_response(200, body)
+
+
+def _parse_query(given: Mapping[str, str]) -> ListQuery:
+    try:
+        return ListQuery.model_validate(given)
+    except ValidationError as error:
+        raise ApiError("INVALID_REQUEST", details=describe_errors(error)) from error
+
+
+def _page(query: ListQuery) -> PaymentListResponse:
+    rows: list[PaymentRow] = []
+    after = None if query.cursor is None else _parse_cursor(query.cursor)
+    created_from = _FIRST if query.created_from is None else iso(query.created_from)
+    created_to = _LAST if query.created_to is None else iso(query.created_to)
+    for _ in range(MAX_STEPS):
+        found, after = read_step(created_from=created_from, created_to=created_to, after=after)
+        for position, (payment, reservation) in enumerate(found):
+            if _matches(query, payment):
+                rows += _rows(payment, reservation)
+            if len(rows) == query.limit:
+                more = after is not None or position + 1 < len(found)
+                return PaymentListResponse(payments=rows, cursor=_cursor(list_key(payment)) if more else None)
+        if after is None:
+            break
+    return PaymentListResponse(payments=rows, cursor=None if after is None else _cursor(after))
+
+
+def _matches(query: ListQuery, payment: Mapping[str, Any]) -> bool:
+    return query.status in {None, payment.get("status")} and query.customer_id in {None, payment.get("customer_id")}
+
+
+def _search(wanted: str) -> PaymentListResponse:
+    """The payment of a reservation id, payment id, PaymentIntent or refund id."""
+    payment_id = wanted
+    if wanted.startswith("REF-"):
+        wanted = wanted.removeprefix("REF-")
+    if wanted.startswith("pi_"):
+        payment_id = payment_items.find_payment_id(wanted) or ""
+    elif not wanted.startswith(payment_id_of("")):
+        payment_id = payment_id_of(wanted)
+    rows = read_rows([payment_id, payment_id.rpartition("-")[0]]) if payment_id else []
+    found = [row for payment, reservation in rows for row in _rows(payment, reservation)]
+    return PaymentListResponse(payments=found[:1])
+
+
+def _rows(payment: Mapping[str, Any], reservation: Mapping[str, Any]) -> list[PaymentRow]:
+    """The row; none for an item that cannot be read, which is logged."""
+    fields = {name: payment.get(name) for name in PaymentRow.model_fields if payment.get(name) is not None}
+    status = reservation.get("status")
+    try:
+        row = PaymentRow.model_validate({"refund_amount": 0, **fields, "reservation_status": status and str(status)})
+    except ValidationError as error:
+        logger.error("payment invalid", payment_id=payment["payment_id"], problems=describe_errors(error))
+        return []
+    return [row]
+
+
+def _cursor(key: ListKey) -> str:
+    return base64.urlsafe_b64encode(json.dumps([key.payment_id, key.created_at]).encode()).decode()
+
+
+def _parse_cursor(cursor: str) -> ListKey:
+    try:
+        payment_id, created_at = json.loads(base64.urlsafe_b64decode(cursor))
+        datetime.fromisoformat(created_at)
+        return ListKey(payment_id=str(payment_id), created_at=created_at)
+    except (TypeError, ValueError) as error:
+        raise ApiError("INVALID_REQUEST", details={"cursor": "Must be the cursor of an earlier page."}) from error

@@ -1,0 +1,128 @@
+"""Answers of the operators' routes (docs/integration.md)."""
+
+from typing import Literal
+
+from shared.contracts.http_bodies import AttemptStatusResponse, RefundStatusResponse
+from shared.contracts.states import Contract
+from shared.domain.booking import EndReason
+from shared.domain.models import Awaiting, CaptureRole, PaymentStatus, RefundState
+from shared.domain.refund_policy import RefundPolicy
+
+
+class PaymentRow(Contract):
+    reservation_id: str
+    payment_id: str
+    status: PaymentStatus
+    reservation_status: str | None = None
+    amount: int | None = None
+    refund_amount: int
+    created_at: str
+    updated_at: str
+
+
+class PaymentListResponse(Contract):
+    """GET /payments, newest first. With `cursor` there may be more, even after a page without a row."""
+
+    payments: list[PaymentRow]
+    cursor: str | None = None
+
+
+class AttemptRecord(AttemptStatusResponse):
+    amount: int
+    stripe_checkout_session_id: str | None = None
+    deadline: str
+    close_reason: str | None = None
+
+
+class CaptureRecord(Contract):
+    payment_intent: str
+    charge: str | None = None
+    amount: int
+    currency: str
+    refundable: int
+    role: CaptureRole | None = None
+    captured_at: str
+
+
+class RefundRecord(RefundStatusResponse):
+    payment_intent: str
+    stripe_refund_id: str | None = None
+    requested_by: str | None = None
+    policy: str | None = None
+    failure_reason: str | None = None
+    note: str | None = None
+    awaiting: Literal["settlement", "operator"] | None = None
+
+
+class DisputeRecord(Contract):
+    dispute_id: str
+    payment_intent: str
+    status: str
+    amount: int
+    reason: str | None = None
+    opened_at: str
+    due_by: str | None = None
+    closed_at: str | None = None
+
+
+class ExecutionRecord(Contract):
+    """An execution that the booking has had; Step Functions forgets it 90 days after it closed."""
+
+    name: str
+    workflow: Literal["payment", "refund"]
+
+
+class PaymentRecordResponse(Contract):
+    """GET /payments/{id}: everything known about a booking's payment, for operators."""
+
+    reservation_id: str
+    payment_id: str
+    status: PaymentStatus
+    reservation_status: str
+    customer_id: str
+    check_in: str
+    check_out: str
+    amount: int | None = None
+    refund_amount: int
+    refund_pending_amount: int
+    refund_state: RefundState
+    hold_expires_at: str
+    end_reason: EndReason | None = None
+    refund_policy: RefundPolicy | None = None
+    awaiting: Awaiting | None = None
+    error_message: str | None = None
+    cancel_requested_by: str | None = None
+    restarts: int
+    attempts: list[AttemptRecord]
+    captures: list[CaptureRecord]
+    refunds: list[RefundRecord]
+    disputes: list[DisputeRecord]
+    executions: list[ExecutionRecord]
+    created_at: str
+    updated_at: str
+
+
+class StateRecord(Contract):
+    """One visit of a state; `retries` are the attempts after the first. Without `exited_at` the execution is there."""
+
+    state: str
+    type: str
+    entered_at: str
+    exited_at: str | None = None
+    retries: int = 0
+    error: str | None = None
+    cause: str | None = None
+
+
+class ExecutionResponse(Contract):
+    """GET /payments/{id}/executions/{name}: where an execution was and is; never its data or tokens."""
+
+    name: str
+    workflow: Literal["payment", "refund"]
+    status: str
+    started_at: str
+    stopped_at: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    waits_in: str | None = None
+    states: list[StateRecord]

@@ -1,0 +1,35 @@
+"""lambdas.operations_api.handler: which routes exist, and that they are for operators only."""
+
+import re
+
+import pytest
+
+from infra.routes import OPERATIONS_ROUTES
+from lambdas.operations_api import handler
+from lambdas.operations_api.operations_router import router
+from tests.harness.payments_api_calls import GUEST, STRANGER, call
+from tests.harness.stored_tables import Stored
+
+PATHS = ["/payments", "/payments/RES-1", "/payments/RES-1/executions/RES-1"]
+
+
+def test_the_function_has_the_routes_of_the_api() -> None:
+    assert handler.MODULES  # each has registered its routes
+    known = {
+        (method, re.sub(r"<(\w+)>", r"{\1}", rule.replace("payment_or_reservation_id", "id")))
+        for rule, methods, *_ in router._routes
+        for method in methods
+    }
+    assert known == OPERATIONS_ROUTES.keys()
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("claims", [GUEST, STRANGER])
+def test_a_guest_is_refused_even_for_a_booking_of_their_own(stored: Stored, path: str, claims: dict[str, str]) -> None:
+    stored.reservation()
+    assert call("GET", path, claims=claims, function=handler).error == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_caller_who_is_not_signed_in_is_refused(stored: Stored, path: str) -> None:
+    assert call("GET", path, claims=None, function=handler).error == (401, "UNAUTHENTICATED")
