@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from scripts import stack_outputs
+from tests.harness.tables import in_table
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:booking-dev-operators"
 
@@ -31,14 +32,7 @@ def test_it_reads_the_outputs_of_the_stack(pulumi: Path, monkeypatch: pytest.Mon
     assert here["webhookUrl"] == "http://127.0.0.1:8400/api/webhooks/stripe"
 
 
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        ("echo '{}'", "stack dev has no outputs: deploy it first, with pulumi up"),
-        ("echo 'no stack named dev' >&2; exit 255", 255),
-        (None, "the Pulumi CLI is not on the PATH: docs/deploy.md says how to install it"),
-    ],
-)
+@in_table()
 def test_it_ends_with_the_reason_where_there_is_nothing_to_read(
     pulumi: Path, script: str | None, message: str | int
 ) -> None:

@@ -1,6 +1,5 @@
 """shared.services.close_session: an attempt is closed for good, whether or not its session exists."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from shared.domain.errors import StripeUnavailable
 from shared.services.close_session import close_session
 from tests.harness.builders import HOUR, NOW, opening, reservation
 from tests.harness.reconciler_runs import URLS
+from tests.harness.tables import in_table
 
 
 def sent() -> str:
@@ -23,15 +23,7 @@ def sent() -> str:
 pytestmark = pytest.mark.usefixtures("stored")
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason", "sessions"),
-    [
-        ({}, "expired", ["expired"]),
-        ({"parameters": ""}, "unpublished", []),
-        ({"opened_at": NOW - timedelta(hours=23, seconds=1)}, "unpublished", []),
-        ({"parameters": "{}"}, "never_opened", []),
-    ],
-)
+@in_table()
 def test_an_attempt_without_a_known_session_is_closed(
     stripe_account: FakeStripe, changes: dict[str, Any], reason: str, sessions: list[str]
 ) -> None:

@@ -7,21 +7,11 @@ from shared.services.reconciliation import Report
 from shared.services.replacements import mark_started, plan_next, planned
 from tests.harness.builders import MINUTE, NOW, payment
 from tests.harness.reconciler_runs import Reconciler
+from tests.harness.tables import in_table
 
 
 @pytest.mark.defect("R-04")
-@pytest.mark.parametrize(
-    ("step", "progress", "pause"),
-    [
-        (0, "same", 1),
-        (1, "same", 5),
-        (2, "same", 15),
-        (3, "same", 60),
-        (4, "same", 360),
-        (99, "same", 360),
-        (99, "", 0),
-    ],
-)
+@in_table()
 def test_each_replacement_without_progress_starts_later(
     reconciler: Reconciler, step: int, progress: str, pause: int
 ) -> None:
