@@ -79,8 +79,9 @@ def _replace_dead_execution(detail: dict[str, Any], report: Report) -> None:
 def _work_off_lists(report: Report) -> None:
     """Work off all lists at once, so that none takes time from another."""
     with ThreadPoolExecutor(len(LISTS)) as pool:
-        for work_off in LISTS:
-            pool.submit(copy_context().run, report.attempt, partial(work_off, report))
+        running = [pool.submit(copy_context().run, report.attempt, partial(work_off, report)) for work_off in LISTS]
+    for one in running:
+        one.result()  # whatever ends a function, such as a lack of memory
     age = 0.0 if report.oldest_left is None else (datetime.now(UTC) - report.oldest_left).total_seconds()
     count("ReconcilerRuns")
     count("ItemsLeft", report.left)

@@ -6,6 +6,11 @@ from datetime import timedelta
 from tests.harness.booking_driver import DECLINED, REFUND_FAILS_LATER, REFUND_PENDING, VISA
 from tests.harness.waiting import wait_until
 from tests.properties.crash_points.crash_driver import CrashDriver
+from tests.properties.crash_points.refused_sessions import (
+    refused_for_good_then_cancelled,
+    refused_to_close_a_session_then_cancelled,
+    refused_to_read_a_session_then_paid,
+)
 from tests.properties.simulation.histories import PRICE
 from tests.properties.simulation.simulation_faults import Crash
 
@@ -225,26 +230,13 @@ def confirmed_by_the_platform(driver: CrashDriver) -> None:
 
 
 def reservation_that_cannot_be_read(driver: CrashDriver) -> None:
-    """Every replacement fails in the same way until operators are notified."""
+    """Every replacement fails in the same way until the reservation can be read again."""
     driver.wait_for_session()
     driver.set_stored("reservations", "check_in", "tomorrow")
     driver.expire_at_stripe()
     driver.wait_for_notification(f"PaymentRestartsExhausted: reservation {driver.id}")
     driver.set_stored("reservations", "check_in", driver.check_in.isoformat())
-
-
-def refused_for_good_then_cancelled(driver: CrashDriver) -> None:
-    """If the first notification is lost, the next refusal notifies the operators."""
-
-    def wait_for_retry() -> None:
-        wait_until(lambda: driver.payment_or_empty.get("awaiting") == "retry", "the wait for another attempt")
-
-    driver.faults.fail_stripe("checkout.sessions.create", "refuse", times=20)
-    driver.call("POST", "checkout-session", {"reservation_id": driver.id})
-    wait_for_retry()
-    driver.call("POST", f"{driver.id}/retry")
-    driver.wait_for_notification(f"PaymentRefused: Stripe refuses the Checkout Session for reservation {driver.id}")
-    wait_for_retry()
+    wait_until(lambda: driver.payment.get("awaiting") == "retry", "the next replacement")
     driver.cancel()
     wait_until(lambda: driver.reservation_status == "cancelled", "the release")
 
@@ -284,6 +276,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     dashboard_refund_that_fails,
     disputed,
     attempt_granted_then_repriced,
+    refused_to_read_a_session_then_paid,
+    refused_to_close_a_session_then_cancelled,
     *RECONCILED,
 )
 

@@ -78,7 +78,8 @@ def crash_stack() -> Iterator[SimulatedStack]:
     later = (timedelta(hours=1), timedelta(days=1))
     with simulated_stack(100) as stack, pytest.MonkeyPatch.context() as patch, every(2.0, stack.reconcile):
         patch.setattr("shared.adapters.secrets.MAX_AGE", 0)
-        patch.setattr("lambdas.reconcile_payments.CHECK_AGAIN_AFTER", later)
+        for module in ("shared.domain.due", "shared.services.due_payments"):
+            patch.setattr(f"{module}.CHECK_AGAIN_AFTER", later)
         patch.setattr("shared.domain.attempts.OPENING_REPEATABLE", timedelta(minutes=4))
         yield stack
 
@@ -107,7 +108,7 @@ def crash_points(runs: CleanRuns) -> Iterator[CrashPoint]:
             if scenario in RECONCILED or invocation.function != "reconcile_payments":
                 yield from _points_of(scenario, invocation, known)
     if hold_without_payment in runs:
-        for operation in ("dynamodb.Query", "stripe.events.list"):
+        for operation in ("dynamodb.Query", "sns.GetTopicAttributes", "stripe.events.list"):
             for moment in MOMENTS:
                 crash = Crash("reconcile_payments", 0, moment, operation)
                 yield CrashPoint(hold_without_payment, crash, of_no_booking=True)

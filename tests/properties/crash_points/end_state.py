@@ -7,7 +7,7 @@ from tests.properties.crash_points.crash_driver import CrashDriver
 from tests.properties.simulation.invariants import violations
 from tests.properties.simulation.snapshots import StackSnapshot
 
-_IDS_AND_TIMES = re.compile(r"\b(?:RES|PAY|REF|re|pi|du|dp)[-_][\w-]+|https:\S+|\b\d{4}-\d\d-\d\dT[\d:.]+Z")
+_IDS_AND_TIMES = re.compile(r"\b(?:RES|PAY|REF|re|pi|du|dp|cs)[-_][\w-]+|https:\S+|\b\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 # Functions publish these themselves. If one crashes there, its repeat finds the work done and publishes nothing.
 MAY_BE_LOST = {"BookingCancelled", "RefundFailed", "PaymentDisputed"}

@@ -5,7 +5,9 @@ The state machines, the handlers and the fake Stripe's rules are real; timers ar
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Self
 
 import pytest
 
@@ -47,6 +49,24 @@ class SimulatedStack(RunningStack):
         return None
 
 
+class OneAfterTheOther:
+    """Takes the place of the reconciler's threads, so that each of its calls is known to be about one booking."""
+
+    def __init__(self, _workers: int) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, call: Callable[..., object], *arguments: object) -> Future[object]:
+        done: Future[object] = Future()
+        done.set_result(call(*arguments))
+        return done
+
+
 @contextmanager
 def simulated_stack(window: int = WINDOW) -> Iterator[SimulatedStack]:
     """A stack that runs until the end of the block."""
@@ -54,6 +74,7 @@ def simulated_stack(window: int = WINDOW) -> Iterator[SimulatedStack]:
         shorten_deployed_waits(patch)
         with start_stack(configuration(window)) as local:
             shorten_waits(patch)
+            patch.setattr("lambdas.reconcile_payments.ThreadPoolExecutor", OneAfterTheOther)
             stack = SimulatedStack(local, patch, window)
             try:
                 yield stack
