@@ -41,7 +41,6 @@ payments = new_table(
         "reservation_id-index": ("reservation_id",),
         # The list of all payments: every one is in the same currency.
         "created_at-index": ("currency", "created_at"),
-        "stripe_payment_intent_id-index": ("stripe_payment_intent_id",),
         # Sparse: an item has the time only while something of it is awaited.
         "due-index": ("due_shard", "due_at"),
     },
@@ -101,9 +100,13 @@ notify = allow("sns:Publish", on=[operator_topic.arn])
 
 payment_functions = [
     state_function("create_checkout_session", timeout=40, grants=[*read_booking, update_payment, call_stripe]),
-    state_function("verify_payment", timeout=60, grants=[*read_booking, update_payment, call_stripe, notify]),
     state_function(
-        "expire_checkout_sessions", timeout=120, grants=[*read_booking, update_payment, call_stripe, notify]
+        "verify_payment", timeout=60, grants=[*read_booking, read_payment, update_payment, call_stripe, notify]
+    ),
+    state_function(
+        "expire_checkout_sessions",
+        timeout=120,
+        grants=[*read_booking, read_payment, update_payment, call_stripe, notify],
     ),
     state_function(
         "confirm_reservation",
@@ -119,7 +122,9 @@ payment_functions = [
     ),
 ]
 refund_functions = [
-    state_function("reserve_refund", timeout=35, grants=[*read_booking, update_booking, call_stripe, publish]),
+    state_function(
+        "reserve_refund", timeout=35, grants=[*read_booking, read_payment, update_booking, call_stripe, publish]
+    ),
     state_function("create_refund", timeout=40, grants=[read_payment, update_payment, call_stripe]),
     state_function("check_refund", timeout=35, grants=[read_payment, update_payment, call_stripe]),
     state_function("record_refund", grants=[read_payment, update_payment, publish]),
@@ -189,26 +194,21 @@ operations_api = starter_function(
     timeout=28,
     grants=[
         *read_reservation,
-        allow(
-            "dynamodb:Query",
-            on=[
-                pulumi.Output.concat(payments.arn, "/index/", index)
-                for index in ("created_at-index", "stripe_payment_intent_id-index")
-            ],
-        ),
+        read_payment,
+        allow("dynamodb:Query", on=[pulumi.Output.concat(payments.arn, "/index/created_at-index")]),
         allow("states:DescribeExecution", "states:GetExecutionHistory", on=[payment.executions, refund.executions]),
     ],
 )
 stripe_webhook = starter_function(
     "stripe_webhook",
-    timeout=20,
+    timeout=28,
     memory=1024,
     grants=[
         allow("ssm:GetParameter", on=[keys.webhook_secret.arn]),
         read_payment,
         update_payment,
-        allow("dynamodb:Query", on=[pulumi.Output.concat(payments.arn, "/index/stripe_payment_intent_id-index")]),
         record_events,
+        call_stripe,
         refund.may_start,
         resume,
         publish,
@@ -222,10 +222,7 @@ reconcile_payments = starter_function(
         allow(
             "dynamodb:Query",
             on=[
-                *[
-                    pulumi.Output.concat(payments.arn, "/index/", index)
-                    for index in ("due-index", "stripe_payment_intent_id-index")
-                ],
+                pulumi.Output.concat(payments.arn, "/index/due-index"),
                 pulumi.Output.concat(reservations.arn, "/index/status-index"),
             ],
         ),

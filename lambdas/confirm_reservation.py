@@ -37,7 +37,7 @@ def _confirm(request: ConfirmReservationInput) -> ConfirmReservationOutput:
         raise LookupError(f"no capture {pi} on {payment.payment_id}")
     capture = payment.captures[pi]
     now = datetime.now(UTC)
-    if _lost(booking, capture) or not _commit(booking, pi, capture, now):
+    if _lost(booking, pi, capture) or not _commit(booking, pi, capture, now):
         raise BookingLost(f"{pi} of {payment.payment_id}")
     count("BookingsPaid")
     count("TimeToConfirm", (now - capture.captured_at).total_seconds(), MetricUnit.Seconds)
@@ -48,11 +48,12 @@ def _confirmed(payment: Payment) -> bool:
     return payment.status not in {"pending", "expired"}
 
 
-def _lost(booking: Booking, capture: Capture) -> bool:
+def _lost(booking: Booking, pi: str, capture: Capture) -> bool:
     return (
         booking_gone(booking)
         or payment_of(booking).status == "expired"
         or capture.role is not None
+        or not payment_of(booking).whole(pi)
         or booking.reservation.total_amount != capture.amount
         or capture.currency != CURRENCY
     )
@@ -70,6 +71,6 @@ def _commit(booking: Booking, pi: str, capture: Capture, now: datetime) -> bool:
     payment = payment_of(after)
     if _confirmed(payment):
         return True
-    if _lost(after, payment.captures[pi]):
+    if _lost(after, pi, payment.captures[pi]):
         return False
     raise busy

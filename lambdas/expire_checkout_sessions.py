@@ -21,7 +21,10 @@ from shared.services.record_and_decide import notify_of_refusal, record_and_deci
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Return the next step: `await_stripe` when Stripe does not answer or refuses. Raises StoreBusy."""
+    """Return the next step: `await_stripe` when Stripe does not answer or refuses.
+
+    Raises NotificationFailed, StoreBusy.
+    """
     request = ExpireCheckoutSessionsInput.model_validate(event)
     booking = bookings.read_booking(request.reservation_id)
     outcomes, asked = _close_sessions(payment_of(booking))
@@ -33,7 +36,7 @@ def _close_sessions(payment: Payment) -> tuple[dict[str, SessionOutcome], bool]:
     outcomes: dict[str, SessionOutcome] = {}
     asked = True
     for key, attempt in payment.attempts.items():
-        if attempt.status not in UNCLOSED:
+        if attempt.status not in UNCLOSED and not payment.undecided(attempt):
             continue
         try:
             outcomes[key] = close_session(attempt, f"{payment.payment_id}:checkout:{key}")

@@ -11,13 +11,14 @@ the webhook refunds the money.
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.adapters import bookings, refund_ledger, stripe_api
+from shared.adapters import bookings, refund_ledger
 from shared.adapters.notifications import publish
 from shared.contracts.states import RefundOutput, ReserveRefundInput
 from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import CaptureDisputed, NotEnoughLeft, NotRefundable, PaymentDisputed, StoreBusy
 from shared.domain.models import Capture, Payment, Refund
 from shared.observability import bind, count, entry_point
+from shared.services.captures import record_capture
 from shared.services.refund_entries import entry_output
 
 TRIES = 5
@@ -49,16 +50,14 @@ def _find_or_reserve(request: ReserveRefundInput) -> RefundOutput:
 
 
 def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) -> Refund | None:
-    """Write the entry and return it; None when something changed in between."""
+    """Write the entry and return it; None when something changed in between, or a capture had to be recorded first."""
     now = datetime.now(UTC)
-    unapplied = _read_unapplied_capture(request, payment) if request.kind == "unapplied" else None
-    capture = unapplied or _require_own_capture(request, payment)
+    unapplied = request.kind == "unapplied"
+    capture = _find_unapplied_capture(request, payment) if unapplied else _require_own_capture(request, payment)
+    if capture is None:
+        return None
     amount = capture.refundable if request.amount is None else request.amount
-    if (
-        unapplied is not None
-        and amount < 1
-        and not refund_ledger.mark_unapplied(payment, request.payment_intent, capture)
-    ):
+    if unapplied and amount < 1 and not refund_ledger.mark_unapplied(payment, request.payment_intent, capture):
         return None
     # A guest may cancel where the policy gives nothing back: then the ledger shows a refund of nothing.
     least = 0 if request.kind == "cancellation" else 1
@@ -77,9 +76,7 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
         execution=request.execution,
     )
     cancel_stay = request.kind == "cancellation" and booking.reservation.status == "confirmed"
-    if not bookings.reserve_refund(
-        booking, request.refund_id, entry, capture=unapplied, cancel_stay=cancel_stay, now=now
-    ):
+    if not bookings.reserve_refund(booking, request.refund_id, entry, cancel_stay=cancel_stay, now=now):
         return None
     count("RefundsReserved", kind=request.kind)
     if cancel_stay:
@@ -99,23 +96,11 @@ def _require_own_capture(request: ReserveRefundInput, payment: Payment) -> Captu
     return own[1]
 
 
-def _read_unapplied_capture(request: ReserveRefundInput, payment: Payment) -> Capture:
-    """Return the recorded capture, or read it from Stripe when no state has recorded it."""
+def _find_unapplied_capture(request: ReserveRefundInput, payment: Payment) -> Capture | None:
+    """Return the recorded capture; if no state has recorded it, record it as Stripe has it and return None."""
     known = payment.captures.get(request.payment_intent)
-    if known is not None:
-        if known.role == "booking":
-            raise NotRefundable("the capture paid for the booking")
-        return known
-    intent = stripe_api.retrieve_payment_intent(request.payment_intent)
-    if intent.status != "succeeded":
-        raise NotRefundable(f"PaymentIntent {intent.status}")
-    attempt = payment.attempts.get(intent.metadata.get("attempt", ""))
-    session = None if attempt is None else attempt.stripe_checkout_session_id
-    return Capture(
-        amount=intent.amount_received,
-        currency=intent.currency.upper(),
-        session=session or "unknown",
-        charge=intent.charge,
-        captured_at=intent.captured_at or datetime.now(UTC),
-        refundable=intent.amount_received,
-    )
+    if known is None:
+        record_capture(payment, request.payment_intent)
+    elif known.role == "booking":
+        raise NotRefundable("the capture paid for the booking")
+    return known

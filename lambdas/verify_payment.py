@@ -20,7 +20,10 @@ from shared.services.record_and_decide import notify_of_refusal, record_and_deci
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Return the next step: `await_stripe` when Stripe does not answer or refuses. Raises StoreBusy."""
+    """Return the next step: `await_stripe` when Stripe does not answer or refuses.
+
+    Raises NotificationFailed, StoreBusy.
+    """
     request = VerifyPaymentInput.model_validate(event)
     booking = bookings.read_booking(request.reservation_id)
     outcomes, asked = _read_sessions(payment_of(booking))
@@ -28,11 +31,16 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def _read_sessions(payment: Payment) -> tuple[dict[str, SessionOutcome], bool]:
-    """Read the open and unresolved sessions, usually one; return whether Stripe answered for all of them, too."""
+    """Read the sessions that matter, usually one; return whether Stripe answered for all of them, too.
+
+    They are the open and unresolved ones, and those whose money may still confirm the booking: a part of it may have
+    been returned since it was recorded.
+    """
     outcomes: dict[str, SessionOutcome] = {}
     asked = True
     for key, attempt in payment.attempts.items():
-        if attempt.status not in {"open", "unresolved"} or attempt.stripe_checkout_session_id is None:
+        read = attempt.status in {"open", "unresolved"} or payment.undecided(attempt)
+        if not read or attempt.stripe_checkout_session_id is None:
             continue
         try:
             session = stripe_api.retrieve_checkout_session(attempt.stripe_checkout_session_id)

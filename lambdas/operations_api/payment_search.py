@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from lambdas.operations_api.operations_router import router
-from shared.adapters import payment_items
+from shared.adapters import pointers
 from shared.adapters.payment_list import ListKey, list_key, read_rows, read_step
 from shared.contracts.field_errors import describe_errors
 from shared.contracts.operations_bodies import PaymentListResponse, PaymentRow
@@ -83,7 +83,8 @@ def _search(wanted: str) -> PaymentListResponse:
     if wanted.startswith("REF-"):
         wanted = wanted.removeprefix("REF-")
     if wanted.startswith("pi_"):
-        payment_id = payment_items.find_payment_id(wanted) or ""
+        pointer = pointers.read_pointer(wanted)
+        payment_id = "" if pointer is None else pointer.payment_id
     elif not wanted.startswith(payment_id_of("")):
         payment_id = payment_id_of(wanted)
     rows = read_rows([payment_id, payment_id.rpartition("-")[0]]) if payment_id else []

@@ -118,6 +118,10 @@ def _start_and_wait(order: RefundExecutionInput, caller: Caller) -> Payment:
         execution = step_functions.refund_execution(name)
         if execution.runs or execution == step_functions.MISSING:  # an execution just started may not be visible yet
             return payment
+        # It may have entered the refund and ended since the payment was read.
+        _, payment = http_api.find_booking(order.reservation_id, caller)
+        if payment is None or order.refund_id in payment.refunds:
+            return payment
         if started:
             raise _why_refused(execution, payment, order.payment_intent)
         restart += 1

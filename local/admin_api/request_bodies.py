@@ -55,6 +55,12 @@ class ClockAdvance(RequestBody):
     advance_seconds: float
 
 
+class ChargeElsewhere(RequestBody):
+    amount: Annotated[int, Field(ge=50)]
+    metadata: dict[str, str] = {}
+    checkout: bool = False
+
+
 class DashboardRefund(RequestBody):
     payment_intent: str
     amount: int | None = None

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from local.admin_api.executions import Json
 from local.admin_api.request_bodies import (
+    ChargeElsewhere,
     ClockAdvance,
     DashboardRefund,
     DisputeOutcome,
@@ -77,6 +78,11 @@ def _add_sessions(app: FastAPI, fake_stripe: FakeStripe) -> None:
     def pay(session_id: str) -> Json:
         """Pay a Checkout Session whatever its status, as if it had been paid just before."""
         return fake_stripe.force_payment(session_id)
+
+    @app.post("/stripe/charges", status_code=201)
+    def charge(body: ChargeElsewhere) -> Json:
+        """Take money as another system on the Stripe account does, with `checkout` in a session of its own."""
+        return fake_stripe.charge_elsewhere(amount=body.amount, metadata=dict(body.metadata), checkout=body.checkout)
 
 
 def _add_refunds(app: FastAPI, fake_stripe: FakeStripe) -> None:

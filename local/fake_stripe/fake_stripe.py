@@ -69,6 +69,32 @@ class FakeStripe(Account):
         with self.current():
             return dict(payment_intents.force(self, session_id, CARDS[card_number], amount=amount, currency=currency))
 
+    def charge_elsewhere(
+        self, *, amount: int, currency: str = "eur", metadata: Json | None = None, checkout: bool = False
+    ) -> Json:
+        """Take money as another system on the account does, in a Checkout Session or without → the PaymentIntent."""
+        metadata = metadata or {}
+        with self.current():
+            card = CARDS["4242424242424242"]
+            if not checkout:
+                return dict(
+                    payment_intents.charge_without_session(
+                        self, card, amount=amount, currency=currency, metadata=metadata
+                    )
+                )
+            price = {"currency": currency, "unit_amount": amount, "product_data": {"name": "Elsewhere"}}
+            session = checkout_sessions.create(
+                self,
+                {
+                    "mode": "payment",
+                    "line_items": [{"price_data": price}],
+                    "success_url": "https://elsewhere.example",
+                    "metadata": metadata,
+                    "payment_intent_data": {"metadata": metadata},
+                },
+            )
+            return dict(payment_intents.force(self, session["id"], card))
+
     def start_processing(
         self,
         session_id: str,

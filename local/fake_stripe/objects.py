@@ -25,7 +25,7 @@ _LEFT_OUT = {
     "webhook_endpoint": {"secret", "deleted"},
 }
 # Left out of the object unless requested; stored under the object's id and this name.
-_INCLUDED = {"checkout.session": {"line_items"}}
+_INCLUDED = {"checkout.session": {"line_items"}, "charge": {"refunds"}}
 _MAX_EXPAND_DEPTH = 4
 
 

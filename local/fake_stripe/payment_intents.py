@@ -92,6 +92,17 @@ def force(
     return intent
 
 
+def charge_without_session(account: Account, card: Card, *, amount: int, currency: str, metadata: Json) -> Json:
+    """A charge that another system or the dashboard makes → the PaymentIntent."""
+    intent = _new_intent(account, amount, currency, {"metadata": metadata})
+    intent["payment_method"] = new_id("pm")
+    account.card_used[intent["id"]] = card
+    charge = _add_charge(account, intent, card, email=None)
+    intent["latest_charge"] = charge["id"]
+    _succeed(account, intent, charge)
+    return intent
+
+
 def closed_message(session: Json) -> str:
     if session["status"] == "complete":
         return "This payment has already been made. You will not be charged again."
@@ -111,11 +122,17 @@ def _intent(account: Account, session: Json) -> Json:
     if session["payment_intent"]:
         return account.get("payment_intent", session["payment_intent"])
     data = account.payment_intent_data[session["id"]]
+    intent = _new_intent(account, session["amount_total"], session["currency"], data)
+    session["payment_intent"] = intent["id"]
+    return intent
+
+
+def _new_intent(account: Account, amount: int, currency: str, data: Json) -> Json:
     intent_id = new_id("pi")
     intent = build(
         "payment_intent",
         id=intent_id,
-        amount=session["amount_total"],
+        amount=amount,
         amount_capturable=0,
         amount_details={"tip": {}},
         amount_received=0,
@@ -123,18 +140,17 @@ def _intent(account: Account, session: Json) -> Json:
         client_secret=f"{intent_id}_secret_{new_id('local')}",
         confirmation_method="automatic",
         created=account.clock.timestamp(),
-        currency=session["currency"],
+        currency=currency,
         description=data.get("description"),
         metadata=data.get("metadata") or {},
         payment_method_options={"card": {"request_three_d_secure": "automatic"}},
-        payment_method_types=session["payment_method_types"],
+        payment_method_types=["card"],
         receipt_email=data.get("receipt_email"),
         statement_descriptor=data.get("statement_descriptor"),
         statement_descriptor_suffix=data.get("statement_descriptor_suffix"),
         status="requires_payment_method",
     )
     account.add(intent)
-    session["payment_intent"] = intent_id
     account.emit("payment_intent.created", intent)
     return intent
 
@@ -148,8 +164,7 @@ def _challenge(account: Account, session: Json, intent: Json) -> Outcome:
 
 
 def _charge(account: Account, session: Json, intent: Json, card: Card) -> Outcome:
-    charge = _build_charge(account, session, intent, card)
-    account.add(charge)
+    charge = _add_charge(account, intent, card, email=session["customer_email"])
     intent["latest_charge"] = charge["id"]
     if card.decline:
         account.emit("charge.failed", charge)
@@ -164,13 +179,17 @@ def _charge(account: Account, session: Json, intent: Json, card: Card) -> Outcom
         if session["status"] == "complete":
             account.emit("checkout.session.async_payment_failed", session)
         return Outcome("declined", card.decline_message)
-    intent |= {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None}
-    account.emit("charge.succeeded", charge)
-    account.emit("payment_intent.succeeded", intent)
+    _succeed(account, intent, charge)
     answered = _mark_paid(account, session)
     if card.disputed:
         account.clock.after(account.dispute_delay_seconds, lambda: open_dispute(account, intent["id"]))
     return Outcome("paid", answered=answered)
+
+
+def _succeed(account: Account, intent: Json, charge: Json) -> None:
+    intent |= {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None}
+    account.emit("charge.succeeded", charge)
+    account.emit("payment_intent.succeeded", intent)
 
 
 def _mark_paid(account: Account, session: Json) -> list[Future[None]]:
@@ -203,24 +222,18 @@ def _fail(account: Account, session: Json, intent: Json, error: Json) -> None:
         cancel_payment(account, intent)
 
 
-def _build_charge(account: Account, session: Json, intent: Json, card: Card) -> Json:
+def _add_charge(account: Account, intent: Json, card: Card, *, email: str | None) -> Json:
     paid = card.decline is None
     charge_id = new_id("ch")
     network = "approved_by_network" if paid else "declined_by_network"
-    return build(
+    charge = build(
         "charge",
         id=charge_id,
         amount=intent["amount"],
         amount_captured=intent["amount"] if paid else 0,
         amount_refunded=0,
         balance_transaction=new_id("txn") if paid else None,
-        billing_details={
-            "address": None,
-            "email": session["customer_email"],
-            "name": "Guest",
-            "phone": None,
-            "tax_id": None,
-        },
+        billing_details={"address": None, "email": email, "name": "Guest", "phone": None, "tax_id": None},
         calculated_statement_descriptor="BOOKING",
         captured=paid,
         created=account.clock.timestamp(),
@@ -259,3 +272,6 @@ def _build_charge(account: Account, session: Json, intent: Json, card: Card) -> 
         refunded=False,
         status="succeeded" if paid else "failed",
     )
+    refunds = {"object": "list", "data": [], "has_more": False, "url": f"/v1/charges/{charge_id}/refunds"}
+    account.add(refunds | {"id": f"{charge_id}/refunds"})
+    return account.add(charge)

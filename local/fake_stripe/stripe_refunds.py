@@ -58,6 +58,7 @@ def make(account: Account, charge: Json, amount: int, *, metadata: Json, reason:
             status=status,
         )
     )
+    account.get("list", f"{charge['id']}/refunds")["data"].insert(0, refund)
     account.emit("refund.created", refund)
     if status == "failed":
         account.emit("refund.failed", refund)

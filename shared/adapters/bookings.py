@@ -6,17 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.adapters.dynamodb import (
-    UpdateBuilder,
-    batch_get,
-    check_operation,
-    query_index,
-    to_item,
-    transact,
-    update_operation,
-)
-from shared.adapters.payment_items import write_due
-from shared.adapters.refund_ledger import enter_refund, write_totals
+from shared.adapters.dynamodb import UpdateBuilder, batch_get, check_operation, query_index, transact, update_operation
+from shared.adapters.payment_items import payment_operation, write_due
+from shared.adapters.refund_ledger import enter_refunds, write_totals
 from shared.contracts.field_errors import describe_errors
 from shared.domain.booking import MAX_NIGHTS, Booking, Reservation, payment_of
 from shared.domain.errors import ReservationInvalid
@@ -125,11 +117,12 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
     complete.require_exists(f"captures.{pi}")
     complete.require_missing(f"captures.{pi}.role")
     complete.require(f"captures.{pi}.amount", capture.amount)
+    complete.require(f"captures.{pi}.refundable", capture.amount)
 
     return transact(
         [
             _reservation_update(reservation, confirm),
-            _payment_update(payment, complete),
+            payment_operation(payment.payment_id, complete),
             *[_night_check(night, reservation) for night in reservation.nights],
         ]
     )
@@ -156,34 +149,25 @@ def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:
     else:
         reservation_operation = check_operation(settings().reservations_table, _reservation_key(reservation), end)
     nights = [] if reservation.takes_place else _night_releases(booking)
-    return transact([_payment_update(payment, expire), reservation_operation, *nights])
+    return transact([payment_operation(payment.payment_id, expire), reservation_operation, *nights])
 
 
-def reserve_refund(
-    booking: Booking, refund_id: str, refund: Refund, *, capture: Capture | None, cancel_stay: bool, now: datetime
-) -> bool:
+def reserve_refund(booking: Booking, refund_id: str, refund: Refund, *, cancel_stay: bool, now: datetime) -> bool:
     """Enter a refund and reserve its amount; False if something changed since the booking was read.
 
-    `capture` is given for an unapplied payment: it is recorded if it is unknown, and takes the role `unapplied`.
+    The capture of an unapplied payment takes the role `unapplied`.
     `cancel_stay` also cancels the confirmed reservation and frees its nights, before any money moves.
     """
     payment, pi = payment_of(booking), refund.payment_intent
-    update = UpdateBuilder()
-    if capture is None or pi in payment.captures:
-        known = payment.captures[pi]
-        update.set(f"captures.{pi}.refundable", known.refundable - refund.amount)
-        update.require(f"captures.{pi}.refundable", known.refundable)
-        if capture is not None and known.role is None:
-            update.set(f"captures.{pi}.role", "unapplied")
-            update.require_missing(f"captures.{pi}.role")
-    else:
-        unapplied = capture.model_copy(update={"role": "unapplied", "refundable": capture.refundable - refund.amount})
-        update.set(f"captures.{pi}", to_item(unapplied))
-        update.set_default("stripe_payment_intent_id", pi)
-        update.require_missing(f"captures.{pi}")
+    capture, update = payment.captures[pi], UpdateBuilder()
+    update.set(f"captures.{pi}.refundable", capture.refundable - refund.amount)
+    update.require(f"captures.{pi}.refundable", capture.refundable)
+    if refund.kind == "unapplied" and capture.role is None:
+        update.set(f"captures.{pi}.role", "unapplied")
+        update.require_missing(f"captures.{pi}.role")
     update.require_missing(f"refunds.{refund_id}")
-    enter_refund(update, payment, refund_id, refund, now)
-    operations = [_payment_update(payment, update)]
+    enter_refunds(update, payment, {refund_id: refund}, now)
+    operations = [payment_operation(payment.payment_id, update)]
     if cancel_stay:
         cancel = UpdateBuilder().set("status", "cancelled").require("status", "confirmed")
         operations += [_reservation_update(booking.reservation, cancel), *_night_releases(booking)]
@@ -196,10 +180,6 @@ def _reservation_key(reservation: Reservation) -> dict[str, str]:
 
 def _reservation_update(reservation: Reservation, update: UpdateBuilder) -> dict[str, Any]:
     return update_operation(settings().reservations_table, _reservation_key(reservation), update)
-
-
-def _payment_update(payment: Payment, update: UpdateBuilder) -> dict[str, Any]:
-    return update_operation(settings().payments_table, {"payment_id": payment.payment_id}, update)
 
 
 def _night_check(night: str, reservation: Reservation) -> dict[str, Any]:

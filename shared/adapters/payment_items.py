@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.adapters import dynamodb
-from shared.adapters.dynamodb import UpdateBuilder, count_in_index, query_index, to_item
+from shared.adapters.dynamodb import UpdateBuilder, count_in_index, query_index, to_item, transact
+from shared.adapters.pointers import Pointer, pointer_operation
 from shared.domain.attempts import AttemptKey, forgettable
 from shared.domain.booking import Reservation
 from shared.domain.due import GRACE, due_shard, next_due
-from shared.domain.models import Attempt, Payment, Replacement, iso
+from shared.domain.errors import StoreBusy
+from shared.domain.models import Attempt, Capture, Payment, Replacement, iso
 from shared.domain.refund_policy import RefundTier
 from shared.domain.session_outcomes import SessionOutcome
 from shared.settings import settings
@@ -27,6 +30,11 @@ def read_payment(payment_id: str) -> Payment | None:
 def update_payment(payment_id: str, update: UpdateBuilder) -> bool:
     """Update the payment item; False if the condition did not hold."""
     return dynamodb.update_item(settings().payments_table, {"payment_id": payment_id}, update)
+
+
+def payment_operation(payment_id: str, update: UpdateBuilder) -> dict[str, Any]:
+    """An update of the payment item as one operation of a transaction."""
+    return dynamodb.update_operation(settings().payments_table, {"payment_id": payment_id}, update)
 
 
 def create_payment(payment: Payment) -> bool:
@@ -80,16 +88,40 @@ def open_attempt(
 
 def record_session_outcomes(payment: Payment, outcomes: Mapping[AttemptKey, SessionOutcome], *, now: datetime) -> None:
     """Write how attempts ended and what was captured; captures that are already known stay unchanged."""
-    update = UpdateBuilder()
+    update, pointers = UpdateBuilder(), {}
     for key, outcome in outcomes.items():
         update.set_changed(f"attempts.{key}", payment.attempts[key], outcome.attempt)
-    for outcome in outcomes.values():
         for pi, capture in outcome.captures.items():
             if pi not in payment.captures:
-                update.set_default(f"captures.{pi}", to_item(capture))
-                update.set_default("stripe_payment_intent_id", pi)
+                _enter_capture(update, pi, capture)
+                pointers[pi] = Pointer(payment.payment_id, key)
     if not update.empty:
-        update_payment(payment.payment_id, update.set("updated_at", iso(now)).require_exists("payment_id"))
+        _write_with_pointers(payment, update, pointers, now)
+
+
+def record_capture(payment: Payment, pi: str, capture: Capture, key: AttemptKey, *, now: datetime) -> None:
+    """Write a capture, unless it is known meanwhile, of the attempt `key`."""
+    update = UpdateBuilder()
+    _enter_capture(update, pi, capture)
+    _write_with_pointers(payment, update, {pi: Pointer(payment.payment_id, key)}, now)
+
+
+def _enter_capture(update: UpdateBuilder, pi: str, capture: Capture) -> None:
+    update.set_default(f"captures.{pi}", to_item(capture))
+    update.set_default("stripe_payment_intent_id", pi)
+
+
+def _write_with_pointers(
+    payment: Payment, update: UpdateBuilder, pointers: Mapping[str, Pointer], now: datetime
+) -> None:
+    """Write captures and the pointers to their payment, all or nothing."""
+    update.set("updated_at", iso(now)).require_exists("payment_id")
+    if not pointers:
+        update_payment(payment.payment_id, update)
+        return
+    operations = [pointer_operation(pi, pointer) for pi, pointer in pointers.items()]
+    if not transact([payment_operation(payment.payment_id, update), *operations]):
+        raise StoreBusy("a PaymentIntent belongs to another payment")
 
 
 def grant_attempt(payment_id: str, *, now: datetime) -> bool:
@@ -135,11 +167,9 @@ def record_decline(payment_id: str, key: AttemptKey, charge: str, code: str, mes
     return update_payment(payment_id, update)
 
 
-def mark_unresolved(payment_id: str, key: AttemptKey, session_id: str | None) -> bool:
+def mark_unresolved(payment_id: str, key: AttemptKey) -> bool:
     """Reopen the question of a closed attempt that may have been paid, so that Stripe is asked again."""
     update = UpdateBuilder().set(f"attempts.{key}.status", "unresolved")
-    if session_id is not None:
-        update.set_default(f"attempts.{key}.stripe_checkout_session_id", session_id)
     return update_payment(payment_id, update.require(f"attempts.{key}.status", "closed"))
 
 
@@ -148,17 +178,6 @@ def record_notified(payment: Payment, subject: str) -> bool:
     update = UpdateBuilder().add("notified", subject).require_exists("payment_id")
     update.require_that("NOT contains({}, {})", "notified", value=subject)
     return update_payment(payment.payment_id, update)
-
-
-def find_payment_id(pi: str) -> str | None:
-    """The id of the payment that a PaymentIntent belongs to; it comes from an index, which may lag behind."""
-    found = query_index(
-        settings().payments_table,
-        "stripe_payment_intent_id-index",
-        condition="stripe_payment_intent_id = :pi",
-        values={":pi": pi},
-    )
-    return next((str(item["payment_id"]) for item in found), None)
 
 
 def write_due(update: UpdateBuilder, after: Payment, *, now: datetime) -> None:

@@ -3,6 +3,7 @@
 The totals are written with every change, under the condition that the ledger is unchanged since it was read.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
@@ -30,49 +31,49 @@ def update_refund(payment: Payment, refund_id: str, refund: Refund, *, now: date
     """Replace an entry of the ledger; False if the ledger changed since it was read."""
     update = UpdateBuilder()
     _require_entry(update, payment.refunds[refund_id], refund_id)
-    enter_refund(update, payment, refund_id, refund, now)
+    enter_refunds(update, payment, {refund_id: refund}, now)
     return update_payment(payment.payment_id, update)
 
 
-def record_dashboard_refund(payment: Payment, refund_id: str, refund: Refund, *, now: datetime) -> bool:
+def record_dashboard_refund(
+    payment: Payment, refund_id: str, refundable: int, changed: Mapping[str, Refund], *, now: datetime
+) -> bool:
     """Enter or update a refund that was made in Stripe's dashboard; False if the ledger changed since it was read.
 
-    Its amount is no longer refundable, unless it failed.
+    `refundable` and `changed` are the results of `enter_dashboard_refund`.
     """
-    before = payment.refunds.get(refund_id)
-    pi = refund.payment_intent
-    known = payment.captures[pi]
+    pi = changed[refund_id].payment_intent
     update = UpdateBuilder()
-    if before is None:
-        update.require_missing(f"refunds.{refund_id}")
-    else:
-        _require_entry(update, before, refund_id)
-    update.set(f"captures.{pi}.refundable", known.refundable + _amount_taken(before) - _amount_taken(refund))
-    update.require(f"captures.{pi}.refundable", known.refundable)
-    enter_refund(update, payment, refund_id, refund, now)
+    for entry_id in changed:
+        if entry_id in payment.refunds:
+            _require_entry(update, payment.refunds[entry_id], entry_id)
+        else:
+            update.require_missing(f"refunds.{entry_id}")
+    update.set(f"captures.{pi}.refundable", refundable)
+    update.require(f"captures.{pi}.refundable", payment.captures[pi].refundable)
+    enter_refunds(update, payment, changed, now)
     return update_payment(payment.payment_id, update)
-
-
-def _amount_taken(refund: Refund | None) -> int:
-    return 0 if refund is None or refund.status in {"failed", "canceled"} else refund.amount
 
 
 def _require_entry(update: UpdateBuilder, refund: Refund, refund_id: str) -> None:
     update.require(f"refunds.{refund_id}.status", refund.status)
+    update.require(f"refunds.{refund_id}.amount", refund.amount)
     update.require(f"refunds.{refund_id}.try", refund.attempt)
 
 
-def enter_refund(update: UpdateBuilder, payment: Payment, refund_id: str, refund: Refund, now: datetime) -> None:
-    """Add an entry and the totals that follow from it to an update of the payment item."""
-    after = payment.model_copy(update={"refunds": {**payment.refunds, refund_id: refund}})
+def enter_refunds(update: UpdateBuilder, payment: Payment, refunds: Mapping[str, Refund], now: datetime) -> None:
+    """Add entries and the totals that follow from them to an update of the payment item."""
+    after = payment.model_copy(update={"refunds": {**payment.refunds, **refunds}})
     status = write_totals(update, payment, after)
-    before = payment.refunds.get(refund_id)
-    if before is None:
-        update.set(f"refunds.{refund_id}", to_item(refund))
-    else:
-        update.set_changed(f"refunds.{refund_id}", before, refund)
-    if refund.stripe_refund_id is not None:
-        update.set("stripe_refund_id", refund.stripe_refund_id)
+    for refund_id, refund in refunds.items():
+        before = payment.refunds.get(refund_id)
+        if before is None:
+            update.set(f"refunds.{refund_id}", to_item(refund))
+        else:
+            update.set_changed(f"refunds.{refund_id}", before, refund)
+    stripe_refund_id = next(iter(refunds.values())).stripe_refund_id
+    if stripe_refund_id is not None:
+        update.set("stripe_refund_id", stripe_refund_id)
     if not any(entry.unsettled for entry in after.refunds.values()):
         # The totals leave out refunds of unapplied payments: make sure that none was entered since the read.
         update.require_that("size({}) = {}", "refunds", value=len(payment.refunds))

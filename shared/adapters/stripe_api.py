@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import stripe
 
 from shared.adapters.secrets import refreshed, secret
+from shared.contracts.stripe_objects import StripeDisputeObject
 from shared.domain.errors import SecretUnavailable, StripeRefused, StripeUnavailable
 from shared.domain.models import CheckoutSession, PaymentIntent, StripeRefund
 from shared.domain.secret_shapes import clean_secret
@@ -22,15 +23,22 @@ from shared.settings import settings
 
 if TYPE_CHECKING:
     from stripe import RequestOptions, V1Services
-    from stripe.params import EventListParams, PaymentIntentRetrieveParams, RefundCreateParams, RefundListParams
-    from stripe.params.checkout import SessionExpireParams, SessionRetrieveParams
+    from stripe.params import (
+        DisputeListParams,
+        EventListParams,
+        PaymentIntentRetrieveParams,
+        RefundCreateParams,
+        RefundListParams,
+    )
+    from stripe.params.checkout import SessionExpireParams, SessionListParams, SessionRetrieveParams
 
 API_VERSION = "2026-10-28.endive"
 MAX_LISTED = 100  # the size of a page; a booking has a handful of refunds
 CONNECT_TIMEOUT, READ_TIMEOUT, RETRIES = 2, 8, 1  # seconds, seconds, further tries
 
-# Read a session with its PaymentIntent and charge in one request.
-EXPAND = ["payment_intent.latest_charge"]
+# Read a session with its PaymentIntent, its charge and what was refunded of it in one request.
+EXPAND_INTENT = ["latest_charge.refunds"]
+EXPAND = [f"payment_intent.{field}" for field in EXPAND_INTENT]
 
 stripe.enable_telemetry = False
 
@@ -78,9 +86,19 @@ def expire_checkout_session(session_id: str) -> CheckoutSession:
         return retrieve_checkout_session(session_id)
 
 
+def list_checkout_sessions(pi: str) -> list[CheckoutSession]:
+    """The sessions that a PaymentIntent belongs to, without it; none if it was made in another way.
+
+    Raises StripeUnavailable or StripeRefused.
+    """
+    params: SessionListParams = {"payment_intent": pi}
+    listed = _call("checkout.sessions.list", lambda v1: v1.checkout.sessions.list(params=params))
+    return [_session(fields) for fields in listed["data"]]
+
+
 def retrieve_payment_intent(pi: str) -> PaymentIntent:
-    """The PaymentIntent with its charge. Raises StripeUnavailable or StripeRefused."""
-    params: PaymentIntentRetrieveParams = {"expand": ["latest_charge"]}
+    """The PaymentIntent with its charge and refunds. Raises StripeUnavailable or StripeRefused."""
+    params: PaymentIntentRetrieveParams = {"expand": EXPAND_INTENT}
     return _payment_intent(_call("payment_intents.retrieve", lambda v1: v1.payment_intents.retrieve(pi, params=params)))
 
 
@@ -107,6 +125,13 @@ def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
     params: RefundListParams = {"payment_intent": pi, "limit": MAX_LISTED}
     refunds = [_refund(fields) for fields in _call("refunds.list", lambda v1: v1.refunds.list(params=params))["data"]]
     return [refund for refund in refunds if refund.metadata.get("refund_id") == refund_id]
+
+
+def list_disputes(pi: str) -> list[StripeDisputeObject]:
+    """The PaymentIntent's disputes and inquiries. Raises StripeUnavailable or StripeRefused."""
+    params: DisputeListParams = {"payment_intent": pi, "limit": MAX_LISTED}
+    listed = _call("disputes.list", lambda v1: v1.disputes.list(params=params))
+    return [StripeDisputeObject.model_validate(fields) for fields in listed["data"]]
 
 
 def undelivered_events(
@@ -219,28 +244,33 @@ def _session(fields: dict[str, Any]) -> CheckoutSession:
         url=fields.get("url"),
         expires_at=datetime.fromtimestamp(fields["expires_at"], UTC),
         payment_intent=_payment_intent(intent) if isinstance(intent, dict) else None,
+        metadata=fields.get("metadata") or {},
     )
 
 
 def _payment_intent(fields: dict[str, Any]) -> PaymentIntent:
     charge = fields.get("latest_charge")
+    expanded: dict[str, Any] = charge if isinstance(charge, dict) else {}
     declined = fields.get("last_payment_error") or {}
     return PaymentIntent(
         id=fields["id"],
         status=fields["status"],
         amount_received=fields["amount_received"],
         currency=fields["currency"],
-        charge=charge["id"] if isinstance(charge, dict) else charge,
-        captured_at=datetime.fromtimestamp(charge["created"], UTC) if isinstance(charge, dict) else None,
+        charge=expanded.get("id", charge),
+        captured_at=datetime.fromtimestamp(expanded["created"], UTC) if expanded else None,
         decline_code=declined.get("decline_code") or declined.get("code"),
         decline_message=declined.get("message"),
         metadata=fields.get("metadata") or {},
+        refunds=tuple(_refund(refund) for refund in (expanded.get("refunds") or {}).get("data", ())),
+        disputed=expanded.get("disputed", False),
     )
 
 
 def _refund(fields: dict[str, Any]) -> StripeRefund:
     return StripeRefund(
         id=fields["id"],
+        payment_intent=fields["payment_intent"],
         status=fields["status"],
         amount=fields["amount"],
         failure_reason=fields.get("failure_reason"),

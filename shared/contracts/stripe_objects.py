@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from shared.contracts.states import STRIPE_ID, StripeId
-from shared.domain.models import StripeRefundStatus
+from shared.domain.models import StripeRefund, StripeRefundStatus
 
 
 class StripeObject(BaseModel):
@@ -76,6 +76,9 @@ class StripeRefundObject(StripeObject):
     payment_intent: StripeId
     failure_reason: str | None = None
     metadata: dict[str, str] | None = None
+
+    def to_refund(self) -> StripeRefund:
+        return StripeRefund(**self.model_dump(exclude={"metadata"}), metadata=self.metadata or {})
 
 
 class StripeEvidenceDetails(StripeObject):

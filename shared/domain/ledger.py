@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from shared.domain.models import PENDING, SETTLED, Payment, PaymentStatus, Refund, RefundState
+from shared.domain.models import FAILED, PENDING, SETTLED, Payment, PaymentStatus, Refund, RefundState
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,33 @@ def refund_state(payment: Payment) -> RefundState:
 def _entries(payment: Payment) -> list[Refund]:
     own = payment.own_capture
     return [refund for refund in payment.refunds.values() if own is None or refund.payment_intent == own[0]]
+
+
+def enter_dashboard_refund(
+    payment: Payment, refund_id: str, refund: Refund, now: datetime
+) -> tuple[int, dict[str, Refund]] | None:
+    """What is refundable of its capture afterwards, and every entry that changes.
+
+    Where less is refundable than it has returned, refunds of ours that have failed or were settled elsewhere no longer
+    reserve the difference. None if these do not suffice: another refund of ours is about to fail.
+    """
+    pi, changed = refund.payment_intent, {refund_id: refund}
+    left = payment.captures[pi].refundable + _amount_taken(payment.refunds.get(refund_id)) - _amount_taken(refund)
+    for status in ("failed", "settled_elsewhere"):
+        for other_id, other in payment.refunds.items():
+            given_up = min(-left, other.amount)
+            if other.payment_intent != pi or other.kind == "dashboard" or other.status != status or given_up <= 0:
+                continue
+            left += given_up
+            changed[other_id] = other.model_copy(update={"amount": other.amount - given_up})
+            if given_up == other.amount:
+                settled = {"status": "settled_elsewhere", "settled_at": other.settled_at or now}
+                changed[other_id] = changed[other_id].model_copy(update=settled)
+    return None if left < 0 else (left, changed)
+
+
+def _amount_taken(refund: Refund | None) -> int:
+    return 0 if refund is None or refund.status in FAILED else refund.amount
 
 
 # How final each refund status is. Events arrive in any order, and even `succeeded` may be followed by `failed`.

@@ -45,6 +45,8 @@ UNCLOSED: frozenset[str] = frozenset({"opening", "open", "unresolved"})
 # The money of such a refund is back with the guest, or on its way.
 SETTLED: frozenset[str] = frozenset({"succeeded", "settled_elsewhere"})
 PENDING: frozenset[str] = frozenset({"pending", "requires_action"})
+# Stripe has given up on such a refund.
+FAILED: frozenset[str] = frozenset({"failed", "canceled"})
 
 
 class Value(BaseModel):
@@ -221,6 +223,22 @@ class Payment(Value):
         newest = self.replacements.get("payment")
         return 0 if newest is None else newest.number
 
+    def undecided(self, attempt: Attempt) -> bool:
+        """Whether the attempt was paid, and its money may still confirm the booking."""
+        session = attempt.stripe_checkout_session_id
+        unassigned = {capture.session for capture in self.captures.values() if capture.role is None}
+        return self.status == "pending" and attempt.status == "paid" and session in unassigned
+
+    def attempt_of(self, session_id: str) -> str | None:
+        """The key of the attempt whose Checkout Session this is."""
+        found = (key for key, attempt in self.attempts.items() if attempt.stripe_checkout_session_id == session_id)
+        return next(found, None)
+
+    def whole(self, pi: str) -> bool:
+        """Whether nothing of a capture is returned, under way, reserved for a refund or taken by a dispute."""
+        capture = self.captures[pi]
+        return capture.refundable == capture.amount and not self.disputed(pi)
+
     def disputed(self, pi: str) -> bool:
         """Whether a dispute blocks refunds of this PaymentIntent."""
         return any(dispute.payment_intent == pi and dispute.blocks_refunds for dispute in self.disputes.values())
@@ -229,7 +247,18 @@ class Payment(Value):
 # Stripe's objects.
 
 
+class StripeRefund(Value):
+    id: str
+    payment_intent: str
+    status: StripeRefundStatus
+    amount: int
+    failure_reason: str | None = None
+    metadata: Mapping[str, str] = {}
+
+
 class PaymentIntent(Value):
+    """`refunds` and `disputed` are of its latest charge, where that is expanded."""
+
     id: str
     status: str
     amount_received: int
@@ -239,6 +268,8 @@ class PaymentIntent(Value):
     decline_code: str | None = None
     decline_message: str | None = None
     metadata: Mapping[str, str] = {}
+    refunds: tuple[StripeRefund, ...] = ()
+    disputed: bool = False
 
 
 class CheckoutSession(Value):
@@ -248,11 +279,4 @@ class CheckoutSession(Value):
     url: str | None
     expires_at: Instant
     payment_intent: PaymentIntent | None = None
-
-
-class StripeRefund(Value):
-    id: str
-    status: StripeRefundStatus
-    amount: int
-    failure_reason: str | None = None
     metadata: Mapping[str, str] = {}

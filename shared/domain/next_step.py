@@ -43,7 +43,8 @@ def decide_next_step(  # noqa: C901 - the rules, in their order
     """Decide what the workflow does next: the first rule that applies.
 
     refund_unapplied  a capture is not the booking's own and its refund is not started, and it cannot become the
-                      booking's: wrong amount or currency, a second capture, payment not pending, or booking gone
+                      booking's: wrong amount or currency, a part returned or disputed, a second capture, payment not
+                      pending, or booking gone
     confirm           the payment was confirmed before
     await_stripe      Stripe did not answer, or a payment is still processing
     expire_sessions   a session may be open, and: there is a valid capture, the booking is gone, the hold is over, or
@@ -68,6 +69,7 @@ def decide_next_step(  # noqa: C901 - the rules, in their order
         if capture.role == "booking" or pi in started:
             continue
         fits = capture.amount == reservation.total_amount and capture.currency == CURRENCY and capture.role is None
+        fits = fits and payment.whole(pi)
         if payment.status == "pending" and fits and not gone and valid is None:
             valid = pi
         else:

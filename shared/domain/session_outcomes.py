@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.attempts import AttemptKey
-from shared.domain.models import Attempt, AttemptStatus, Capture, CheckoutSession, Payment
+from shared.domain.models import Attempt, AttemptStatus, Capture, CheckoutSession, Payment, PaymentIntent
 
 # How long a 3-D Secure challenge may continue after its session has expired.
 CHALLENGE_GRACE = timedelta(minutes=15)
@@ -13,10 +13,14 @@ CHALLENGE_GRACE = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class SessionOutcome:
-    """The attempt as it is now and the money that was captured; `unsettled` means that this may still change."""
+    """The attempt as it is now and the money that was captured; `unsettled` means that this may still change.
+
+    `paid_by` is the PaymentIntent of the capture, with what Stripe has returned of it.
+    """
 
     attempt: Attempt
     captures: Mapping[str, Capture] = field(default_factory=dict)
+    paid_by: PaymentIntent | None = None
     payable: bool = False
     unsettled: bool = False
 
@@ -30,15 +34,8 @@ def assess_session(attempt: Attempt, session: CheckoutSession, now: datetime) ->
     intent = session.payment_intent
     known = attempt.model_copy(update={"stripe_checkout_session_id": session.id})
     if intent is not None and intent.status == "succeeded":
-        capture = Capture(
-            amount=intent.amount_received,
-            currency=intent.currency.upper(),
-            session=session.id,
-            charge=intent.charge,
-            captured_at=intent.captured_at or now,
-            refundable=intent.amount_received,
-        )
-        return SessionOutcome(attempt=_ended(known, "paid", "paid", now), captures={intent.id: capture})
+        captures = {intent.id: capture_of(intent, session.id, now)}
+        return SessionOutcome(attempt=_ended(known, "paid", "paid", now), captures=captures, paid_by=intent)
     if session.status == "open":
         return SessionOutcome(
             attempt=known, payable=True, unsettled=intent is not None and intent.status == "processing"
@@ -54,6 +51,18 @@ def assess_session(attempt: Attempt, session: CheckoutSession, now: datetime) ->
         )
     reason = "expired" if session.status == "expired" else "payment_failed"
     return SessionOutcome(attempt=_ended(known, "closed", reason, now))
+
+
+def capture_of(intent: PaymentIntent, session_id: str, now: datetime) -> Capture:
+    """The money that a PaymentIntent has received, of which nothing is refunded by us yet."""
+    return Capture(
+        amount=intent.amount_received,
+        currency=intent.currency.upper(),
+        session=session_id,
+        charge=intent.charge,
+        captured_at=intent.captured_at or now,
+        refundable=intent.amount_received,
+    )
 
 
 def _ended(attempt: Attempt, status: AttemptStatus, reason: str, now: datetime) -> Attempt:

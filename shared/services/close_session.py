@@ -24,4 +24,6 @@ def close_session(attempt: Attempt, idempotency_key: str) -> SessionOutcome:
             session_id = stripe_api.create_checkout_session(attempt.parameters, idempotency_key=idempotency_key).id
         except StripeRefused:
             return never_opened(attempt, "never_opened", now)
-    return assess_session(attempt, stripe_api.expire_checkout_session(session_id), datetime.now(UTC))
+    paid = attempt.status == "paid"
+    end = stripe_api.retrieve_checkout_session if paid else stripe_api.expire_checkout_session
+    return assess_session(attempt, end(session_id), datetime.now(UTC))

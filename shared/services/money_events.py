@@ -11,24 +11,28 @@ from shared.domain.errors import NotWaiting
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.models import Payment
 from shared.observability import count
+from shared.services.ownership import Owner
+from shared.services.reconciliation import notify_once
 from shared.services.stripe_event_registry import Outcome, handles, read_object
 from shared.services.unapplied_refunds import start_unapplied_refund
 
 # How long an event waits for a workflow that is between two states, in seconds.
 PATIENCE, PAUSE = 3.0, 0.2
 
+MONEY = ("checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded")
 
-@handles("checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded")
-def process_money(event: StripeEvent, payment: Payment) -> Outcome:
+
+@handles(*MONEY)
+def process_money(event: StripeEvent, owner: Owner) -> Outcome:
     """Make the workflow ask Stripe about this money, or refund it if the workflow has ended."""
-    pi, key = event.payment_intent, event.metadata.get("attempt", "")
-    paid = event.type != "checkout.session.completed" or event.object.get("payment_status") == "paid"
+    payment, key, pi = owner.payment, owner.attempt or "", event.payment_intent
+    paid = _paid(event)
     until = time.monotonic() + PATIENCE
     while True:
         attempt = payment.attempts.get(key)
         if attempt is not None and attempt.status == "closed" and pi not in payment.captures:
             # Have the workflow ask Stripe about this session as well.
-            payment_items.mark_unresolved(payment.payment_id, key, event.checkout_session)
+            payment_items.mark_unresolved(payment.payment_id, key)
         if pi is not None and pi in payment.captures and not _notification_missing(payment, pi):
             return "duplicate", "the capture is recorded"
         if payment.status != "pending":
@@ -43,9 +47,9 @@ def process_money(event: StripeEvent, payment: Payment) -> Outcome:
 
 
 @handles("checkout.session.expired", "checkout.session.async_payment_failed")
-def process_end(event: StripeEvent, payment: Payment) -> Outcome:
+def process_end(_: StripeEvent, owner: Owner) -> Outcome:
     """Signal the workflow about a session that ended without money, unless that is known."""
-    attempt = payment.attempts.get(event.metadata.get("attempt", ""))
+    payment, attempt = owner.payment, owner.payment.attempts.get(owner.attempt or "")
     if payment.status != "pending" or attempt is None or attempt.status in {"closed", "paid"}:
         return "skipped", "known"
     if payment.task_token and step_functions.signal(payment.task_token, "refresh"):
@@ -54,18 +58,42 @@ def process_end(event: StripeEvent, payment: Payment) -> Outcome:
 
 
 @handles("payment_intent.payment_failed")
-def process_decline(event: StripeEvent, payment: Payment) -> Outcome:
+def process_decline(event: StripeEvent, owner: Owner) -> Outcome:
     """Record a declined charge; the session stays open and the guest may try again."""
-    key = event.metadata.get("attempt", "")
-    if key not in payment.attempts:
-        return "skipped", "no such attempt"
     intent = read_object(StripeDeclinedObject, event)
     error = intent.last_payment_error or StripeDecline()
     code = error.decline_code or error.code or "declined"
     message = error.message or "The card was declined."
-    payment_items.record_decline(payment.payment_id, key, intent.latest_charge or intent.id, code, message)
+    payment_items.record_decline(
+        owner.payment.payment_id, owner.attempt or "", intent.latest_charge or intent.id, code, message
+    )
     count("Declines")
     return "success", "the decline is recorded"
+
+
+def report_unmatched(event: StripeEvent, owner: Owner) -> Outcome:
+    """Leave money alone that carries our metadata and belongs to no session of ours; notify the operators once."""
+    if event.type in MONEY and _paid(event):
+        pi = event.payment_intent or event.object.get("id")
+        what = f"{pi} carries its metadata, but belongs to no Checkout Session of it; nothing was done"
+        notify_once(f"unmatched {pi}", "UnmatchedCharge", owner.payment, what)
+    return "skipped", "it belongs to no session of ours"
+
+
+def request_capture(owner: Owner, pi: str) -> None:
+    """Make the workflow record money that no event has told of, or refund it if the workflow has ended."""
+    payment, key = owner.payment, owner.attempt or ""
+    attempt = payment.attempts.get(key)
+    if attempt is not None and attempt.status == "closed":
+        payment_items.mark_unresolved(payment.payment_id, key)
+    if payment.status != "pending":
+        _refund_late_payment(payment, pi)
+    elif not (payment.task_token and step_functions.signal(payment.task_token, "refresh")):
+        payment_items.mark_due(payment, now=datetime.now(UTC))
+
+
+def _paid(event: StripeEvent) -> bool:
+    return event.type != "checkout.session.completed" or event.object.get("payment_status") == "paid"
 
 
 def _refund_late_payment(payment: Payment, pi: str) -> Outcome:

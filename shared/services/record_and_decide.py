@@ -8,11 +8,12 @@ from shared.adapters import payment_items
 from shared.contracts.states import NextStepOutput, OpenedAttempt, VerifyPaymentInput
 from shared.domain.attempts import AttemptKey
 from shared.domain.booking import Booking, payment_of
-from shared.domain.errors import NotificationFailed
+from shared.domain.errors import NotificationFailed, StripeRefused, StripeUnavailable
 from shared.domain.models import Payment
-from shared.domain.next_step import decide_next_step
+from shared.domain.next_step import NextStep, decide_next_step
 from shared.domain.session_outcomes import SessionOutcome, merge_outcomes
 from shared.observability import count, logger
+from shared.services.captures import enter_returned
 from shared.services.reconciliation import notify_once
 from shared.settings import settings
 
@@ -25,11 +26,17 @@ def record_and_decide(
     asked: bool,
     closing: bool,
 ) -> NextStepOutput:
-    """Record the outcomes and return the next step (see `decide_next_step`). Raises StoreBusy."""
+    """Record the outcomes and return the next step (see `decide_next_step`). Raises NotificationFailed, StoreBusy."""
     now = datetime.now(UTC)
     before = payment_of(booking)
     payment_items.record_session_outcomes(before, outcomes, now=now)
     payment = merge_outcomes(before, outcomes)
+    try:
+        for outcome in outcomes.values():
+            if outcome.paid_by is not None and payment.captures[outcome.paid_by.id].role is None:
+                payment = enter_returned(payment, outcome.paid_by)
+    except (StripeUnavailable, StripeRefused):
+        asked = False
     decided = decide_next_step(
         booking.model_copy(update={"payment": payment}),
         outcomes,
@@ -41,6 +48,7 @@ def record_and_decide(
     )
     current = payment.current
     reason = (current and (current.failure_code or current.close_reason)) or "none"
+    _notify_of_returned_money(payment, decided)
     logger.info("next_step", next_step=decided.name, stripe_payment_intent_id=decided.payment_intent, why=reason)
     count("NextSteps", next_step=decided.name)
     return NextStepOutput(
@@ -59,3 +67,11 @@ def notify_of_refusal(payment: Payment, session: str) -> None:
     with contextlib.suppress(NotificationFailed):
         what = f"Stripe refuses to read {session}, so nobody knows whether it was paid; a hold goes on meanwhile"
         notify_once(f"stripe_refused {session}", "StripeRefused", payment, what)
+
+
+def _notify_of_returned_money(payment: Payment, decided: NextStep) -> None:
+    """Notify the operators of money that was returned before it could confirm the booking, which stays unpaid."""
+    pi = decided.payment_intent
+    if decided.name == "refund_unapplied" and pi is not None and payment.status == "pending" and not payment.whole(pi):
+        what = f"{pi} was refunded or disputed before it could confirm the booking, which is not paid; its hold goes on"
+        notify_once(f"returned {pi}", "PaymentReturned", payment, what)

@@ -8,28 +8,29 @@ from shared.contracts.states import RefundExecutionInput, RefundFailureInput
 from shared.contracts.stripe_objects import StripeEvent, StripeRefundObject
 from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ids import unapplied_refund_id
-from shared.domain.ledger import refund_moves_on
 from shared.domain.models import PENDING, Payment, Refund
-from shared.observability import count
-from shared.services.reconciliation import notify_once
+from shared.services.dashboard_refunds import notify_settled_twice, record_dashboard_refund
+from shared.services.money_events import request_capture
+from shared.services.ownership import Owner
 from shared.services.stripe_event_registry import Outcome, handles, read_object
 from shared.services.unapplied_refunds import start_unapplied_refund
 
-TRIES = 5
-
 
 @handles("refund.created", "refund.updated", "refund.failed")
-def process_refund(event: StripeEvent, payment: Payment) -> Outcome:
+def process_refund(event: StripeEvent, owner: Owner) -> Outcome:
     """Signal the workflow of a refund of ours; enter any other as made in the dashboard, whatever its metadata."""
-    refund = read_object(StripeRefundObject, event)
+    refund, payment = read_object(StripeRefundObject, event), owner.payment
     refund_id = (refund.metadata or {}).get("refund_id", "")
     entry = payment.refunds.get(refund_id)
     if entry is not None and entry.kind != "dashboard" and entry.payment_intent == refund.payment_intent:
         return _process_own_refund(refund, refund_id, entry, payment)
+    if refund.payment_intent not in payment.captures:
+        request_capture(owner, refund.payment_intent)
+        raise NotWaiting("the capture is not recorded yet")
     repeated = _find_repeated(refund, payment)
     if repeated is not None:
         return _settle_repeated(refund, repeated, payment)
-    outcome = _record_dashboard_refund(refund, payment)
+    outcome = record_dashboard_refund(payment, refund.to_refund())
     if event.type == "refund.failed" or refund.status == "canceled":
         # Stripe has no event type for a canceled refund. Notify even if the failure was entered before: whoever
         # entered it may have stopped before notifying.
@@ -38,8 +39,9 @@ def process_refund(event: StripeEvent, payment: Payment) -> Outcome:
 
 
 @handles("charge.refunded")
-def process_refunded_charge(event: StripeEvent, payment: Payment) -> Outcome:
+def process_refunded_charge(event: StripeEvent, owner: Owner) -> Outcome:
     """Signal the workflows of pending refunds; the event's amount is cumulative and is not used."""
+    payment = owner.payment
     pending = [
         refund_id
         for refund_id, entry in payment.refunds.items()
@@ -64,7 +66,7 @@ def _process_own_refund(refund: StripeRefundObject, refund_id: str, entry: Refun
             return "success", "the refund workflow was signalled"
         raise NotWaiting("the failed refund does not wait for an operator yet")
     if not failed and entry.status == "settled_elsewhere" and entry.stripe_refund_id != refund.id:
-        _notify_settled_twice(refund, refund_id, payment)
+        notify_settled_twice(payment, refund.to_refund(), refund_id)
         return "success", "the operators are notified"
     if failed and entry.status == "succeeded" and entry.stripe_refund_id == refund.id:
         failure = RefundFailureInput.of(
@@ -101,7 +103,7 @@ def _settle_repeated(refund: StripeRefundObject, refund_id: str, payment: Paymen
     if refund.status != "succeeded":
         return "success", "our failed refund reserves its amount until it settles"
     if entry.status == "settled_elsewhere":
-        _notify_settled_twice(refund, refund_id, payment)
+        notify_settled_twice(payment, refund.to_refund(), refund_id)
     now = datetime.now(UTC)
     settled = entry.model_copy(
         update={"status": "succeeded", "stripe_refund_id": refund.id, "settled_at": now, "failure_reason": None}
@@ -111,11 +113,6 @@ def _settle_repeated(refund: StripeRefundObject, refund_id: str, payment: Paymen
     if entry.awaiting == "operator" and entry.task_token:
         step_functions.signal(entry.task_token, "retry")  # it finds the refund settled, and ends
     return "success", "it settles our failed refund"
-
-
-def _notify_settled_twice(refund: StripeRefundObject, refund_id: str, payment: Payment) -> None:
-    what = f"{refund.id} of {refund.amount} cents lives at Stripe, but an operator settled {refund_id} elsewhere"
-    notify_once(f"settled_twice {refund.id}", "RefundSettledTwice", payment, what)
 
 
 def _signal_settlement(payment: Payment, refund_id: str) -> bool:
@@ -131,32 +128,6 @@ def _signal_settlement(payment: Payment, refund_id: str) -> bool:
     if token is not None and not signalled:
         payment_items.mark_due(payment, now=now)
     return signalled
-
-
-def _record_dashboard_refund(refund: StripeRefundObject, payment: Payment) -> Outcome:
-    for _ in range(TRIES):
-        before = payment.refunds.get(refund.id)
-        if before is not None and not refund_moves_on(before.status, refund.status):
-            return "duplicate", "the refund is entered"
-        if refund.payment_intent not in payment.captures:
-            raise NotWaiting("the capture is not recorded yet")
-        now = datetime.now(UTC)
-        entry = Refund(
-            kind="dashboard",
-            payment_intent=refund.payment_intent,
-            amount=refund.amount,
-            status=refund.status,
-            stripe_refund_id=refund.id,
-            requested_by="dashboard",
-            created_at=now if before is None else before.created_at,
-            settled_at=now if refund.status == "succeeded" else None,
-            failure_reason=refund.failure_reason,
-        )
-        if refund_ledger.record_dashboard_refund(payment, refund.id, entry, now=now):
-            count("Refunds", outcome=f"dashboard_{refund.status}")
-            return "success", "the refund is entered"
-        payment = payment_items.read_payment(payment.payment_id) or payment
-    raise StoreBusy("the ledger kept changing")
 
 
 def _handle_dashboard_failure(refund: StripeRefundObject, payment: Payment) -> None:

@@ -7,12 +7,12 @@ from pydantic import BaseModel, ValidationError
 
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.api_errors import ApiError
-from shared.domain.models import Payment
 from shared.observability import logger
+from shared.services.ownership import Owner
 
 type Result = Literal["success", "duplicate", "skipped"]
 type Outcome = tuple[Result, str]  # the result, and a message that explains it
-type EventHandler = Callable[[StripeEvent, Payment], Outcome]
+type EventHandler = Callable[[StripeEvent, Owner], Outcome]
 
 HANDLERS: dict[str, EventHandler] = {}
 

@@ -1,7 +1,6 @@
 """The signing secret and the API key are rolled while guests pay: nothing restarts, and no event is lost."""
 
 from collections.abc import Callable
-from typing import Any
 
 import boto3
 import pytest
@@ -71,6 +70,8 @@ def test_none_of_100_events_is_lost_while_the_signing_secret_is_rolled(
 ) -> None:
     booking = stack.reserve()
     booking.pay_now()
+    stack.stripe.pay(booking.session, "4000000000000002")
+    intent = dict(stack.stripe.get("payment_intent", booking.session_intent))
     steps = roll(stack)
     charges = {f"ch_{number}" for number in range(EVENTS)}
     for number in range(EVENTS + 1):
@@ -78,27 +79,12 @@ def test_none_of_100_events_is_lost_while_the_signing_secret_is_rolled(
             steps[number]()
         if number < EVENTS:
             with stack.stripe.current():
-                stack.stripe.emit("payment_intent.payment_failed", declined_intent(booking, f"ch_{number}"))
+                stack.stripe.emit("payment_intent.payment_failed", intent | {"latest_charge": f"ch_{number}"})
 
     def recorded() -> set[str]:
         return set(booking.payment["attempts"]["1"]["declines"])
 
-    wait_until(lambda: recorded() == charges, lambda: f"the declines {charges - recorded()}")
-
-
-def declined_intent(booking: BookingDriver, charge: str) -> dict[str, Any]:
-    return {
-        "object": "payment_intent",
-        "id": "pi_declined",
-        "latest_charge": charge,
-        "last_payment_error": {"decline_code": "generic_decline"},
-        "metadata": {
-            "stack": "booking-local",
-            "reservation_id": booking.id,
-            "payment_id": f"PAY-{booking.id}",
-            "attempt": "1",
-        },
-    }
+    wait_until(lambda: charges <= recorded(), lambda: f"the declines {charges - recorded()}")
 
 
 @pytest.mark.defect("D-27")

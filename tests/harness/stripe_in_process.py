@@ -9,6 +9,9 @@ import stripe
 
 from local.fake_stripe.fake_stripe import FakeStripe
 from local.virtual_time.in_process_http import Exchange
+from shared.adapters import stripe_api
+from shared.adapters.checkout_parameters import checkout_parameters
+from tests.harness.builders import HOUR, NOW, reservation
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import API_KEY
 
@@ -57,3 +60,17 @@ def new_fake_stripe(clock: Clock) -> FakeStripe:
     fake_stripe.clock.advance(clock.now.timestamp() - fake_stripe.clock.now())
     clock.fake_stripe = fake_stripe
     return fake_stripe
+
+
+def open_session() -> str:
+    """Open a Checkout Session at Stripe as the first attempt of RES-1 does; return its id."""
+    parameters = checkout_parameters(
+        reservation(),
+        payment_id="PAY-RES-1",
+        attempt_key="1",
+        expires_at=NOW + HOUR,
+        success_url="https://stay.example",
+        cancel_url="https://stay.example",
+        policy=[],
+    )
+    return stripe_api.create_checkout_session(parameters, idempotency_key="1").id

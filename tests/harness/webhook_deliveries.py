@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdas import stripe_webhook
+from local.fake_stripe.fake_stripe import FakeStripe
 from tests.harness.booking_situations import AWAITED
 from tests.harness.builders import NOW, paying
 from tests.harness.fake_aws_clients import FakeAws
@@ -27,6 +28,7 @@ EXPIRED = "checkout.session.expired"
 SUCCEEDED = "payment_intent.succeeded"
 DECLINED = "payment_intent.payment_failed"
 OURS: Json = {"stack": "booking-test", "reservation_id": "RES-1", "payment_id": "PAY-RES-1"}  # metadata
+POINTER: Json = {"payment_id": "pi_1", "belongs_to": "PAY-RES-1", "attempt": "1"}
 
 
 def event(kind: str, /, *, event_id: str = "evt_1", **fields: Any) -> Json:
@@ -72,10 +74,14 @@ def deliver(of: Json) -> Answer:
 
 
 class Webhook:
-    """The webhook of a booking whose first session is open and awaited, with what its events change."""
+    """The webhook of a booking whose first session is open and awaited, with what its events change.
 
-    def __init__(self, stored: Stored, aws: FakeAws) -> None:
-        self.stored, self.aws = stored, aws
+    An earlier event has proven that the PaymentIntent `pi_1` is the booking's.
+    """
+
+    def __init__(self, stored: Stored, stripe: FakeStripe, aws: FakeAws) -> None:
+        self.stored, self.stripe, self.aws = stored, stripe, aws
+        self.stored.put("payments", POINTER)
         self.store(**AWAITED)
 
     def store(self, **changes: Any) -> None:

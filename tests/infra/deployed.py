@@ -17,7 +17,7 @@ PAYMENT_STATE_FUNCTIONS = {
     "release-hold": 30,
 }
 REFUND_STATE_FUNCTIONS = {"reserve-refund": 35, "create-refund": 40, "check-refund": 35, "record-refund": 30}
-STARTERS = {"payments-api": 28, "operations-api": 28, "stripe-webhook": 20, "reconcile-payments": 300}
+STARTERS = {"payments-api": 28, "operations-api": 28, "stripe-webhook": 28, "reconcile-payments": 300}
 FUNCTIONS = {**PAYMENT_STATE_FUNCTIONS, **REFUND_STATE_FUNCTIONS, **STARTERS}
 # The handlers of functions that are packages.
 HANDLER_MODULES = {"payments-api": "payments_api.handler", "operations-api": "operations_api.handler"}

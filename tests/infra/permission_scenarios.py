@@ -58,6 +58,31 @@ def cancelled_unpaid_and_then_paid(stack: RunningStack) -> None:
     booking.wait_for_refund_end(f"REF-{booking.force_payment()}")
 
 
+def returned_before_the_confirmation(stack: RunningStack, *, cancelled: bool = False) -> None:
+    """Money of which no event tells is returned; VerifyPayment finds it, or ExpireCheckoutSessions."""
+    booking = reserve_and_press_pay_now(stack)
+    booking.faults.webhooks = "drop"
+    booking.pay()
+    stack.stripe.dashboard_refund(booking.session_intent, 100)
+    if cancelled:
+        assert booking.cancel().status == 200
+    else:
+        booking.return_from_stripe()
+        booking.wait_in("AwaitRetry")
+
+
+def returned_before_the_cancellation(stack: RunningStack) -> None:
+    returned_before_the_confirmation(stack, cancelled=True)
+
+
+def charged_by_another_system(stack: RunningStack) -> None:
+    """Copy the metadata of a booking onto a charge that belongs to no session."""
+    booking = reserve_and_press_pay_now(stack)
+    (session,) = booking.sessions()
+    stack.stripe.charge_elsewhere(amount=500, metadata=session["metadata"])
+    wait_until(lambda: booking.notified() == ["UnmatchedCharge"], "the notification")
+
+
 def price_changed_before_it_is_paid(stack: RunningStack) -> None:
     booking = reserve_and_press_pay_now(stack)
     booking.change_reservation(total_amount=50_000)
@@ -141,6 +166,9 @@ SCENARIOS = (
     cancelled_unpaid,
     cancelled_by_the_platform,
     cancelled_unpaid_and_then_paid,
+    returned_before_the_confirmation,
+    returned_before_the_cancellation,
+    charged_by_another_system,
     price_changed_before_it_is_paid,
     confirmed_by_the_platform,
     cancelled_with_a_refund,

@@ -19,7 +19,7 @@ from lambdas.payments_api import polling
 from local.credentials import DYNAMODB_ENDPOINT
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared import observability
-from shared.adapters import notifications, payment_items, secrets, step_functions, stripe_api
+from shared.adapters import notifications, secrets, step_functions, stripe_api
 from shared.observability import Handler
 from shared.services import money_events, reconciliation
 from tests.harness.fake_aws_clients import FakeAws
@@ -163,13 +163,11 @@ def reconciler(
 
 
 @pytest.fixture
-def webhook(stored: Stored, clock: Clock, fake_aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Webhook:
+def webhook(stored: Stored, stripe_account: FakeStripe, fake_aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Webhook:
     """The webhook of a booking whose first session is open and awaited; it waits for 60 ms instead of 3 s."""
     monkeypatch.setattr(money_events, "PATIENCE", 0.06)
     monkeypatch.setattr(money_events, "PAUSE", 0.01)
-    # The tables have no items in the index by PaymentIntent.
-    monkeypatch.setattr(payment_items, "find_payment_id", {"pi_1": "PAY-RES-1"}.get)
-    return Webhook(stored, fake_aws)
+    return Webhook(stored, stripe_account, fake_aws)
 
 
 @pytest.fixture

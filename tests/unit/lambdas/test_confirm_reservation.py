@@ -1,13 +1,15 @@
 """lambdas.confirm_reservation: what it confirms, what it refuses, and what a lost answer or a race changes."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from shared.adapters import bookings
+from shared.adapters.dynamodb import to_item
 from shared.domain.errors import BookingLost, StoreBusy
-from shared.domain.models import Capture, Payment, iso
+from shared.domain.models import Capture, Dispute, Payment, iso
 from tests.harness.booking_states import BookingStates
 from tests.harness.builders import HOUR, NOW, TOTAL, capture, closed, paying
 from tests.harness.tables import in_table
@@ -98,6 +100,7 @@ LOST: dict[str, Callable[[BookingStates], None]] = {
     "a night missing": lambda of: of.stored.delete("availability", "2026-12-20"),
     "cancel requested": lambda of: of.change(cancel_requested_at=iso(NOW)),
     "released": lambda of: of.change(status="expired"),
+    "a cent refunded": lambda of: of.change(captures={"pi_1": to_item(capture(refundable=TOTAL - 1))}),
 }
 every_way_to_lose = pytest.mark.parametrize("lose", LOST.values(), ids=LOST.keys())
 
@@ -130,6 +133,22 @@ def test_money_that_does_not_match_confirms_nothing(captured: BookingStates, mon
     with pytest.raises(BookingLost):
         captured.confirm()
     assert captured.reservation["status"] == "pending"
+
+
+@pytest.mark.defect("R-02")
+@pytest.mark.parametrize(
+    ("status", "confirmed"),
+    [("needs_response", False), ("lost", False), ("won", True), ("warning_needs_response", True)],
+)
+def test_money_that_the_bank_has_taken_back_confirms_nothing(
+    captured: BookingStates, status: str, *, confirmed: bool
+) -> None:
+    closed_at = NOW if status in {"lost", "won"} else None
+    dispute = Dispute(status=status, payment_intent="pi_1", amount=TOTAL, opened_at=NOW, closed_at=closed_at)
+    captured.replace(paid(disputes={"du_1": dispute}))
+    with nullcontext() if confirmed else pytest.raises(BookingLost):
+        captured.confirm()
+    assert captured.reservation["status"] == ("confirmed" if confirmed else "pending")
 
 
 @pytest.mark.parametrize("pi", ["pi_2", ""])

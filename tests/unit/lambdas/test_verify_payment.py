@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.harness.booking_states import BookingStates
-from tests.harness.builders import MINUTE, opening, payment
+from tests.harness.builders import MINUTE, TOTAL, opening, payment
+from tests.harness.fake_aws_clients import FakeAws
 
 
 def test_an_open_session_is_awaited(booking: BookingStates) -> None:
@@ -129,3 +130,54 @@ def test_a_missing_payment_item_raises_lookup_error(booking: BookingStates) -> N
     booking.stored.delete("payments", "PAY-RES-1")
     with booking.fails_unchanged(LookupError):
         booking.verify()
+
+
+@pytest.mark.defect("R-02")
+@pytest.mark.parametrize("closing", [False, True], ids=["VerifyPayment", "ExpireCheckoutSessions"])
+@pytest.mark.parametrize("recorded", [False, True], ids=["unknown", "recorded before"])
+@pytest.mark.parametrize(
+    ("refunded", "disputed", "expected"),
+    [
+        (TOTAL, None, "refund_unapplied"),
+        (1, None, "refund_unapplied"),
+        (0, "needs_response", "refund_unapplied"),
+        (0, "warning_needs_response", "confirm"),
+    ],
+)
+def test_only_a_charge_that_holds_its_price_confirms(
+    booking: BookingStates,
+    fake_aws: FakeAws,
+    *,
+    closing: bool,
+    recorded: bool,
+    refunded: int,
+    disputed: Any,
+    expected: str,
+) -> None:
+    """Money that was returned is found although no event tells of it, and the operators are notified once."""
+    session = booking.open_session()
+    booking.stripe.pay(session)
+    pi = booking.stripe.get("checkout.session", session)["payment_intent"]
+    decide = booking.expire_sessions if closing else booking.verify
+    if recorded:
+        assert decide()["next_step"] == "confirm"
+    if refunded:
+        booking.stripe.dashboard_refund(pi, refunded)
+    if disputed:
+        booking.stripe.open_dispute(pi, status=disputed)
+    for _ in range(2):
+        assert decide() == {"next_step": expected, "reason": "paid", "payment_intent": pi}
+    assert fake_aws.notified == (["PaymentReturned"] if expected == "refund_unapplied" else [])
+
+
+@pytest.mark.defect("R-02")
+def test_nothing_is_confirmed_while_stripe_does_not_say_what_is_disputed(
+    booking: BookingStates, fake_aws: FakeAws
+) -> None:
+    session = booking.open_session()
+    booking.stripe.pay(session)
+    booking.stripe.open_dispute(booking.stripe.get("checkout.session", session)["payment_intent"])
+    booking.stripe.faults.add("disputes.list", "rate_limit")
+    assert booking.verify()["next_step"] == "await_stripe"
+    assert booking.verify()["next_step"] == "refund_unapplied"
+    assert fake_aws.notified == ["PaymentReturned"]

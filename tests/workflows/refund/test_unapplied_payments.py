@@ -152,14 +152,47 @@ def test_a_disputed_unapplied_payment_is_reserved_and_left_to_an_operator(stack:
     assert booking.wait_for_refund_end(f"REF-{late}").visited[-1] == "RefundCompleted"
 
 
-@pytest.mark.defect("D-31")
-def test_an_unapplied_payment_refunded_in_part_by_the_dashboard_needs_an_operator(stack: RunningStack) -> None:
-    """We ask for all of it, Stripe refuses, and nothing is refunded twice."""
+@pytest.mark.defect("D-31", "R-02")
+def test_of_an_unapplied_payment_that_the_dashboard_refunded_in_part_the_rest_is_refunded(stack: RunningStack) -> None:
+    """What Stripe has returned is entered with the capture, before anything is reserved."""
     booking = cancel_unpaid(stack)
     booking.faults.webhooks = "hold"
     late = booking.force_payment()
     stack.stripe.dashboard_refund(late, 10_000)
     booking.release_webhooks()
-    booking.wait_refund_in("AwaitOperator", f"REF-{late}")
-    assert booking.refunds_at_stripe(late) == [("succeeded", 10_000)]
-    assert booking.entry(f"REF-{late}")["status"] == "failed"
+    assert booking.wait_for_refund_end(f"REF-{late}").visited == COMPLETED
+    assert sorted(booking.refunds_at_stripe(late)) == [("succeeded", 10_000), ("succeeded", TOTAL - 10_000)]
+    assert booking.payment["captures"][late]["refundable"] == 0
+
+
+@pytest.mark.defect("R-02")
+@pytest.mark.parametrize("amount", [TOTAL, 10_000], ids=["all", "a part"])
+def test_money_returned_before_the_confirmation_leaves_the_booking_unpaid(stack: RunningStack, amount: int) -> None:
+    """The webhooks were down; an operator refunded in the dashboard, and that event comes back first, an hour old."""
+    booking = stack.reserve()
+    assert booking.pay_now().outcome == (201, 1)
+    booking.faults.webhooks = "hold"
+    booking.pay()
+    pi = booking.session_intent
+    refund = str(stack.stripe.dashboard_refund(pi, amount)["id"])
+    event = stack.stripe.all("event", lambda one: one["type"] == "refund.created" and refund in str(one["data"]))[0]
+    event["created"] -= 3_600
+    stack.stripe.resend(event["id"])
+
+    booking.wait_in("AwaitRetry")
+    booking.wait_for_refund_end(f"REF-{pi}")
+    assert (booking.reservation_status, booking.nights_status) == ("pending", "booked")
+    item = booking.payment
+    assert (item["status"], item["captures"][pi]["role"], item["captures"][pi]["refundable"]) == (
+        "pending",
+        "unapplied",
+        0,
+    )
+    assert sum(cents for _, cents in booking.refunds_at_stripe(pi)) == TOTAL
+    assert booking.notified() == ["PaymentReturned"]
+    booking.release_webhooks()
+    stack.stripe.webhooks.wait_until_idle()
+    assert item["refunds"].keys() <= booking.payment["refunds"].keys()
+    assert booking.retry().outcome == (201, 2)
+    booking.pay_to_the_end()
+    assert booking.ledger == ("completed", 0, 0, TOTAL)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lambdas.operations_api import handler
-from shared.adapters import dynamodb
+from shared.adapters import dynamodb, pointers
 from shared.domain.models import iso
 from tests.harness.builders import NOW, TOTAL, capture, payment
 from tests.harness.payments_api_calls import OPERATOR, Answer, call
@@ -107,7 +107,8 @@ def test_filters(many: Stored) -> None:
     "wanted", ["RES-7", "PAY-RES-7", "pi_7", " RES-7 ", "PAY-RES-7-cancellation", "REF-pi_7", "PAY-RES-7-0a1b2c3d4e5f"]
 )
 def test_a_search_finds_the_payment_of_any_of_its_ids(stored: Stored, wanted: str) -> None:
-    store(stored, 7, captures={"pi_7": capture()}, stripe_payment_intent_id="pi_7")
+    store(stored, 7, captures={"pi_7": capture()})
+    pointers.record_pointer("pi_7", pointers.Pointer("PAY-RES-7", "1"))
     store(stored, 70)
     assert ids(ask(q=wanted)) == ["RES-7"]
     assert ids(ask(q="pi_unknown")) == []

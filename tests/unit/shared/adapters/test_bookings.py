@@ -22,7 +22,7 @@ def test_a_settled_refund_does_not_hide_another_one_from_the_reconciler(stored: 
     stored.reservation()
     unapplied = refund(kind="unapplied", payment_intent="pi_2", amount=TOTAL)
     booking = bookings.read_booking("RES-1")
-    assert bookings.reserve_refund(booking, "REF-pi_2", unapplied, capture=capture(), cancel_stay=False, now=NOW)
+    assert bookings.reserve_refund(booking, "REF-pi_2", unapplied, cancel_stay=False, now=NOW)
     settled = refund(amount=TOTAL, status="succeeded", settled_at=NOW)
     assert not refund_ledger.update_refund(before, "G1", settled, now=NOW)
     now = payment_items.read_payment("PAY-RES-1")

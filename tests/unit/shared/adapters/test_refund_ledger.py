@@ -4,7 +4,8 @@ import pytest
 
 from shared.adapters import refund_ledger
 from shared.adapters.payment_items import read_payment
-from shared.domain.models import Dispute, Payment
+from shared.domain.ledger import enter_dashboard_refund
+from shared.domain.models import Dispute, Payment, Refund
 from tests.harness.builders import HOUR, NOW, TOTAL, capture, payment, refund
 from tests.harness.stored_tables import Stored
 
@@ -17,6 +18,12 @@ def read() -> Payment:
     found = read_payment("PAY-RES-1")
     assert found is not None
     return found
+
+
+def enter(before: Payment, taken: Refund) -> None:
+    entered = enter_dashboard_refund(before, "re_1", taken, NOW)
+    assert entered is not None
+    assert refund_ledger.record_dashboard_refund(before, "re_1", *entered, now=NOW)
 
 
 def test_a_settled_refund_changes_entry_totals_and_status(stored: Stored) -> None:
@@ -40,11 +47,11 @@ def test_a_ledger_that_changed_meanwhile_is_not_overwritten(stored: Stored) -> N
 def test_a_dashboard_refund_takes_from_its_capture_and_returns_what_it_failed_to_refund(stored: Stored) -> None:
     stored.payment(PAID)
     taken = refund(kind="dashboard", status="succeeded", stripe_refund_id="re_1")
-    assert refund_ledger.record_dashboard_refund(PAID, "re_1", taken, now=NOW)
+    enter(PAID, taken)
     after = read()
     assert (after.captures["pi_1"].refundable, after.refund_amount) == (TOTAL - 500, 500)
     failed = taken.model_copy(update={"status": "failed"})
-    assert refund_ledger.record_dashboard_refund(after, "re_1", failed, now=NOW)
+    enter(after, failed)
     assert (read().captures["pi_1"].refundable, read().refund_amount) == (TOTAL, 0)
 
 

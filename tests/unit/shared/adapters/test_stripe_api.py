@@ -207,9 +207,14 @@ def test_every_request_has_the_parameters_that_the_sdk_describes(
     intent = stripe_api.retrieve_checkout_session(paid).payment_intent
     assert intent is not None
     assert stripe_api.retrieve_payment_intent(intent.id) == intent
+    assert [session.id for session in stripe_api.list_checkout_sessions(intent.id)] == [paid]
     metadata = {"refund_id": "REF-1", "payment_id": "PAY-RES-1", "reservation_id": "RES-1"}
     refund = stripe_api.create_refund(pi=intent.id, amount=500, metadata=metadata, idempotency_key="REF-1:1")
     assert stripe_api.list_refunds(intent.id, "REF-1") == [refund]
+    assert stripe_api.retrieve_payment_intent(intent.id).refunds == (refund,)
+    dispute = account.open_dispute(intent.id)["id"]
+    assert [disputed.id for disputed in stripe_api.list_disputes(intent.id)] == [dispute]
+    assert stripe_api.retrieve_payment_intent(intent.id).disputed
     with account.current():
         for _ in range(stripe_api.MAX_LISTED):
             account.emit("charge.refunded", {})

@@ -23,7 +23,7 @@ OUTCOMES = {
     "still open": SessionOutcome(BEFORE, payable=True),
     "open and processing": SessionOutcome(BEFORE, payable=True, unsettled=True),
     "still processing": SessionOutcome(BEFORE.model_copy(update={"closed_at": NOW}), unsettled=True),
-    "paid": SessionOutcome(ended("paid", "paid").attempt, captures={"pi_1": capture()}),
+    "paid": SessionOutcome(ended("paid", "paid").attempt, captures={"pi_1": capture()}, paid_by=intent("succeeded")),
     "expired": ended("closed", "expired"),
     "expired after a decline": ended("closed", "expired", **NO_FUNDS),
     "payment failed": ended("closed", "payment_failed"),

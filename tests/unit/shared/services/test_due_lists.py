@@ -14,7 +14,7 @@ from shared.services.due_lists import check_shard, process_undelivered_events, r
 from shared.services.reconciliation import Report
 from tests.harness.builders import HOUR, MINUTE, NOW, SECOND, paying, payment
 from tests.harness.reconciler_runs import DAY, Reconciler
-from tests.harness.webhook_deliveries import OURS
+from tests.harness.webhook_deliveries import OURS, POINTER
 
 SHARD = due_shard("PAY-RES-1")
 # Reservations of one shard.
@@ -183,9 +183,11 @@ def test_an_event_that_cannot_be_processed_does_not_stop_the_next(reconciler: Re
     reconciler.stripe.endpoint["status"] = "enabled"
     reconciler.stored.payment(paying(due_at=None))
     reconciler.stored.put("payments", {"payment_id": "PAY-RES-2"})
+    reconciler.stored.put("payments", POINTER)
+    reconciler.stored.put("payments", POINTER | {"payment_id": "pi_2", "belongs_to": "PAY-RES-2"})
     intent = {"object": "payment_intent", "id": "pi_1", "latest_charge": "ch_1"}
     declined = intent | {"metadata": OURS | {"attempt": "1"}}
-    unreadable = intent | {"metadata": OURS | {"reservation_id": "RES-2", "payment_id": "PAY-RES-2"}}
+    unreadable = intent | {"id": "pi_2"}
     with reconciler.stripe.current():
         reconciler.stripe.emit("charge.refunded", {"object": "charge", "payment_intent": "pi_unknown"})
         for obj in ({}, declined | {"latest_charge": 7}, unreadable, declined):

@@ -12,8 +12,9 @@ from shared.services import money_events
 from shared.services.stripe_events import HANDLED
 from tests.harness.booking_situations import SITUATIONS
 from tests.harness.builders import TOTAL, payment, refund
+from tests.harness.stripe_in_process import open_session
 from tests.harness.stripe_samples import API_VERSIONS, EVENT_TYPES, kind_of, sample_event
-from tests.harness.webhook_deliveries import Webhook, post, signature
+from tests.harness.webhook_deliveries import POINTER, Webhook, post, signature
 
 type Json = dict[str, Any]
 
@@ -36,10 +37,10 @@ MAY_CHANGE: Mapping[str, set[str]] = {
     "payment_intent.": {"attempts", "notified"},
     "refund.": {
         *("refunds", "captures", "refund_amount", "refund_pending_amount", "refunding", "refunded_at", "status"),
-        *("stripe_refund_id", "notified"),
+        *("stripe_refund_id", "notified", "attempts"),
     },
     "charge.refunded": {"refunds"},
-    "charge.dispute.": {"disputes"},
+    "charge.dispute.": {"disputes", "attempts", "notified"},
 }
 MAY_START = {"REF-pi_1", "REF-re_1", "failed-re_1"}
 MONEY = {"checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded"}
@@ -75,7 +76,7 @@ class Deliveries:
             captured = next(iter(self.booking.captures), None)
             self.stored.payment(self.booking.model_copy(update={"stripe_payment_intent_id": captured}))
             for pi in self.booking.captures:
-                self.stored.put("payments", {"payment_id": pi, "belongs_to": "PAY-RES-1"})
+                self.stored.put("payments", POINTER | {"payment_id": pi})
         self.untouched = {table: self.stored.all(table) for table in ("reservations", "availability")}
         self.payments = self._payments()
 
@@ -128,8 +129,7 @@ class Deliveries:
         """Whether the effect cannot be durable yet; None where either answer is right."""
         booking, (metadata, own) = self.booking, OWNERS[owner]
         if not own:
-            # The capture may not be recorded yet, and whoever makes a refund or a dispute chooses its metadata.
-            return None if event_type.startswith(("refund.", "charge.dispute.")) else False
+            return False
         if booking is None or not any(one.stripe_checkout_session_id for one in booking.attempts.values()):
             return None  # nothing of ours can have these ids yet
         if event_type.startswith(("refund.", "charge.dispute.")) and "pi_1" not in booking.captures:
@@ -177,6 +177,8 @@ class Deliveries:
 @pytest.fixture
 def deliveries(webhook: Webhook, stripe_account: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> Deliveries:
     monkeypatch.setattr(money_events, "PATIENCE", 0.0)
+    session = dict(stripe_account.get("checkout.session", open_session()))
+    stripe_account.add(session | {"id": "cs_1", "payment_intent": "pi_1"})
     return Deliveries(webhook)
 
 

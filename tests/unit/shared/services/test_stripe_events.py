@@ -15,13 +15,15 @@ import pytest
 from shared.adapters import payment_items, webhook_events
 from shared.domain.errors import StoreBusy
 from shared.services import money_events
-from tests.harness.builders import NOW, capture, closed, paying
+from tests.harness.booking_situations import AWAITED
+from tests.harness.builders import NOW, capture, closed, paying, refund
 from tests.harness.fake_aws_clients import client_error
 from tests.harness.tables import in_table
 from tests.harness.webhook_deliveries import (
     COMPLETED,
     DECLINED,
     EXPIRED,
+    POINTER,
     SUCCEEDED,
     Json,
     Webhook,
@@ -42,33 +44,35 @@ def test_an_event_of_an_unhandled_type_is_skipped_and_recorded(webhook: Webhook)
 @pytest.mark.parametrize("kind", [COMPLETED, SUCCEEDED, DECLINED, EXPIRED])
 @in_table()
 def test_an_event_that_is_not_ours_changes_nothing(webhook: Webhook, kind: str, metadata: Any) -> None:
-    """It creates neither a payment nor a reservation."""
-    before = webhook.item
-    status, answer = deliver(event(kind, metadata=metadata))
+    """It creates neither a payment nor a reservation, and Stripe is not asked."""
+    of_others = {"id": "cs_other", "payment_intent": "pi_other"} if "session" in kind else {"id": "pi_other"}
+    with webhook.changes_nothing():
+        status, answer = deliver(event(kind, metadata=metadata, **of_others))
     assert (status, answer["processing_result"]) == (200, "skipped")
-    assert webhook.stored.all("payments") == [before]
-    assert webhook.stored.all("reservations") == []
-    assert webhook.signalled == []
+    assert webhook.aws.notified == []
+    assert webhook.stripe.requests == []
 
 
 OF_OTHERS: Json = {"status": "succeeded", "payment_intent": "pi_other"}
 
 
 @pytest.mark.defect("R-12")
-@in_table()
-def test_what_can_never_be_ours_is_skipped_at_once(webhook: Webhook, kind: str, fields: Json) -> None:
-    """Other systems on the account refund too; a charge carries the metadata of its PaymentIntent."""
+@in_table(asked=0)
+def test_what_is_not_ours_is_skipped_at_once(webhook: Webhook, kind: str, fields: Json, asked: int) -> None:
+    """Other systems on the account refund too. Stripe is asked only where nothing else can tell."""
+    webhook.store(refunds={"G1": refund()}, **AWAITED)
     with webhook.changes_nothing():
         status, answer = deliver(dashboard_event(kind, **OF_OTHERS | fields))
     assert (status, answer["processing_result"]) == (200, "skipped")
+    assert [request.operation for request in webhook.stripe.requests] == ["checkout.sessions.list"] * asked
 
 
-@pytest.mark.defect("R-12", "R-07")
-@in_table()
-def test_what_may_still_become_ours_is_requested_again(webhook: Webhook, kind: str, fields: Json) -> None:
-    """The capture may not be recorded yet, and who makes a refund chooses its metadata."""
+@pytest.mark.defect("R-12", "R-03")
+def test_an_event_is_requested_again_while_stripe_cannot_say_whose_it_is(webhook: Webhook) -> None:
+    webhook.stripe.faults.add("checkout.sessions.list", "timeout_before", 2)
     with webhook.changes_nothing():
-        assert deliver(dashboard_event(kind, **OF_OTHERS | fields))[0] == 503
+        assert deliver(dashboard_event("charge.dispute.created", **OF_OTHERS))[0] == 503
+    assert webhook.stored.get("events", "evt_1")["error_message"] == "StripeUnavailable"
 
 
 @pytest.mark.defect("D-28")
@@ -212,6 +216,7 @@ def test_a_failed_notification_is_repeated_when_the_event_is_redelivered(
 ) -> None:
     """No effect waits for the notification, and it is sent only once."""
     webhook.store(status="completed", captures={"pi_1": capture(role="booking")})
+    webhook.stored.put("payments", POINTER | {"payment_id": "pi_2"})
     webhook.aws.refusals = 1
     assert deliver(of)[0] == 503
     [item] = webhook.recorded

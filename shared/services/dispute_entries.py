@@ -1,0 +1,40 @@
+"""Entering a dispute on the payment item, whether an event or Stripe's list tells of it."""
+
+from datetime import datetime
+
+from shared.adapters import refund_ledger
+from shared.contracts.stripe_objects import StripeDisputeObject
+from shared.domain.errors import StoreBusy
+from shared.domain.models import Dispute, Payment
+
+# The bank has decided; a dispute that its network has prevented never opens.
+CLOSED = frozenset({"won", "lost", "prevented", "warning_closed"})
+
+
+def enter_dispute(payment: Payment, dispute: StripeDisputeObject, *, event_id: str | None, now: datetime) -> Dispute:
+    """Enter a dispute or its outcome; return the entry. Raises StoreBusy."""
+    before = payment.disputes.get(dispute.id)
+    entry = _merge(before, dispute, event_id, now=now)
+    if entry != before and not refund_ledger.record_dispute(payment, dispute.id, entry, now=now):
+        raise StoreBusy("another event changed the dispute")
+    return entry
+
+
+def _merge(before: Dispute | None, dispute: StripeDisputeObject, event_id: str | None, *, now: datetime) -> Dispute:
+    """The entry after this news. A dispute never becomes an inquiry again, and only an appeal opens a closed one."""
+    after = Dispute(
+        status=dispute.status,
+        payment_intent=dispute.payment_intent,
+        amount=dispute.amount,
+        reason=dispute.reason,
+        opened_at=now if before is None else before.opened_at,
+        closed_at=now if dispute.status in CLOSED else None,
+        due_by=dispute.due_by or (None if before is None else before.due_by),
+    )
+    if before is None:
+        return after
+    appealed = before.status == "lost" and (after.status == "won" or after.status.startswith("appeal_"))
+    if (before.closed_at is not None and not appealed) or (after.inquiry and not before.inquiry):
+        return before
+    escalates = appealed or (before.inquiry and not after.inquiry)
+    return after.model_copy(update={"escalated_by": event_id if escalates else before.escalated_by})
