@@ -52,7 +52,7 @@ DEFECTS = {
     "D-45": "One role may do everything.",
     "R-01": "Money of another system on the Stripe account is refunded, or confirms a booking.",
     "R-02": "A booking is confirmed although its money was returned before.",
-    "R-03": "A dispute or a refund of a second capture, or of money that no event has told of yet, is not heard.",
+    "R-03": "A dispute or a refund of a second capture, or of money whose own event has not come yet, is not heard.",
     "R-11": "An operator who asks for another amount is answered with an older refund as if it were theirs.",
     "R-06": "An inquiry blocks refunds as if it were a dispute, or becomes a dispute, or an appeal, unnoticed.",
     "R-07": "A refund of our money with the metadata of another tool is not in the ledger.",

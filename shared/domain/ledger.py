@@ -55,12 +55,12 @@ def enter_dashboard_refund(
     left = payment.captures[pi].refundable + _amount_taken(payment.refunds.get(refund_id)) - _amount_taken(refund)
     for status in ("failed", "settled_elsewhere"):
         for other_id, other in payment.refunds.items():
-            given_up = min(-left, other.amount)
-            if other.payment_intent != pi or other.kind == "dashboard" or other.status != status or given_up <= 0:
+            released = min(-left, other.amount)
+            if other.payment_intent != pi or other.kind == "dashboard" or other.status != status or released <= 0:
                 continue
-            left += given_up
-            changed[other_id] = other.model_copy(update={"amount": other.amount - given_up})
-            if given_up == other.amount:
+            left += released
+            changed[other_id] = other.model_copy(update={"amount": other.amount - released})
+            if released == other.amount:
                 settled = {"status": "settled_elsewhere", "settled_at": other.settled_at or now}
                 changed[other_id] = changed[other_id].model_copy(update=settled)
     return None if left < 0 else (left, changed)

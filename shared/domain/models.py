@@ -45,7 +45,7 @@ UNCLOSED: frozenset[str] = frozenset({"opening", "open", "unresolved"})
 # The money of such a refund is back with the guest, or on its way.
 SETTLED: frozenset[str] = frozenset({"succeeded", "settled_elsewhere"})
 PENDING: frozenset[str] = frozenset({"pending", "requires_action"})
-# Stripe has given up on such a refund.
+# Such a refund has returned nothing, or has taken it back.
 FAILED: frozenset[str] = frozenset({"failed", "canceled"})
 
 

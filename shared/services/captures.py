@@ -1,4 +1,4 @@
-"""What Stripe has taken and returned, recorded where no event has told of it."""
+"""What Stripe has taken and returned, recorded where no event has done so."""
 
 from datetime import UTC, datetime
 

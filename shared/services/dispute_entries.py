@@ -1,4 +1,4 @@
-"""Entering a dispute on the payment item, whether an event or Stripe's list tells of it."""
+"""Entering a dispute on the payment item, whether it comes from an event or from Stripe's list."""
 
 from datetime import datetime
 

@@ -81,7 +81,7 @@ def report_unmatched(event: StripeEvent, owner: Owner) -> Outcome:
 
 
 def request_capture(owner: Owner, pi: str) -> None:
-    """Make the workflow record money that no event has told of, or refund it if the workflow has ended."""
+    """Make the workflow record money whose event has not come, or refund it if the workflow has ended."""
     payment, key = owner.payment, owner.attempt or ""
     attempt = payment.attempts.get(key)
     if attempt is not None and attempt.status == "closed":

@@ -59,7 +59,7 @@ def cancelled_unpaid_and_then_paid(stack: RunningStack) -> None:
 
 
 def returned_before_the_confirmation(stack: RunningStack, *, cancelled: bool = False) -> None:
-    """Money of which no event tells is returned; VerifyPayment finds it, or ExpireCheckoutSessions."""
+    """Money whose event never comes is returned; VerifyPayment finds it, or ExpireCheckoutSessions."""
     booking = reserve_and_press_pay_now(stack)
     booking.faults.webhooks = "drop"
     booking.pay()

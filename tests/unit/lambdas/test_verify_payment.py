@@ -154,7 +154,7 @@ def test_only_a_charge_that_holds_its_price_confirms(
     disputed: Any,
     expected: str,
 ) -> None:
-    """Money that was returned is found although no event tells of it, and the operators are notified once."""
+    """Money that was returned is found without an event, and the operators are notified once."""
     session = booking.open_session()
     booking.stripe.pay(session)
     pi = booking.stripe.get("checkout.session", session)["payment_intent"]

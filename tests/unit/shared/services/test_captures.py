@@ -1,4 +1,4 @@
-"""shared.services.captures: money at Stripe of which no event has told, and what is left of it."""
+"""shared.services.captures: money at Stripe whose event has not come, and what is left of it."""
 
 from typing import Any
 

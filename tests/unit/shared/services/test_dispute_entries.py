@@ -1,4 +1,4 @@
-"""shared.services.dispute_entries: what events and Stripe's list tell of a dispute is entered once."""
+"""shared.services.dispute_entries: a dispute is entered once, whether from an event or from Stripe's list."""
 
 import pytest
 

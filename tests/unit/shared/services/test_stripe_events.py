@@ -59,7 +59,7 @@ OF_OTHERS: Json = {"status": "succeeded", "payment_intent": "pi_other"}
 @pytest.mark.defect("R-12")
 @in_table(asked=0)
 def test_what_is_not_ours_is_skipped_at_once(webhook: Webhook, kind: str, fields: Json, asked: int) -> None:
-    """Other systems on the account refund too. Stripe is asked only where nothing else can tell."""
+    """Other systems on the account refund too. Stripe is asked only where nothing else can show it."""
     webhook.store(refunds={"G1": refund()}, **AWAITED)
     with webhook.changes_nothing():
         status, answer = deliver(dashboard_event(kind, **OF_OTHERS | fields))
