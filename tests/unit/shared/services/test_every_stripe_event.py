@@ -24,6 +24,7 @@ OWNERS: Mapping[str, tuple[Json | None, bool]] = {
     "ours": (OURS, True),
     "ours, made in the dashboard": ({}, True),
     "ours, without metadata": (None, True),
+    "another charge with our metadata": (OURS, False),
     "another stack's": (OURS | {"stack": "booking-prod"}, False),
     "of a booking that does not exist": (OURS | {"reservation_id": "RES-9", "payment_id": "PAY-RES-9"}, False),
     "another system's": ({"order": "A-77"}, False),
@@ -144,20 +145,22 @@ class Deliveries:
 
     def _wrong_effects(self, event_type: str, owner: str, after: Mapping[str, Json]) -> Iterator[str]:
         own = OWNERS[owner][1] and event_type in HANDLED
+        effects = [*self.aws.started_names, *self.aws.signalled, *self.aws.notified]
         allowed = set().union(*(names for prefix, names in MAY_CHANGE.items() if own and event_type.startswith(prefix)))
         for payment_id, now in after.items():
             before = self.payments.get(payment_id, {})
             changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
             learnt = own and not before and now.get("belongs_to") == "PAY-RES-1"
             permitted = allowed | {"updated_at", "due_at", "due_shard"} if payment_id == "PAY-RES-1" and own else set()
+            permitted |= {"notified"} if effects == ["UnmatchedCharge"] else set()
             if not learnt and changed - permitted:
                 yield f"{payment_id} changed in {sorted(changed)}"
             for pi, of in now.get("captures", {}).items():
                 if of["amount"] != TOTAL or not 0 <= of["refundable"] <= TOTAL:
                     yield f"{pi} is {of}"
-        effects = [*self.aws.started_names, *self.aws.signalled, *self.aws.messages]
         self.effective += bool(effects) or after != self.payments
-        if set(self.aws.started_names) - MAY_START or (effects and not own):
+        unmatched = OWNERS[owner] == (OURS, False) and event_type in MONEY and self.booking is not None
+        if set(self.aws.started_names) - MAY_START or (not own and effects != ["UnmatchedCharge"] * unmatched):
             yield f"has the effects {effects}"
         if self.untouched != {table: self.stored.all(table) for table in self.untouched}:
             yield "changed what belongs to the platform"
