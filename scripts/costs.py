@@ -109,7 +109,8 @@ def page() -> str:
 What AWS charges for a stack, in USD a month, by the number of bookings that are paid in it. `make docs` writes this
 page from what `make bench WRITE=1` counted ({counts.measured}) and from AWS's list prices in {listed["region"]}
 ({listed["date"]}). [scripts/prices.json](../scripts/prices.json) has each price with its source,
-[scripts/costs.py](../scripts/costs.py) the calculation.
+[scripts/costs.py](../scripts/costs.py) the calculation. The prices were entered from memory and not read from AWS's
+pages on that day: compare them with their sources before you rely on a total.
 
 | USD a month | {" | ".join(f"{volume} bookings" for volume in VOLUMES)} |
 |---|{"---:|" * len(VOLUMES)}
