@@ -7,7 +7,7 @@ adopted, confirmed or refunded.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.adapters import payment_items, pointers, stripe_api
+from shared.adapters import payment_items, pointers
 from shared.adapters.pointers import Pointer
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.attempts import AttemptKey
@@ -62,6 +62,8 @@ def prove_attempt(payment: Payment, pi: str) -> AttemptKey | None:
 
 def _find_by_sessions(pi: str) -> Owner | None:
     """Ask Stripe to which Checkout Session the PaymentIntent belongs, and look for it on our payments."""
+    from shared.adapters import stripe_api  # noqa: PLC0415 - Stripe waits for the webhook's cold start; few events ask
+
     for session in stripe_api.list_checkout_sessions(pi):
         payment = _find_named(session.metadata)
         attempt = None if payment is None else payment.attempt_of(session.id)
