@@ -4,7 +4,6 @@ Whoever has access to the Stripe account can put our metadata on a charge. Only 
 adopted, confirmed or refunded.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,9 +14,6 @@ from shared.domain.attempts import AttemptKey
 from shared.domain.ids import payment_id_of
 from shared.domain.models import Payment
 from shared.settings import settings
-
-# How long the event of a payment waits for that of its session before Stripe is asked, in seconds.
-PATIENCE, PAUSE = 3.0, 0.2
 
 # Objects whose metadata is chosen by whoever makes them, in Stripe's dashboard or with another tool.
 CHOSEN_METADATA = ("refund.", "charge.dispute.")
@@ -37,7 +33,7 @@ def find_owner(event: StripeEvent) -> Owner | None:
     A pointer to the payment is written with the first proof. Raises StripeUnavailable, StoreBusy.
     """
     pi, session = event.payment_intent, event.checkout_session
-    pointer = None if pi is None else _read_pointer(event, pi)
+    pointer = None if pi is None else pointers.read_pointer(pi)
     if pointer is not None:
         payment = payment_items.read_payment(pointer.payment_id)
         return None if payment is None else Owner(payment, pointer.attempt)
@@ -50,15 +46,6 @@ def find_owner(event: StripeEvent) -> Owner | None:
     if pi is None or not (named or _metadata_undecided(event)):
         return None
     return _find_by_sessions(pi) or (None if named is None else Owner(named, None))
-
-
-def _read_pointer(event: StripeEvent, pi: str) -> Pointer | None:
-    """The pointer; the event of a session, which writes it, comes at the same moment as that of its payment."""
-    soon = event.type == "payment_intent.succeeded" and event.metadata.get("stack") == settings().stack
-    until = time.monotonic() + (PATIENCE if soon else 0)
-    while (pointer := pointers.read_pointer(pi)) is None and time.monotonic() < until:
-        time.sleep(PAUSE)
-    return pointer
 
 
 def prove_attempt(payment: Payment, pi: str) -> AttemptKey | None:

@@ -92,7 +92,8 @@ def test_fifty_bookings_at_once_are_paid_with_the_expected_number_of_calls(stack
         assert (execution.status, execution.visited) == ("SUCCEEDED", PAID)
         assert execution.transitions <= 9
     assert sum(len(emulator.counts.functions[name]) for name in states) - calls_before == 150
-    assert len(stack.admin.call("GET", "stripe/requests")) - requests_before <= 100
+    # Two for each booking, and a third if the event of its payment comes before that of its session.
+    assert len(stack.admin.call("GET", "stripe/requests")) - requests_before <= 150
 
 
 def test_everything_that_leaves_the_system_is_searched_for_secrets(stack: StackOverHttp) -> None:

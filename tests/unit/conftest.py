@@ -21,7 +21,7 @@ from local.fake_stripe.fake_stripe import FakeStripe
 from shared import observability
 from shared.adapters import notifications, secrets, step_functions, stripe_api
 from shared.observability import Handler
-from shared.services import money_events, ownership, reconciliation
+from shared.services import money_events, reconciliation
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import ENVIRONMENT
@@ -167,7 +167,6 @@ def webhook(stored: Stored, stripe_account: FakeStripe, fake_aws: FakeAws, monke
     """The webhook of a booking whose first session is open and awaited; it waits for 60 ms instead of 3 s."""
     monkeypatch.setattr(money_events, "PATIENCE", 0.06)
     monkeypatch.setattr(money_events, "PAUSE", 0.01)
-    monkeypatch.setattr(ownership, "PATIENCE", 0.0)
     return Webhook(stored, stripe_account, fake_aws)
 
 

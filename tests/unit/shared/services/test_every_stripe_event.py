@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.fake_stripe.fake_stripe import FakeStripe
-from shared.services import money_events, ownership
+from shared.services import money_events
 from shared.services.stripe_events import HANDLED
 from tests.harness.booking_situations import SITUATIONS
 from tests.harness.builders import TOTAL, payment, refund
@@ -180,7 +180,6 @@ class Deliveries:
 @pytest.fixture
 def deliveries(webhook: Webhook, stripe_account: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> Deliveries:
     monkeypatch.setattr(money_events, "PATIENCE", 0.0)
-    monkeypatch.setattr(ownership, "PATIENCE", 0.0)
     session = dict(stripe_account.get("checkout.session", open_session()))
     stripe_account.add(session | {"id": "cs_1", "payment_intent": "pi_1"})
     return Deliveries(webhook)

@@ -3,13 +3,10 @@
 The charges are at the fake Stripe; their events are delivered to the webhook, signed.
 """
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from shared.adapters import pointers
-from shared.services import ownership
 from tests.harness.booking_situations import AWAITED
 from tests.harness.builders import NOW, TOTAL, attempt, capture, closed, opening
 from tests.harness.stripe_in_process import open_session
@@ -151,21 +148,3 @@ def test_a_dispute_of_a_second_capture_is_entered(webhook: Webhook) -> None:
     assert deliver(dispute)[1]["processing_result"] == "success"
     assert webhook.item["disputes"]["dp_1"]["payment_intent"] == "pi_2"
     assert webhook.aws.notified == ["PaymentDisputed"]
-
-
-def test_the_event_of_a_payment_waits_for_the_pointer_that_the_event_of_its_session_writes(
-    webhook: Webhook, session: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both come at the same moment; asking Stripe would be one more request for each booking."""
-    pi = pay(webhook, session)
-    slept: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        pointers.record_pointer(pi, pointers.Pointer("PAY-RES-1", "1"))
-
-    monkeypatch.setattr(ownership, "PATIENCE", 2.0)
-    monkeypatch.setattr(ownership, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
-    deliver(money_event(SUCCEEDED, session, pi))
-    assert slept == [ownership.PAUSE]
-    assert webhook.stripe.requests == []
