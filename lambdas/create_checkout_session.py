@@ -24,6 +24,7 @@ from shared.domain.attempts import (
 )
 from shared.domain.booking import Booking
 from shared.domain.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused
+from shared.domain.ids import checkout_key
 from shared.domain.models import Attempt, CheckoutSession, Payment, iso
 from shared.domain.session_outcomes import merge_outcomes, never_opened
 from shared.observability import bind, count, entry_point
@@ -59,7 +60,7 @@ def _open_attempt(request: CreateCheckoutSessionInput) -> OpenedAttempt:
         bind(attempt=key)
         try:
             session = stripe_api.create_checkout_session(
-                attempt.parameters, idempotency_key=f"{payment.payment_id}:checkout:{key}"
+                attempt.parameters, idempotency_key=checkout_key(payment.payment_id, key)
             )
         except StripeRefused as error:
             refused = error
@@ -92,7 +93,7 @@ def _close_unanswered(booking: Booking, payment: Payment, now: datetime) -> Paym
     key, current = payment.current_attempt, payment.current
     if key is None or current is None or current.status != "opening" or repeatable(current, booking.reservation, now):
         return payment
-    outcomes = {key: close_session(current, f"{payment.payment_id}:checkout:{key}")}
+    outcomes = {key: close_session(current, checkout_key(payment.payment_id, key))}
     payment_items.record_session_outcomes(payment, outcomes, now=now)
     payment = merge_outcomes(payment, outcomes)
     if payment.attempts[key].status != "closed":

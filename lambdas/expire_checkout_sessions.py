@@ -10,13 +10,14 @@ from typing import Any
 
 from shared.adapters import bookings
 from shared.contracts.states import ExpireCheckoutSessionsInput
+from shared.domain.attempts import AttemptKey
 from shared.domain.booking import payment_of
-from shared.domain.errors import StripeRefused, StripeUnavailable
+from shared.domain.ids import checkout_key
 from shared.domain.models import UNCLOSED, Payment
 from shared.domain.session_outcomes import SessionOutcome
 from shared.observability import entry_point
 from shared.services.close_session import close_session
-from shared.services.record_and_decide import notify_of_refusal, record_and_decide
+from shared.services.record_and_decide import ask_about, record_and_decide
 
 
 @entry_point
@@ -31,19 +32,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return record_and_decide(booking, outcomes, request, asked=asked, closing=True).model_dump(exclude_none=True)
 
 
-def _close_sessions(payment: Payment) -> tuple[dict[str, SessionOutcome], bool]:
+def _close_sessions(payment: Payment) -> tuple[dict[AttemptKey, SessionOutcome], bool]:
     """Close the sessions, and return their outcomes and whether Stripe answered for all of them."""
-    outcomes: dict[str, SessionOutcome] = {}
-    asked = True
-    for key, attempt in payment.attempts.items():
-        if attempt.status not in UNCLOSED and not payment.undecided(attempt):
-            continue
-        try:
-            outcomes[key] = close_session(attempt, f"{payment.payment_id}:checkout:{key}")
-        except StripeUnavailable:
-            # The other calls would time out too, after 20 s each. The next run closes the remaining sessions.
-            return outcomes, False
-        except StripeRefused:
-            notify_of_refusal(payment, attempt.stripe_checkout_session_id or f"the session of attempt {key}")
-            asked = False
-    return outcomes, asked
+    unclosed = {
+        key: attempt
+        for key, attempt in payment.attempts.items()
+        if attempt.status in UNCLOSED or payment.undecided(attempt)
+    }
+    return ask_about(
+        payment, unclosed, lambda key, attempt: close_session(attempt, checkout_key(payment.payment_id, key))
+    )

@@ -10,12 +10,12 @@ from typing import Any
 
 from shared.adapters import bookings, stripe_api
 from shared.contracts.states import VerifyPaymentInput
+from shared.domain.attempts import AttemptKey
 from shared.domain.booking import payment_of
-from shared.domain.errors import StripeRefused, StripeUnavailable
-from shared.domain.models import Payment
+from shared.domain.models import Attempt, Payment
 from shared.domain.session_outcomes import SessionOutcome, assess_session
 from shared.observability import entry_point
-from shared.services.record_and_decide import notify_of_refusal, record_and_decide
+from shared.services.record_and_decide import ask_about, record_and_decide
 
 
 @entry_point
@@ -30,25 +30,21 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return record_and_decide(booking, outcomes, request, asked=asked, closing=False).model_dump(exclude_none=True)
 
 
-def _read_sessions(payment: Payment) -> tuple[dict[str, SessionOutcome], bool]:
+def _read_sessions(payment: Payment) -> tuple[dict[AttemptKey, SessionOutcome], bool]:
     """Read the sessions that matter, usually one; return whether Stripe answered for all of them, too.
 
     They are the open and unresolved ones, and those whose money may still confirm the booking: a part of it may have
     been returned since it was recorded.
     """
-    outcomes: dict[str, SessionOutcome] = {}
-    asked = True
-    for key, attempt in payment.attempts.items():
-        read = attempt.status in {"open", "unresolved"} or payment.undecided(attempt)
-        if not read or attempt.stripe_checkout_session_id is None:
-            continue
-        try:
-            session = stripe_api.retrieve_checkout_session(attempt.stripe_checkout_session_id)
-        except StripeUnavailable:
-            return outcomes, False
-        except StripeRefused:
-            notify_of_refusal(payment, attempt.stripe_checkout_session_id)
-            asked = False
-            continue
-        outcomes[key] = assess_session(attempt, session, datetime.now(UTC))
-    return outcomes, asked
+    read = {
+        key: attempt
+        for key, attempt in payment.attempts.items()
+        if attempt.stripe_checkout_session_id is not None
+        and (attempt.status in {"open", "unresolved"} or payment.undecided(attempt))
+    }
+    return ask_about(payment, read, _read_session)
+
+
+def _read_session(_: AttemptKey, attempt: Attempt) -> SessionOutcome:
+    session = stripe_api.retrieve_checkout_session(attempt.stripe_checkout_session_id or "")
+    return assess_session(attempt, session, datetime.now(UTC))

@@ -70,20 +70,15 @@ def _record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse
         cancel_requested_by=payment.cancel_requested_by,
         restarts=payment.restarts,
         attempts=[
-            AttemptRecord(
-                number=int(key),
-                status=attempt.status,
-                opened_at=iso(attempt.opened_at),
-                closed_at=optional_iso(attempt.closed_at),
-                declines=len(attempt.declines),
-                failure_code=attempt.failure_code,
-                failure_message=attempt.failure_message,
+            AttemptRecord.of(
+                key,
+                attempt,
                 amount=attempt.amount,
                 stripe_checkout_session_id=attempt.stripe_checkout_session_id,
                 deadline=iso(attempt.deadline),
                 close_reason=attempt.close_reason,
             )
-            for key, attempt in sorted(payment.attempts.items(), key=lambda entry: int(entry[0]))
+            for key, attempt in payment.attempts_in_order
         ],
         captures=[
             CaptureRecord(
@@ -98,14 +93,9 @@ def _record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse
             for pi, capture in sorted(payment.captures.items(), key=lambda entry: entry[1].captured_at)
         ],
         refunds=[
-            RefundRecord(
-                refund_id=refund_id,
-                kind=refund.kind,
-                status=refund.status,
-                amount=refund.amount,
-                reason=refund.reason,
-                created_at=iso(refund.created_at),
-                settled_at=optional_iso(refund.settled_at),
+            RefundRecord.of(
+                refund_id,
+                refund,
                 payment_intent=refund.payment_intent,
                 stripe_refund_id=refund.stripe_refund_id,
                 requested_by=refund.requested_by,
@@ -114,7 +104,7 @@ def _record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse
                 note=refund.note,
                 awaiting=refund.awaiting,
             )
-            for refund_id, refund in sorted(payment.refunds.items(), key=lambda entry: entry[1].created_at)
+            for refund_id, refund in payment.refunds_in_order
         ],
         disputes=[
             DisputeRecord(

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from lambdas.operations_api.operations_router import router
@@ -16,7 +15,7 @@ from shared.adapters.payment_list import ListKey, list_key, read_rows, read_step
 from shared.contracts.field_errors import describe_errors
 from shared.contracts.operations_bodies import PaymentListResponse, PaymentRow
 from shared.domain.api_errors import ApiError
-from shared.domain.ids import payment_id_of
+from shared.domain.ids import payment_id_of, unapplied_refund_id
 from shared.domain.models import Instant, PaymentStatus, iso
 from shared.observability import logger
 from shared.services import http_api
@@ -26,7 +25,7 @@ _FIRST, _LAST = "0", "9"  # before and after every time
 
 
 class ListQuery(BaseModel):
-    """The query parameters; times are ISO 8601, `created_to` is exclusive."""
+    """The query parameters; times are ISO 8601, and both ends are part of the range."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -43,16 +42,9 @@ class ListQuery(BaseModel):
 def list_payments() -> Response[str]:
     """A page of payments; a search (`q`) has at most one."""
     http_api.require_operator(http_api.identify_caller())
-    query = _parse_query(BaseRouter.current_event.query_string_parameters or {})
+    query = http_api.parse_query(ListQuery)
     body = _search(query.q) if query.q is not None else _page(query)
     return http_api.json_response(200, body)
-
-
-def _parse_query(given: Mapping[str, str]) -> ListQuery:
-    try:
-        return ListQuery.model_validate(given)
-    except ValidationError as error:
-        raise ApiError("INVALID_REQUEST", details=describe_errors(error)) from error
 
 
 def _page(query: ListQuery) -> PaymentListResponse:
@@ -80,8 +72,7 @@ def _matches(query: ListQuery, payment: Mapping[str, Any]) -> bool:
 def _search(wanted: str) -> PaymentListResponse:
     """The payment of a reservation id, payment id, PaymentIntent or refund id."""
     payment_id = wanted
-    if wanted.startswith("REF-"):
-        wanted = wanted.removeprefix("REF-")
+    wanted = wanted.removeprefix(unapplied_refund_id(""))
     if wanted.startswith("pi_"):
         pointer = pointers.read_pointer(wanted)
         payment_id = "" if pointer is None else pointer.payment_id

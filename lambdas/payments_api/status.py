@@ -90,8 +90,8 @@ def payment_status(reservation: Reservation, payment: Payment | None, now: datet
         completed_at=optional_iso(known.completed_at),
         refunded_at=optional_iso(known.refunded_at),
         refund_policy=agreed_policy(reservation, payment, settings().refund_policy),
-        attempts=_attempts(known),
-        refunds=_refunds(known),
+        attempts=[AttemptStatusResponse.of(key, attempt) for key, attempt in known.attempts_in_order],
+        refunds=[RefundStatusResponse.of(refund_id, refund) for refund_id, refund in known.refunds_in_order],
     )
 
 
@@ -100,33 +100,3 @@ def _poll_after(payment: Payment | None) -> int | None:
     if payment is not None and payment.status == "pending":
         return {None: 1, "payment": 3, "retry": 15}[payment.awaiting]
     return 30 if payment is not None and refund_state(payment) == "pending" else None
-
-
-def _attempts(payment: Payment) -> list[AttemptStatusResponse]:
-    return [
-        AttemptStatusResponse(
-            number=int(key),
-            status=attempt.status,
-            opened_at=iso(attempt.opened_at),
-            closed_at=optional_iso(attempt.closed_at),
-            declines=len(attempt.declines),
-            failure_code=attempt.failure_code,
-            failure_message=attempt.failure_message,
-        )
-        for key, attempt in sorted(payment.attempts.items(), key=lambda entry: int(entry[0]))
-    ]
-
-
-def _refunds(payment: Payment) -> list[RefundStatusResponse]:
-    return [
-        RefundStatusResponse(
-            refund_id=refund_id,
-            kind=refund.kind,
-            status=refund.status,
-            amount=refund.amount,
-            reason=refund.reason,
-            created_at=iso(refund.created_at),
-            settled_at=optional_iso(refund.settled_at),
-        )
-        for refund_id, refund in sorted(payment.refunds.items(), key=lambda entry: entry[1].created_at)
-    ]

@@ -64,8 +64,9 @@ def virtual_time(seed: int, now: datetime = START) -> Iterator[Scheduler]:
             undo.callback(setattr, owner, name, getattr(owner, name))
             setattr(owner, name, value)
         undo.callback(random.setstate, random.getstate())
-        random.seed(seed)
-        mock_random.seed(seed)
+        # Each of its own, or ids that have nothing to do with each other are equal.
+        random.seed(f"{seed} random")
+        mock_random.seed(f"{seed} moto")
         try:
             yield started
         finally:

@@ -150,7 +150,7 @@ def plan_replacement(payment: Payment, key: str, replacement: Replacement) -> bo
     """
     update = UpdateBuilder().set(f"replacements.{key}", to_item(replacement))
     if replacement.start_at and (payment.due_at is None or replacement.start_at < payment.due_at):
-        update.set_all(due_at=iso(replacement.start_at), due_shard=due_shard(payment.payment_id))
+        _set_due(update, payment.payment_id, replacement.start_at)
     if key in payment.replacements:
         update.require(f"replacements.{key}.number", payment.replacements[key].number)
     else:
@@ -182,18 +182,22 @@ def record_notified(payment: Payment, subject: str) -> bool:
 
 def write_due(update: UpdateBuilder, after: Payment, *, now: datetime) -> None:
     """Add to an update when the payment is due after it."""
-    due_at = next_due(after, now)
+    _set_due(update, after.payment_id, next_due(after, now))
+
+
+def _set_due(update: UpdateBuilder, payment_id: str, due_at: datetime | None) -> None:
     if due_at is None:
         update.remove("due_at")
     else:
-        update.set_all(due_at=iso(due_at), due_shard=due_shard(after.payment_id))
+        update.set_all(due_at=iso(due_at), due_shard=due_shard(payment_id))
 
 
 def mark_due(payment: Payment, *, now: datetime) -> bool:
     """Make the payment due now, since a signal found nobody waiting; False if it was due already."""
     if payment.due_at is not None and payment.due_at <= now:
         return False
-    update = UpdateBuilder().set_all(due_at=iso(now), due_shard=due_shard(payment.payment_id))
+    update = UpdateBuilder()
+    _set_due(update, payment.payment_id, now)
     update.require_exists("payment_id").require_that(
         "attribute_not_exists({}) OR {} > {}", "due_at", "due_at", value=iso(now)
     )
@@ -203,10 +207,7 @@ def mark_due(payment: Payment, *, now: datetime) -> bool:
 def reschedule(before: Payment, after: Payment, due_at: datetime | None) -> bool:
     """Record what the reconciler found, and when the payment is due next; False if it was rescheduled meanwhile."""
     update = UpdateBuilder()
-    if due_at is None:
-        update.remove("due_at")
-    else:
-        update.set_all(due_at=iso(due_at), due_shard=due_shard(before.payment_id))
+    _set_due(update, before.payment_id, due_at)
     if after.checks_after_release != before.checks_after_release:
         update.set("checks_after_release", after.checks_after_release)
     for key, replacement in after.replacements.items():

@@ -43,12 +43,12 @@ def payment_execution_name(reservation_id: str, restart: int) -> str:
 def start_payment(payment: Payment) -> bool:
     """Start the booking's execution; False if it exists. Raises WorkflowUnavailable."""
     name = payment_execution_name(payment.reservation_id, payment.restarts)
-    return _start(starter_settings().payment_state_machine_arn, name, PaymentExecutionInput.of(payment))
+    return _start("payment", name, PaymentExecutionInput.of(payment))
 
 
 def start_refund(name: str, refund: RefundInput) -> bool:
     """Start a refund's execution; False if one of that name exists. Raises WorkflowUnavailable."""
-    return _start(starter_settings().refund_state_machine_arn, name, refund)
+    return _start("refund", name, refund)
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,18 @@ def refund_execution(name: str) -> Execution:
 
 def input_of(execution_arn: str) -> str | None:
     """The input of an execution, None if it does not exist. Raises WorkflowUnavailable."""
-    try:
-        return _call(lambda: _client().describe_execution(executionArn=execution_arn)).get("input")
-    except ClientError as error:
-        if error_code(error) == "ExecutionDoesNotExist":
-            return None
-        raise
+    execution = _describe(execution_arn)
+    return None if execution is None else execution.get("input")
 
 
 def describe(workflow: Workflow, name: str) -> Mapping[str, Any] | None:
     """An execution as Step Functions describes it; None if it does not exist. Raises WorkflowUnavailable."""
+    return _describe(_execution_arn(workflow, name))
+
+
+def _describe(execution_arn: str) -> Mapping[str, Any] | None:
     try:
-        return _call(lambda: _client().describe_execution(executionArn=_execution_arn(_machine(workflow), name)))
+        return _call(lambda: _client().describe_execution(executionArn=execution_arn))
     except ClientError as error:
         if error_code(error) == "ExecutionDoesNotExist":
             return None
@@ -99,7 +99,7 @@ def describe(workflow: Workflow, name: str) -> Mapping[str, Any] | None:
 def history(workflow: Workflow, name: str) -> Iterator[Mapping[str, Any]]:
     """The events of an execution without its data, oldest first. Raises WorkflowUnavailable."""
     request: dict[str, Any] = {
-        "executionArn": _execution_arn(_machine(workflow), name),
+        "executionArn": _execution_arn(workflow, name),
         "includeExecutionData": False,
         "maxResults": 1000,
     }
@@ -131,7 +131,8 @@ def signal(token: str, what: Signal) -> bool:
     return True
 
 
-def _start(machine: str, name: str, execution_input: ExecutionInput) -> bool:
+def _start(workflow: Workflow, name: str, execution_input: ExecutionInput) -> bool:
+    machine = _machine(workflow)
     try:
         _call(lambda: _client().start_execution(stateMachineArn=machine, name=name, input=execution_input.to_json()))
     except ClientError as error:
@@ -151,9 +152,9 @@ def _execution(workflow: Workflow, name: str) -> Execution:
     return Execution(status=answer["status"], output=json.loads(output) if output else None)
 
 
-def _execution_arn(machine: str, name: str) -> str:
+def _execution_arn(workflow: Workflow, name: str) -> str:
     # The settings hold the ARN of an alias (`…:stateMachine:name:live`); an execution belongs to the machine itself.
-    return ":".join([*machine.replace(":stateMachine:", ":execution:").split(":")[:7], name])
+    return ":".join([*_machine(workflow).replace(":stateMachine:", ":execution:").split(":")[:7], name])
 
 
 def _call[Answer](request: Callable[[], Answer]) -> Answer:

@@ -1,13 +1,24 @@
 """Request and response bodies of the HTTP routes (docs/integration.md). Unknown fields are refused."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints
 
 from shared.contracts.states import Contract, ReservationId
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import EndReason
-from shared.domain.models import AppliedPolicy, AttemptStatus, PaymentStatus, RefundKind, RefundState, RefundStatus
+from shared.domain.models import (
+    AppliedPolicy,
+    Attempt,
+    AttemptStatus,
+    PaymentStatus,
+    Refund,
+    RefundKind,
+    RefundState,
+    RefundStatus,
+    iso,
+    optional_iso,
+)
 from shared.domain.refund_policy import RefundPolicy
 
 CheckoutUrl = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
@@ -65,6 +76,19 @@ class AttemptStatusResponse(Contract):
     failure_code: str | None = None
     failure_message: str | None = None
 
+    @classmethod
+    def of(cls, key: str, attempt: Attempt, **more: Any) -> Self:
+        return cls(
+            number=int(key),
+            status=attempt.status,
+            opened_at=iso(attempt.opened_at),
+            closed_at=optional_iso(attempt.closed_at),
+            declines=len(attempt.declines),
+            failure_code=attempt.failure_code,
+            failure_message=attempt.failure_message,
+            **more,
+        )
+
 
 class RefundStatusResponse(Contract):
     refund_id: str
@@ -74,6 +98,19 @@ class RefundStatusResponse(Contract):
     reason: str | None = None
     created_at: str
     settled_at: str | None = None
+
+    @classmethod
+    def of(cls, refund_id: str, refund: Refund, **more: Any) -> Self:
+        return cls(
+            refund_id=refund_id,
+            kind=refund.kind,
+            status=refund.status,
+            amount=refund.amount,
+            reason=refund.reason,
+            created_at=iso(refund.created_at),
+            settled_at=optional_iso(refund.settled_at),
+            **more,
+        )
 
 
 class PaymentStatusResponse(Contract):

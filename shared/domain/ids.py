@@ -9,7 +9,13 @@ def payment_id_of(reservation_id: str) -> str:
 
 
 def reservation_id_of(payment_id: str) -> str:
+    """The reservation of a payment id; a reservation id stays as it is."""
     return payment_id.removeprefix(payment_id_of(""))
+
+
+def checkout_key(payment_id: str, attempt_key: str) -> str:
+    """The idempotency key of an attempt's Checkout Session: under it Stripe finds the session of a lost answer."""
+    return f"{payment_id}:checkout:{attempt_key}"
 
 
 def cancellation_id(payment_id: str) -> str:

@@ -213,6 +213,16 @@ class Payment(Value):
         return self.attempts.get(self.current_attempt) if self.current_attempt else None
 
     @property
+    def attempts_in_order(self) -> list[tuple[str, Attempt]]:
+        """The attempts by their number, the first one first."""
+        return sorted(self.attempts.items(), key=lambda entry: int(entry[0]))
+
+    @property
+    def refunds_in_order(self) -> list[tuple[str, Refund]]:
+        """The refunds, the oldest first."""
+        return sorted(self.refunds.items(), key=lambda entry: entry[1].created_at)
+
+    @property
     def own_capture(self) -> tuple[str, Capture] | None:
         """The capture that paid for the booking, with its PaymentIntent's id."""
         return next(((pi, capture) for pi, capture in self.captures.items() if capture.role == "booking"), None)

@@ -1,11 +1,13 @@
 """What all routes share: who calls, which booking, the parsed body, and the shape of an answer."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter, Router
+from pydantic import BaseModel
 
 from shared.adapters import bookings
 from shared.contracts.field_errors import describe_errors
@@ -14,7 +16,7 @@ from shared.contracts.states import RESERVATION_ID, Contract
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import Reservation
 from shared.domain.errors import ReservationInvalid, TransientError
-from shared.domain.ids import payment_id_of
+from shared.domain.ids import reservation_id_of
 from shared.domain.models import Payment
 from shared.observability import bind, count, log_failure, logger
 from shared.settings import settings
@@ -60,7 +62,7 @@ def require_operator(caller: Caller) -> None:
 
 def parse_reservation_id(given: str) -> str:
     """The reservation id from a path that holds it or the payment id. Raises INVALID_REQUEST."""
-    reservation_id = given.removeprefix(payment_id_of(""))
+    reservation_id = reservation_id_of(given)
     if RESERVATION_ID.fullmatch(reservation_id) is None:
         raise ApiError("INVALID_REQUEST", details={"id": "Must be a reservation id or a payment id."})
     return reservation_id
@@ -69,8 +71,17 @@ def parse_reservation_id(given: str) -> str:
 def parse_body[Request: Contract](model: type[Request]) -> Request:
     """The body as its model; no body is as good as an empty object. Raises INVALID_REQUEST."""
     event = BaseRouter.current_event
+    return _parsed(lambda: model.model_validate_json(event.decoded_body or "{}"))
+
+
+def parse_query[Query: BaseModel](model: type[Query]) -> Query:
+    """The query parameters as their model. Raises INVALID_REQUEST."""
+    return _parsed(lambda: model.model_validate(BaseRouter.current_event.query_string_parameters or {}))
+
+
+def _parsed[Request](parse: Callable[[], Request]) -> Request:
     try:
-        return model.model_validate_json(event.decoded_body or "{}")
+        return parse()
     except ValueError as error:
         raise ApiError("INVALID_REQUEST", details=describe_errors(error)) from error
 

@@ -1,7 +1,7 @@
 """What VerifyPayment and ExpireCheckoutSessions do after asking Stripe: record the outcomes, decide the next step."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters import payment_items
@@ -9,7 +9,7 @@ from shared.contracts.states import NextStepOutput, OpenedAttempt, VerifyPayment
 from shared.domain.attempts import AttemptKey
 from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import NotificationFailed, StripeRefused, StripeUnavailable
-from shared.domain.models import Payment
+from shared.domain.models import Attempt, Payment
 from shared.domain.next_step import NextStep, decide_next_step
 from shared.domain.session_outcomes import SessionOutcome, merge_outcomes
 from shared.observability import count, logger
@@ -57,6 +57,27 @@ def record_and_decide(
         payment_intent=decided.payment_intent,
         attempt=OpenedAttempt.published(payment) if decided.name == "await_payment" else None,
     )
+
+
+def ask_about(
+    payment: Payment, attempts: Mapping[AttemptKey, Attempt], ask: Callable[[AttemptKey, Attempt], SessionOutcome]
+) -> tuple[dict[AttemptKey, SessionOutcome], bool]:
+    """Ask Stripe about the session of each attempt; return the outcomes, and whether Stripe answered for all of them.
+
+    The operators are notified of a session that Stripe refuses.
+    """
+    outcomes: dict[AttemptKey, SessionOutcome] = {}
+    asked = True
+    for key, attempt in attempts.items():
+        try:
+            outcomes[key] = ask(key, attempt)
+        except StripeUnavailable:
+            # The other calls would time out too, after 20 s each. The next run asks about the remaining sessions.
+            return outcomes, False
+        except StripeRefused:
+            notify_of_refusal(payment, attempt.stripe_checkout_session_id or f"the session of attempt {key}")
+            asked = False
+    return outcomes, asked
 
 
 def notify_of_refusal(payment: Payment, session: str) -> None:

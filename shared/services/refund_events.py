@@ -8,7 +8,7 @@ from shared.contracts.states import RefundExecutionInput, RefundFailureInput
 from shared.contracts.stripe_objects import StripeEvent, StripeRefundObject
 from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ids import unapplied_refund_id
-from shared.domain.models import PENDING, Payment, Refund
+from shared.domain.models import FAILED, PENDING, Payment, Refund
 from shared.services.dashboard_refunds import notify_settled_twice, record_dashboard_refund
 from shared.services.money_events import request_capture
 from shared.services.ownership import Owner
@@ -53,7 +53,7 @@ def process_refunded_charge(event: StripeEvent, owner: Owner) -> Outcome:
 
 
 def _process_own_refund(refund: StripeRefundObject, refund_id: str, entry: Refund, payment: Payment) -> Outcome:
-    failed = refund.status in {"failed", "canceled"}
+    failed = refund.status in FAILED
     if entry.status in PENDING:
         if not _signal_settlement(payment, refund_id) and failed:
             # Its success may be about to enter the ledger; this failure must come after it.
@@ -86,7 +86,7 @@ def _find_repeated(refund: StripeRefundObject, payment: Payment) -> str | None:
     }
     settled = [refund_id for refund_id, entry in ours.items() if entry.stripe_refund_id == refund.id]
     capture = payment.captures.get(refund.payment_intent)
-    if settled or capture is None or refund.id in payment.refunds or refund.status in {"failed", "canceled"}:
+    if settled or capture is None or refund.id in payment.refunds or refund.status in FAILED:
         return settled[0] if settled else None
     for refund_id, entry in ours.items():
         answered = entry.status == "settled_elsewhere" and refund.amount > capture.refundable
