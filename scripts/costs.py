@@ -4,6 +4,7 @@ Multiplies what `make bench WRITE=1` has counted (docs/evidence/booking-counts.j
 """
 
 import json
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -107,10 +108,11 @@ def page() -> str:
     return f"""# Costs
 
 What AWS charges for a stack, in USD a month, by the number of bookings that are paid in it. `make docs` writes this
-page from what `make bench WRITE=1` counted ({counts.measured}) and from AWS's list prices in {listed["region"]}
-({listed["date"]}). [scripts/prices.json](../scripts/prices.json) has each price with its source,
-[scripts/costs.py](../scripts/costs.py) the calculation. The prices were entered from memory and not read from AWS's
-pages on that day: compare them with their sources before you rely on a total.
+page from what `make bench WRITE=1` counted ({counts.measured}) and from AWS's list prices in {listed["region"]}.
+[scripts/prices.json](../scripts/prices.json) has each price, what it was checked against and when,
+[scripts/costs.py](../scripts/costs.py) the calculation.
+
+{_checks(listed["prices"])}
 
 | USD a month | {" | ".join(f"{volume} bookings" for volume in VOLUMES)} |
 |---|{"---:|" * len(VOLUMES)}
@@ -134,12 +136,31 @@ and {counts.write_units:.1f} write units of DynamoDB, {counts.log_bytes / 1000:.
   deployment. Cold starts come on top.
 - *DynamoDB, storage*: what {MONTHS_STORED} months of this volume leave behind, if nothing is deleted.
 - *X-Ray*: one trace a second and 5% of the others, for requests that come evenly.
+- *KMS*: the key's first year. Its rotation, once a year, can add {price["key_month"]:g} USD a month each time.
 - Nothing is subtracted for free tiers and volume discounts.
 
 Not in these figures: Stripe's fees, by far the largest cost of a booking; status and preflight requests of your front
 end ({price["http_request"] * 10**6:.2f} USD a million, and the function's time); declines, refunds and disputes; the
 reconciler's runs; Cognito; calls of KMS; data transfer; taxes.
 """
+
+
+def _checks(listed: Mapping[str, Mapping[str, str]]) -> str:
+    """Which prices were compared with what, by their field `checked`."""
+    against: dict[str, list[str]] = {}
+    for name, of in listed.items():
+        against.setdefault(_kind(of["checked"]), []).append(f"`{name}`")
+    sentences = [f"{kind}: {', '.join(names)}." for kind, names in against.items()]
+    sentences.append("A stored copy may be older than the price of today: compare with AWS before you rely on a total.")
+    return textwrap.fill(" ".join(sentences), width=120, break_on_hyphens=False)
+
+
+def _kind(checked: str) -> str:
+    if checked == "not checked":
+        return "Not compared with anything"
+    if "third-party" in checked:
+        return "Agree with a stored copy of a third-party page"
+    return "Agree with a stored copy of a page of AWS"
 
 
 def _row(name: str, usd: list[float], digits: int = 2) -> str:

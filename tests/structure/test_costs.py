@@ -1,6 +1,7 @@
 """docs/costs.md is written from the counts of `make bench` and the prices in one file."""
 
 import json
+import re
 
 import pytest
 
@@ -18,6 +19,13 @@ def test_every_price_has_its_source_and_the_file_its_date() -> None:
         assert price["usd"] > 0
         assert price["unit"]
         assert price["source"].startswith("https://aws.amazon.com/")
+
+
+def test_every_price_says_what_it_was_checked_against() -> None:
+    for name, price in json.loads(PRICES.read_text(encoding="utf-8"))["prices"].items():
+        if price["checked"] != "not checked":
+            assert re.match(r"\d{4}-\d\d-\d\d, (AWS's|a third-party) ", price["checked"]), name
+            assert price["page"].startswith("https://"), name
 
 
 COUNTS = BookingCounts(
