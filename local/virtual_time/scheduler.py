@@ -67,6 +67,10 @@ class Scheduler:
         """The task of this thread; None for a thread that does not take turns."""
         return None if self.over else self._tasks.get(get_ident())
 
+    def takes_turns(self) -> bool:
+        """Whether this thread does, or did when virtual time was over."""
+        return get_ident() in self._tasks
+
     @contextmanager
     def in_real_time(self) -> Iterator[None]:
         """Within the block this thread waits in real time, and keeps its turn."""

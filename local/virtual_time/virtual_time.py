@@ -24,7 +24,7 @@ from local.virtual_time.scheduler import Scheduler, Task
 START = datetime(2027, 1, 11, 9, tzinfo=UTC)
 """When virtual time begins, unless somebody says otherwise."""
 
-_new_lock, _sleep, _start_thread = threading.Lock, time.sleep, threading.Thread.start
+_new_lock, _sleep, _monotonic, _start_thread = threading.Lock, time.sleep, time.monotonic, threading.Thread.start
 _join_thread, _is_alive = threading.Thread.join, threading.Thread.is_alive
 
 # How long a call to AWS or Stripe takes, in seconds: the longest usual one, and now and then a slow one.
@@ -76,7 +76,8 @@ def virtual_time(seed: int, now: datetime = START) -> Iterator[Scheduler]:
 
 def _replacements(of: Scheduler) -> list[tuple[Any, str, Any]]:
     def now() -> float:
-        return of.now
+        # Others poll until their clock has moved on, such as the thread that manages a pool of processes.
+        return of.now if of.takes_turns() else _monotonic()
 
     return [
         (time, "sleep", _virtual_sleep),

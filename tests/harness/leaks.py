@@ -22,6 +22,8 @@ MARKERS: Mapping[str, str] = {
     "a card number": "|".join(CARDS),
 }
 
+_TOKEN_SHAPE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 
 def search(texts: Mapping[str, str], markers: Mapping[str, str] = MARKERS) -> list[str]:
     """What was found and where, with some of the text around it."""
@@ -76,8 +78,11 @@ class WatchedStack(LocalStack):
                 history: Any = states.get_execution_history(executionArn=f"{machine}:{execution['name']}")["events"]
                 task_tokens.update(token for event in history for token in _task_tokens(event))
                 texts[execution["name"]] = "\n".join(text for event in history for text in _passed_on(event))
-        tokens = {"a task token": "|".join(map(re.escape, task_tokens))} if task_tokens else {}
-        return search(texts, {**tokens, **markers})
+        leaked = [(where, _TOKEN_SHAPE.findall(text)) for where, text in texts.items()]
+        return [
+            *search(texts, markers),
+            *(f"a task token in {where}" for where, found in leaked if not task_tokens.isdisjoint(found)),
+        ]
 
 
 def _passed_on(event: Mapping[str, Any]) -> Iterator[str]:

@@ -1,14 +1,17 @@
 """Virtual time: everybody reads one clock, nothing waits, and a seed decides the order of threads."""
 
 import queue
+import random
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from multiprocessing import Pipe
 from uuid import uuid4
 
 import pytest
+from moto.moto_api._internal import mock_random
 
 from local.virtual_time.scheduler import StuckError
 from local.virtual_time.virtual_time import START, virtual_time
@@ -102,3 +105,26 @@ def test_a_thread_that_still_waits_goes_on_in_real_time() -> None:
     event.set()
     thread.join(5)
     assert released == [True]
+
+
+def test_a_thread_from_before_keeps_the_real_clock() -> None:
+    """A pipe is polled until the clock has moved on, by the thread that manages a pool of processes for example."""
+    begin, polled = threading.Event(), threading.Event()
+
+    def poll() -> None:
+        begin.wait()
+        ours, _theirs = Pipe()
+        ours.poll()
+        polled.set()
+
+    thread = threading.Thread(target=poll, daemon=True)
+    thread.start()
+    with virtual_time(seed=1) as scheduler:
+        begin.set()
+        with scheduler.in_real_time():
+            assert polled.wait(10)
+
+
+def test_generators_of_one_seed_draw_ids_of_their_own() -> None:
+    with virtual_time(seed=1) as scheduler:
+        assert len({random.getrandbits(128), mock_random.getrandbits(128), scheduler.random.getrandbits(128)}) == 3
