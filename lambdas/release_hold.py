@@ -3,8 +3,8 @@
 Changes: the reservation (`expired`, or `cancelled` if the guest asked for it), its nights and the payment item, or the
 payment item alone where the platform has confirmed the reservation itself.
 Safe to run twice: a payment that is `expired` was released before. Nights that no longer belong to the reservation
-are left alone. The nights of a reservation that the platform deleted are
-not known. A transaction that loses a race is built again from what is stored then.
+are left alone. The nights of a reservation that the platform deleted are known once a session was opened. A
+transaction that loses a race is built again from what is stored then.
 """
 
 from datetime import UTC, datetime
@@ -39,5 +39,5 @@ def _release(request: ReleaseHoldInput) -> ReleaseHoldOutput:
                 raise elsewhere
             if payment.status == "pending":
                 count("HoldsReleased", reason=status)
-            return ReleaseHoldOutput(nights=[] if booking.deleted else booking.reservation.nights)
+            return ReleaseHoldOutput(nights=booking.nights)
     raise StoreBusy("the booking kept changing while it was released")

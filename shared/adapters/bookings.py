@@ -54,30 +54,40 @@ def read_booking(reservation_id: str) -> Booking:
     reservation, payment = read_booking_items(reservation_id)
     if reservation is None:
         return _deleted(reservation_id, payment)
+    return Booking(reservation=reservation, payment=payment, held=_held_nights(reservation))
+
+
+def _held_nights(reservation: Reservation) -> frozenset[str]:
     table = settings().availability_table
     nights = batch_get({table: [{"date": night} for night in reservation.nights]})[table]
-    held = frozenset(
+    return frozenset(
         night["date"]
         for night in nights
-        if night.get("reservation_id") == reservation_id and night.get("status") == "booked"
+        if night.get("reservation_id") == reservation.reservation_id and night.get("status") == "booked"
     )
-    return Booking(reservation=reservation, payment=payment, held=held)
 
 
 def _deleted(reservation_id: str, payment: Payment | None) -> Booking:
-    """The booking of a deleted reservation: its sessions are expired and its money is returned, its nights unknown."""
+    """The booking of a deleted reservation: its sessions are expired, its money and its nights are returned.
+
+    The nights are those of its newest session; before the first one, nothing has stored them.
+    """
     if payment is None:
         raise LookupError(f"no reservation {reservation_id}")
-    cancelled = Reservation(
-        reservation_id=reservation_id,
-        customer_id=payment.customer_id or "",
-        check_in=payment.created_at.date(),
-        check_out=payment.created_at.date(),
-        status="cancelled",
-        total_amount=0,
-        created_at=payment.created_at,
+    unknown = iso(payment.created_at)[:10]
+    cancelled = Reservation.model_validate(
+        {
+            "reservation_id": reservation_id,
+            "customer_id": payment.customer_id or "",
+            "check_in": payment.check_in or unknown,
+            "check_out": payment.check_out or unknown,
+            "status": "cancelled",
+            "total_amount": 0,
+            "created_at": payment.created_at,
+        }
     )
-    return Booking(reservation=cancelled, payment=payment, held=frozenset(), deleted=True)
+    held = frozenset[str]() if payment.check_in is None else _held_nights(cancelled)
+    return Booking(reservation=cancelled, payment=payment, held=held, deleted=True)
 
 
 def pending_reservations(*, since: str, until: datetime) -> Iterator[tuple[str, str]]:

@@ -72,11 +72,12 @@ def open_attempt(
     """Store a new current attempt before its session is requested; False if another call was faster.
 
     It takes the place of attempts that came to nothing. The first one also stores the refund policy, which is agreed
-    from then on.
+    from then on. By the dates it is known which nights to free if the platform deletes the reservation.
     """
     update = UpdateBuilder().set(f"attempts.{key}", to_item(attempt))
     update.remove(*[f"attempts.{former}" for former in forgettable(payment)])
     update.set_all(current_attempt=key, amount=attempt.amount, customer_id=reservation.customer_id, updated_at=iso(now))
+    update.set_all(check_in=reservation.check_in.isoformat(), check_out=reservation.check_out.isoformat())
     if payment.current_attempt is None:
         update.require_missing("current_attempt")
         update.set("refund_policy", [tier.model_dump() for tier in policy])

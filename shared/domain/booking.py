@@ -94,8 +94,14 @@ class Booking(Value):
     deleted: bool = False  # `reservation` takes the place of one that the platform deleted
 
     @property
+    def nights(self) -> list[str]:
+        """The nights of the stay; none where the reservation is deleted and nothing has stored its dates."""
+        unknown = self.deleted and (self.payment is None or self.payment.check_in is None)
+        return [] if unknown else self.reservation.nights
+
+    @property
     def nights_held(self) -> bool:
-        return self.held == set(self.reservation.nights)
+        return self.held == set(self.nights)
 
 
 def payment_of(booking: Booking) -> Payment:

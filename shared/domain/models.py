@@ -169,7 +169,8 @@ class Payment(Value):
     """A booking's item in the table payments; a replacement execution continues from what it holds.
 
     `notified` names what operators were notified of, so that it happens once. `refund_policy` was agreed when the first
-    session was opened. `due_at` and `due_shard` are the keys of the index by which the reconciler finds what is due.
+    session was opened. `check_in` and `check_out` are dates, kept for a reservation that is deleted. `due_at` and
+    `due_shard` are the keys of the index by which the reconciler finds what is due.
     """
 
     payment_id: str
@@ -178,6 +179,8 @@ class Payment(Value):
     amount: int | None = None
     currency: str = "EUR"
     customer_id: str | None = None
+    check_in: str | None = None
+    check_out: str | None = None
     attempts: Mapping[str, Attempt] = {}
     current_attempt: str | None = None
     attempts_granted: int = 0

@@ -82,12 +82,13 @@ def test_a_booking_with_attributes_and_a_status_of_the_platform_is_paid_and_read
 
 
 @pytest.mark.defect("R-13")
-def test_a_deleted_reservation_gives_the_money_back(stack: StackOverHttp) -> None:
+def test_a_deleted_reservation_gives_the_money_and_the_nights_back(stack: StackOverHttp) -> None:
     booking = stack.reserve()
     booking.pay_now()
     stack.table("reservations").delete_item(Key={"reservation_id": booking.id})
     assert booking.pay_on_page() == 303
     wait_until(lambda: booking.payment["status"] == "expired", "the end of the payment")
+    assert booking.nights_status == "available"
     wait_until(lambda: [r["status"] for r in booking.payment["refunds"].values()] == ["succeeded"], "the refund")
 
 

@@ -139,12 +139,12 @@ def test_a_booking_that_keeps_changing_is_tried_again_later(
 @pytest.mark.parametrize("paid", [True, False])
 @pytest.mark.defect("R-13")
 def test_a_deleted_reservation_is_a_booking_that_is_gone(booking: BookingStates, *, paid: bool) -> None:
-    """Its session is closed, money that came is returned, and the payment ends without touching any night."""
+    """Its session is closed, money that came is returned, and the nights that are still its own are free again."""
     session = booking.open_session()
     if paid:
         booking.stripe.pay(session)
     booking.stored.delete("reservations", "RES-1")
-    nights = booking.stored.all("availability")
+    booking.stored.night("2026-12-21", "RES-2")
     started: list[str] = []
     step = booking.verify()
     if paid:
@@ -159,8 +159,19 @@ def test_a_deleted_reservation_is_a_booking_that_is_gone(booking: BookingStates,
     assert booking.expire_sessions(*started)["next_step"] == "release_hold"
     assert booking.sessions == ["complete" if paid else "expired"]
     for _ in range(2):
-        assert booking.release() == {"nights": []}
+        assert booking.release() == {"nights": NIGHTS}
     assert (booking.item["status"], booking.reservation) == ("expired", {})
+    assert booking.night("2026-12-20") == {"date": "2026-12-20", "status": "available"}
+    assert booking.night("2026-12-21")["reservation_id"] == "RES-2"
+
+
+@pytest.mark.defect("R-13")
+def test_a_reservation_deleted_before_its_first_session_ends_without_its_nights(booking: BookingStates) -> None:
+    """Nothing has stored which nights they were."""
+    booking.stored.delete("reservations", "RES-1")
+    nights = booking.stored.all("availability")
+    assert booking.release() == {"nights": []}
+    assert booking.item["status"] == "expired"
     assert booking.stored.all("availability") == nights
 
 
