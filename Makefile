@@ -56,8 +56,9 @@ Deploy
   make pulumi-cli      find the Pulumi CLI, or build it with Go
 
 Generate
-  make docs            write the diagrams, the OpenAPI document, the list of
-                       defects, the configuration reference and the costs
+  make docs            write the diagrams (needs Node), the OpenAPI document,
+                       the list of defects, the configuration reference and
+                       the costs
   make permissions     write docs/permissions.md: what each role may do, and why
 
   make clean           delete .venv, .uv and build
