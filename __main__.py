@@ -43,6 +43,8 @@ payments = new_table(
         "created_at-index": ("currency", "created_at"),
         # Sparse: an item has the time only while something of it is awaited.
         "due-index": ("due_shard", "due_at"),
+        # Sparse as well: the operators' queue.
+        "attention-index": ("currency", "attention_since"),
     },
 )
 webhook_events = new_table(
@@ -99,7 +101,9 @@ publish = allow("events:PutEvents", on=[event_bus.arn])
 notify = allow("sns:Publish", on=[operator_topic.arn])
 
 payment_functions = [
-    state_function("create_checkout_session", timeout=40, grants=[*read_booking, update_payment, call_stripe]),
+    state_function(
+        "create_checkout_session", timeout=40, grants=[*read_booking, read_payment, update_payment, call_stripe]
+    ),
     state_function(
         "verify_payment", timeout=60, grants=[*read_booking, read_payment, update_payment, call_stripe, notify]
     ),
@@ -195,7 +199,13 @@ operations_api = starter_function(
     grants=[
         *read_reservation,
         read_payment,
-        allow("dynamodb:Query", on=[pulumi.Output.concat(payments.arn, "/index/created_at-index")]),
+        allow(
+            "dynamodb:Query",
+            on=[
+                pulumi.Output.concat(payments.arn, "/index/created_at-index"),
+                pulumi.Output.concat(payments.arn, "/index/attention-index"),
+            ],
+        ),
         allow("states:DescribeExecution", "states:GetExecutionHistory", on=[payment.executions, refund.executions]),
     ],
 )

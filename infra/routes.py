@@ -95,6 +95,7 @@ OPERATIONS_ROUTES = {
             "cursor": "The cursor of the page before",
             "status": "Only payments in this status",
             "customer_id": "Only payments of this customer",
+            "attention": "With `true` only payments that need a person, the longest waiting first",
             "created_from": "Only payments that were created then or later, ISO 8601",
             "created_to": "Only payments that were created until then, ISO 8601",
             "q": "A reservation id, payment id, PaymentIntent or refund id, instead of a page",

@@ -1,6 +1,6 @@
 """State CreateCheckoutSession: open the booking's next attempt and create its Checkout Session at Stripe.
 
-Changes: `attempts.{key}` and `current_attempt` on the payment item; a Checkout Session at Stripe.
+Changes: `attempts.{key}`, `current_attempt` and `attention` on the payment item; a Checkout Session at Stripe.
 Safe to run twice: it stores the attempt with its exact parameters before it calls Stripe with the idempotency key
 `{stack}:{payment_id}:checkout:{key}`. A second run finds the attempt still `opening`, sends the same request and gets
 the same session; once the session's URL is published, it returns that URL.
@@ -22,11 +22,12 @@ from shared.domain.attempts import (
     repeatable,
     session_expires_at,
 )
-from shared.domain.booking import Booking
+from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import HoldEnding, ReservationNotPayable, StoreBusy, StripeRefused
 from shared.domain.ids import checkout_key
-from shared.domain.models import Attempt, CheckoutSession, Payment, iso
+from shared.domain.models import Attempt, Matter, Payment, iso
 from shared.domain.session_outcomes import merge_outcomes, never_opened
+from shared.domain.stripe_values import CheckoutSession
 from shared.observability import bind, count, entry_point
 from shared.services.close_session import close_session
 from shared.settings import settings
@@ -43,7 +44,12 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     Raises ReservationNotPayable, HoldEnding, StripeUnavailable, StripeRefused, StoreBusy.
     """
     request = CreateCheckoutSessionInput.model_validate(event)
-    return _open_attempt(request).model_dump()
+    try:
+        return _open_attempt(request).model_dump()
+    except StripeRefused:
+        matter = Matter(kind="payment_refused", since=datetime.now(UTC))
+        payment_items.open_matter(request.payment_id, matter)
+        raise
 
 
 def _open_attempt(request: CreateCheckoutSessionInput) -> OpenedAttempt:
@@ -66,7 +72,7 @@ def _open_attempt(request: CreateCheckoutSessionInput) -> OpenedAttempt:
             refused = error
             code = EMAIL_INVALID if error.param == "customer_email" else error.code or "refused"
             closed = never_opened(attempt.model_copy(update={"failure_code": code}), "refused", now)
-            stored = payment.model_copy(update={"attempts": {**payment.attempts, key: attempt}})
+            stored = payment_of(bookings.read_booking(request.reservation_id))
             payment_items.record_session_outcomes(stored, {key: closed}, now=now)
             continue
         count("SessionsOpened")

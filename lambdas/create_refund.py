@@ -12,7 +12,8 @@ from typing import Any
 from shared.adapters import refund_ledger, stripe_api
 from shared.contracts.states import CreateRefundInput, RefundOutput
 from shared.domain.errors import StoreBusy, StripeRefused
-from shared.domain.models import FAILED, SETTLED, Payment, Refund, StripeRefund
+from shared.domain.models import FAILED, SETTLED, Payment, Refund
+from shared.domain.stripe_values import StripeRefund
 from shared.observability import bind, entry_point
 from shared.services.refund_entries import read_entry
 

@@ -13,6 +13,7 @@ from shared.contracts.operations_bodies import (
     ExecutionRecord,
     PaymentRecordResponse,
     RefundRecord,
+    matter_records,
 )
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import Reservation, end_reason
@@ -69,6 +70,7 @@ def _record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse
         error_message=payment.error_message,
         cancel_requested_by=payment.cancel_requested_by,
         restarts=payment.restarts,
+        attention=matter_records(payment.attention.values()),
         attempts=[
             AttemptRecord.of(
                 key,

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from shared.adapters.attention import write_attention
 from shared.adapters.dynamodb import UpdateBuilder, batch_get, check_operation, query_index, transact, update_operation
 from shared.adapters.payment_items import payment_operation, write_due
 from shared.adapters.refund_ledger import enter_refunds, write_totals
@@ -123,6 +124,7 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
     complete.set_all(completed_at=iso(now), updated_at=iso(now))
     complete.remove("task_token", "awaiting", "error_message")
     write_due(complete, after, now=now)
+    write_attention(complete, payment, after, now=now)
     complete.require_missing("cancel_requested_at")
     complete.require_exists(f"captures.{pi}")
     complete.require_missing(f"captures.{pi}.role")
@@ -147,7 +149,9 @@ def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:
     reservation, payment = booking.reservation, payment_of(booking)
     expire = UpdateBuilder().set_all(status="expired", updated_at=iso(now)).remove("task_token", "awaiting")
     expire.require("status", "pending")
-    write_due(expire, payment.model_copy(update={"status": "expired", "updated_at": now}), now=now)
+    after = payment.model_copy(update={"status": "expired", "updated_at": now})
+    write_due(expire, after, now=now)
+    write_attention(expire, payment, after, now=now)
     end = UpdateBuilder()
     if booking.deleted:
         end.require_missing("reservation_id")

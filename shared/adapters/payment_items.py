@@ -5,17 +5,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.adapters import dynamodb
+from shared.adapters.attention import write_attention, write_matters
 from shared.adapters.dynamodb import UpdateBuilder, count_in_index, query_index, to_item, transact
 from shared.adapters.pointers import Pointer, pointer_operation
 from shared.domain.attempts import AttemptKey, forgettable
 from shared.domain.booking import Reservation
 from shared.domain.due import GRACE, due_shard, next_due
 from shared.domain.errors import StoreBusy
-from shared.domain.models import Attempt, Capture, Payment, Replacement, iso
+from shared.domain.matters import matter_key, open_matters
+from shared.domain.models import Attempt, Capture, Matter, Payment, iso
 from shared.domain.refund_policy import RefundTier
-from shared.domain.session_outcomes import SessionOutcome
+from shared.domain.session_outcomes import SessionOutcome, merge_outcomes
 from shared.settings import settings
 
+TRIES = 5
 REFRESH_INTERVAL, MAX_REFRESHES = timedelta(seconds=5), 20
 POSITIONS = {"payment_id": "reconciler"}  # the key of an item that is no payment
 _DUE = "due_shard = :shard AND due_at <= :now"
@@ -84,11 +87,16 @@ def open_attempt(
     else:
         update.require("current_attempt", payment.current_attempt)
     update.require("status", "pending").require_missing("cancel_requested_at")
+    opened = {"attempts": {**payment.attempts, key: attempt}, "current_attempt": key}
+    write_attention(update, payment, payment.model_copy(update=opened), now=now)
     return update_payment(payment.payment_id, update)
 
 
 def record_session_outcomes(payment: Payment, outcomes: Mapping[AttemptKey, SessionOutcome], *, now: datetime) -> None:
-    """Write how attempts ended and what was captured; captures that are already known stay unchanged."""
+    """Write how attempts ended and what was captured; captures that are already known stay unchanged.
+
+    Raises StoreBusy.
+    """
     update, pointers = UpdateBuilder(), {}
     for key, outcome in outcomes.items():
         update.set_changed(f"attempts.{key}", payment.attempts[key], outcome.attempt)
@@ -97,6 +105,7 @@ def record_session_outcomes(payment: Payment, outcomes: Mapping[AttemptKey, Sess
                 _enter_capture(update, pi, capture)
                 pointers[pi] = Pointer(payment.payment_id, key)
     if not update.empty:
+        write_attention(update, payment, merge_outcomes(payment, outcomes), now=now)
         _write_with_pointers(payment, update, pointers, now)
 
 
@@ -117,12 +126,14 @@ def _write_with_pointers(
 ) -> None:
     """Write captures and the pointers to their payment, all or nothing."""
     update.set("updated_at", iso(now)).require_exists("payment_id")
-    if not pointers:
-        update_payment(payment.payment_id, update)
-        return
     operations = [pointer_operation(pi, pointer) for pi, pointer in pointers.items()]
-    if not transact([payment_operation(payment.payment_id, update), *operations]):
-        raise StoreBusy("a PaymentIntent belongs to another payment")
+    written = (
+        transact([payment_operation(payment.payment_id, update), *operations])
+        if operations
+        else update_payment(payment.payment_id, update)
+    )
+    if not written:
+        raise StoreBusy("a PaymentIntent belongs to another payment, or a matter was opened or closed meanwhile")
 
 
 def grant_attempt(payment_id: str, *, now: datetime) -> bool:
@@ -144,11 +155,12 @@ def claim_refresh(payment: Payment, *, now: datetime) -> bool:
     return update_payment(payment.payment_id, update)
 
 
-def plan_replacement(payment: Payment, key: str, replacement: Replacement) -> bool:
-    """Plan the next replacement of an execution; False if another call planned one.
+def plan_replacement(payment: Payment, key: str, after: Payment, *, now: datetime) -> bool:
+    """Plan the next replacement of an execution, which `after` has; False if another call planned one.
 
     The payment is due when the replacement is to be started, or before.
     """
+    replacement = after.replacements[key]
     update = UpdateBuilder().set(f"replacements.{key}", to_item(replacement))
     if replacement.start_at and (payment.due_at is None or replacement.start_at < payment.due_at):
         _set_due(update, payment.payment_id, replacement.start_at)
@@ -156,6 +168,7 @@ def plan_replacement(payment: Payment, key: str, replacement: Replacement) -> bo
         update.require(f"replacements.{key}.number", payment.replacements[key].number)
     else:
         update.require_exists("payment_id").require_missing(f"replacements.{key}")
+    write_attention(update, payment, after, now=now)
     return update_payment(payment.payment_id, update)
 
 
@@ -174,11 +187,34 @@ def mark_unresolved(payment_id: str, key: AttemptKey) -> bool:
     return update_payment(payment_id, update.require(f"attempts.{key}.status", "closed"))
 
 
-def record_notified(payment: Payment, subject: str) -> bool:
-    """Record that operators were notified of `subject`; False if that was recorded before."""
-    update = UpdateBuilder().add("notified", subject).require_exists("payment_id")
-    update.require_that("NOT contains({}, {})", "notified", value=subject)
-    return update_payment(payment.payment_id, update)
+def record_notified(payment: Payment, subject: str, matter: Matter | None = None) -> bool:
+    """Record that operators were notified of `subject`, and open its matter; False if that was recorded before.
+
+    Raises StoreBusy.
+    """
+    for _ in range(TRIES):
+        update = UpdateBuilder().add("notified", subject).require_exists("payment_id")
+        update.require_that("NOT contains({}, {})", "notified", value=subject)
+        if matter is not None:
+            write_matters(update, payment.attention, {matter_key(matter): matter, **payment.attention})
+        if update_payment(payment.payment_id, update):
+            return True
+        payment = read_payment(payment.payment_id) or payment
+        if subject in (payment.notified or ()):
+            return False
+    raise StoreBusy("matters kept being opened and closed")
+
+
+def open_matter(payment_id: str, matter: Matter) -> None:
+    """Open a matter, unless it is open. Raises StoreBusy."""
+    for _ in range(TRIES):
+        payment, update = read_payment(payment_id), UpdateBuilder()
+        if payment is None or matter_key(matter) in payment.attention:
+            return
+        write_matters(update, payment.attention, {**payment.attention, matter_key(matter): matter})
+        if update_payment(payment_id, update):
+            return
+    raise StoreBusy("matters kept being opened and closed")
 
 
 def write_due(update: UpdateBuilder, after: Payment, *, now: datetime) -> None:
@@ -205,9 +241,13 @@ def mark_due(payment: Payment, *, now: datetime) -> bool:
     return update_payment(payment.payment_id, update)
 
 
-def reschedule(before: Payment, after: Payment, due_at: datetime | None) -> bool:
+def reschedule(before: Payment, after: Payment, due_at: datetime | None, *, now: datetime) -> bool:
     """Record what the reconciler found, and when the payment is due next; False if it was rescheduled meanwhile."""
     update = UpdateBuilder()
+    # A matter that the run has opened is written already.
+    found = open_matters(after.model_copy(update={"attention": before.attention}), now)
+    left = {key: matter for key, matter in found.items() if key in before.attention}
+    write_matters(update, before.attention, left)
     _set_due(update, before.payment_id, due_at)
     if after.checks_after_release != before.checks_after_release:
         update.set("checks_after_release", after.checks_after_release)

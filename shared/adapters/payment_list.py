@@ -1,4 +1,4 @@
-"""The list of all payments, newest first, a page at a time."""
+"""The list of all payments, newest first, and the operators' queue, oldest first, a page at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,46 +10,56 @@ from shared.settings import settings
 
 type Row = tuple[dict[str, Any], dict[str, Any]]
 
-INDEX = "created_at-index"
 # The hash key: every payment is in euros, and only payments have the attribute.
 CURRENCY = "EUR"
 STEP = 50  # a BatchGetItem reads 100 items: 50 payments and their reservations
 
 
 @dataclass(frozen=True)
+class PaymentList:
+    """An index over payments, sorted by the time `by`."""
+
+    index: str
+    by: str
+    newest_first: bool
+
+    def key(self, item: Mapping[str, Any]) -> "ListKey":
+        return ListKey(payment_id=item["payment_id"], at=item[self.by])
+
+
+ALL = PaymentList("created_at-index", "created_at", newest_first=True)
+QUEUE = PaymentList("attention-index", "attention_since", newest_first=False)
+
+
+@dataclass(frozen=True)
 class ListKey:
-    """Where in the list a payment is; `created_at` is ISO 8601."""
+    """Where in a list a payment is; `at` is ISO 8601."""
 
     payment_id: str
-    created_at: str
+    at: str
 
 
-def read_step(*, created_from: str, created_to: str, after: ListKey | None) -> tuple[list[Row], ListKey | None]:
+def read_step(of: PaymentList, *, start: str, end: str, after: ListKey | None) -> tuple[list[Row], ListKey | None]:
     """The next 50 payments with their reservations (empty if deleted), and the key to go on with.
 
-    Two requests, however many payments there are.
+    `start` and `end` limit the time by which the list is sorted. Two requests, however many payments there are.
     """
-    start = {} if after is None else {"ExclusiveStartKey": dynamodb.serialize(_stored(after))}
+    begin = {}
+    if after is not None:
+        key = {"payment_id": after.payment_id, of.by: after.at, "currency": CURRENCY}
+        begin = {"ExclusiveStartKey": dynamodb.serialize(key)}
     answer = dynamodb.query(
         TableName=settings().payments_table,
-        IndexName=INDEX,
-        KeyConditionExpression="currency = :currency AND created_at BETWEEN :from AND :to",
-        ExpressionAttributeValues=dynamodb.serialize({":currency": CURRENCY, ":from": created_from, ":to": created_to}),
-        ScanIndexForward=False,
+        IndexName=of.index,
+        KeyConditionExpression=f"currency = :currency AND {of.by} BETWEEN :start AND :end",
+        ExpressionAttributeValues=dynamodb.serialize({":currency": CURRENCY, ":start": start, ":end": end}),
+        ScanIndexForward=not of.newest_first,
         Limit=STEP,
-        **start,
+        **begin,
     )
     keys = [dynamodb.from_item(item) for item in answer["Items"]]
     last = answer.get("LastEvaluatedKey")
-    return read_rows([key["payment_id"] for key in keys]), None if last is None else list_key(dynamodb.from_item(last))
-
-
-def list_key(item: Mapping[str, Any]) -> ListKey:
-    return ListKey(payment_id=item["payment_id"], created_at=item["created_at"])
-
-
-def _stored(key: ListKey) -> dict[str, str]:
-    return {"payment_id": key.payment_id, "created_at": key.created_at, "currency": CURRENCY}
+    return read_rows([key["payment_id"] for key in keys]), None if last is None else of.key(dynamodb.from_item(last))
 
 
 def read_rows(ids: Sequence[str]) -> list[Row]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
+from shared.adapters.attention import write_attention
 from shared.adapters.dynamodb import UpdateBuilder, to_item
 from shared.adapters.payment_items import update_payment, write_due
 from shared.domain.ledger import ledger
@@ -78,6 +79,7 @@ def enter_refunds(update: UpdateBuilder, payment: Payment, refunds: Mapping[str,
         # The totals leave out refunds of unapplied payments: make sure that none was entered since the read.
         update.require_that("size({}) = {}", "refunds", value=len(payment.refunds))
     write_due(update, after.model_copy(update={"status": status, "updated_at": now}), now=now)
+    write_attention(update, payment, after, now=now)
     if status == "refunded" and payment.status != "refunded":
         update.set("refunded_at", iso(now))
     if status != "refunded":
@@ -130,4 +132,6 @@ def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: 
         update.require(f"disputes.{dispute_id}.status", before.status)
         if before.closed_at is None:
             update.require_missing(f"disputes.{dispute_id}.closed_at")
+    after = payment.model_copy(update={"disputes": {**payment.disputes, dispute_id: dispute}})
+    write_attention(update, payment, after, now=now)
     return update_payment(payment.payment_id, update)

@@ -16,8 +16,8 @@ import stripe
 from shared.adapters.secrets import refreshed, secret
 from shared.contracts.stripe_objects import StripeDisputeObject
 from shared.domain.errors import SecretUnavailable, StripeRefused, StripeUnavailable
-from shared.domain.models import CheckoutSession, PaymentIntent, StripeRefund
 from shared.domain.secret_shapes import clean_secret
+from shared.domain.stripe_values import CheckoutSession, PaymentIntent, StripeRefund
 from shared.observability import count, logger
 from shared.settings import settings
 

@@ -1,12 +1,51 @@
 """Answers of the operators' routes (docs/integration.md)."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from shared.contracts.http_bodies import AttemptStatusResponse, RefundStatusResponse
 from shared.contracts.states import Contract
 from shared.domain.booking import EndReason
-from shared.domain.models import Awaiting, CaptureRole, PaymentStatus, RefundState
+from shared.domain.matters import KINDS
+from shared.domain.models import (
+    Awaiting,
+    CaptureRole,
+    Matter,
+    MatterKind,
+    PaymentStatus,
+    RefundState,
+    iso,
+    optional_iso,
+)
 from shared.domain.refund_policy import RefundPolicy
+
+
+class MatterRecord(Contract):
+    """Something that needs a person; `page` is its section of docs/operations.md."""
+
+    kind: MatterKind
+    subject: str | None = None
+    since: str
+    amount: int | None = None
+    deadline: str | None = None
+    page: str
+    closable: bool
+
+
+def matter_records(matters: Iterable[Matter]) -> list[MatterRecord]:
+    """The matters of a payment, oldest first."""
+    return [
+        MatterRecord(
+            kind=matter.kind,
+            subject=matter.subject,
+            since=iso(matter.since),
+            amount=matter.amount,
+            deadline=optional_iso(matter.deadline),
+            page=KINDS[matter.kind].page,
+            closable=KINDS[matter.kind].closable,
+        )
+        for matter in sorted(matters, key=lambda matter: matter.since)
+    ]
 
 
 class PaymentRow(Contract):
@@ -16,6 +55,7 @@ class PaymentRow(Contract):
     reservation_status: str | None = None
     amount: int | None = None
     refund_amount: int
+    attention: list[MatterRecord]
     created_at: str
     updated_at: str
 
@@ -93,6 +133,7 @@ class PaymentRecordResponse(Contract):
     error_message: str | None = None
     cancel_requested_by: str | None = None
     restarts: int
+    attention: list[MatterRecord]
     attempts: list[AttemptRecord]
     captures: list[CaptureRecord]
     refunds: list[RefundRecord]

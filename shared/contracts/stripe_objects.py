@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from shared.contracts.states import STRIPE_ID, StripeId
-from shared.domain.models import StripeRefund, StripeRefundStatus
+from shared.domain.models import StripeRefundStatus
+from shared.domain.stripe_values import StripeRefund
 
 
 class StripeObject(BaseModel):

@@ -39,6 +39,18 @@ AppliedPolicy = Annotated[
 StripeRefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 RefundState = Literal["none", "pending", "failed", "settled"]
 RefundStatus = Literal[StripeRefundStatus, "settled_elsewhere"]
+MatterKind = Literal[
+    "refund_failed",
+    "dispute",
+    "restarts_exhausted",
+    "payment_refused",
+    "session_unreadable",
+    "payment_returned",
+    "cancelled_money_kept",
+    "unmatched_charge",
+    "refund_settled_twice",
+    "dashboard_refund_failed",
+]
 
 # The session of such an attempt may still be payable, or may have been paid.
 UNCLOSED: frozenset[str] = frozenset({"opening", "open", "unresolved"})
@@ -47,6 +59,7 @@ SETTLED: frozenset[str] = frozenset({"succeeded", "settled_elsewhere"})
 PENDING: frozenset[str] = frozenset({"pending", "requires_action"})
 # Such a refund has returned nothing, or has taken it back.
 FAILED: frozenset[str] = frozenset({"failed", "canceled"})
+RESTARTS = 5  # without progress, before operators are notified
 
 
 class Value(BaseModel):
@@ -164,6 +177,21 @@ class Replacement(Value):
     start_at: Instant | None = None
     execution_input: str | None = None
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether five restarts have led no further, and the next one is planned."""
+        return self.step >= RESTARTS and self.start_at is not None
+
+
+class Matter(Value):
+    """Something about a payment that needs a person; `subject` is the refund, dispute, session or charge."""
+
+    kind: MatterKind
+    subject: str | None = None
+    since: Instant
+    amount: int | None = None
+    deadline: Instant | None = None
+
 
 class Payment(Value):
     """A booking's item in the table payments; a replacement execution continues from what it holds.
@@ -171,6 +199,7 @@ class Payment(Value):
     `notified` names what operators were notified of, so that it happens once. `refund_policy` was agreed when the first
     session was opened. `check_in` and `check_out` are dates, kept for a reservation that is deleted. `due_at` and
     `due_shard` are the keys of the index by which the reconciler finds what is due.
+    `attention` holds the open matters, and `attention_since` puts the payment into the operators' queue.
     """
 
     payment_id: str
@@ -200,6 +229,8 @@ class Payment(Value):
     cancel_requested_at: Instant | None = None
     cancel_requested_by: str | None = None
     replacements: Mapping[str, Replacement] = {}
+    attention: Mapping[str, Matter] = {}
+    attention_since: Instant | None = None
     checks_after_release: int = 0
     due_at: Instant | None = None
     due_shard: str | None = None
@@ -255,41 +286,3 @@ class Payment(Value):
     def disputed(self, pi: str) -> bool:
         """Whether a dispute blocks refunds of this PaymentIntent."""
         return any(dispute.payment_intent == pi and dispute.blocks_refunds for dispute in self.disputes.values())
-
-
-# Stripe's objects.
-
-
-class StripeRefund(Value):
-    id: str
-    payment_intent: str
-    status: StripeRefundStatus
-    amount: int
-    failure_reason: str | None = None
-    metadata: Mapping[str, str] = {}
-
-
-class PaymentIntent(Value):
-    """`refunds` and `disputed` are of its latest charge, where that is expanded."""
-
-    id: str
-    status: str
-    amount_received: int
-    currency: str
-    charge: str | None = None
-    captured_at: Instant | None = None
-    decline_code: str | None = None
-    decline_message: str | None = None
-    metadata: Mapping[str, str] = {}
-    refunds: tuple[StripeRefund, ...] = ()
-    disputed: bool = False
-
-
-class CheckoutSession(Value):
-    id: str
-    status: Literal["open", "complete", "expired"]
-    payment_status: str
-    url: str | None
-    expires_at: Instant
-    payment_intent: PaymentIntent | None = None
-    metadata: Mapping[str, str] = {}

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.attempts import AttemptKey
-from shared.domain.models import Attempt, AttemptStatus, Capture, CheckoutSession, Payment, PaymentIntent
+from shared.domain.models import Attempt, AttemptStatus, Capture, Payment
+from shared.domain.stripe_values import CheckoutSession, PaymentIntent
 
 # How long a 3-D Secure challenge may continue after its session has expired.
 CHALLENGE_GRACE = timedelta(minutes=15)

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 from shared.adapters import payment_items, stripe_api
 from shared.domain.errors import NotRefundable
-from shared.domain.models import FAILED, Payment, PaymentIntent
+from shared.domain.models import FAILED, Payment
 from shared.domain.session_outcomes import capture_of
+from shared.domain.stripe_values import PaymentIntent
 from shared.services.dashboard_refunds import record_dashboard_refund
 from shared.services.dispute_entries import enter_dispute
 from shared.services.ownership import prove_attempt
@@ -45,8 +46,8 @@ def enter_returned(payment: Payment, intent: PaymentIntent) -> Payment:
         record_dashboard_refund(payment, refund)
         payment = _read_again(payment)
     for dispute in disputes:
-        entry = enter_dispute(payment, dispute, event_id=None, now=datetime.now(UTC))
-        payment = payment.model_copy(update={"disputes": {**payment.disputes, dispute.id: entry}})
+        enter_dispute(payment, dispute, event_id=None, now=datetime.now(UTC))
+        payment = _read_again(payment)
     return payment
 
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from shared.adapters import payment_items, refund_ledger, step_functions
 from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ledger import enter_dashboard_refund, refund_moves_on
-from shared.domain.models import Payment, Refund, StripeRefund
+from shared.domain.models import Matter, Payment, Refund
+from shared.domain.stripe_values import StripeRefund
 from shared.observability import count
 from shared.services.reconciliation import notify_once
 from shared.services.stripe_event_registry import Outcome
@@ -57,4 +58,5 @@ def _replaced(payment: Payment, refund: StripeRefund, refund_id: str, entry: Ref
 
 def notify_settled_twice(payment: Payment, refund: StripeRefund, refund_id: str) -> None:
     what = f"{refund.id} of {refund.amount} cents lives at Stripe, but an operator settled {refund_id} elsewhere"
-    notify_once(f"settled_twice {refund.id}", "RefundSettledTwice", payment, what)
+    matter = Matter(kind="refund_settled_twice", subject=refund.id, since=datetime.now(UTC), amount=refund.amount)
+    notify_once(f"settled_twice {refund.id}", "RefundSettledTwice", payment, what, matter)

@@ -10,7 +10,7 @@ from shared.adapters import bookings, payment_items, stripe_api
 from shared.contracts.states import RefundInput
 from shared.domain.due import CHECK_AGAIN_AFTER, next_due, watched
 from shared.domain.errors import StripeRefused
-from shared.domain.models import Payment
+from shared.domain.models import Matter, Payment
 from shared.observability import bind
 from shared.services.payment_restarts import check_execution
 from shared.services.reconciliation import Report, notify_once
@@ -32,10 +32,11 @@ def check_dead_execution(payment: Payment, report: Report, refund: RefundInput |
     after = (
         check_execution(payment, report) if refund is None else check_refund(payment, refund.refund_id, report, refund)
     )
-    due_at = next_due(after, datetime.now(UTC))
+    now = datetime.now(UTC)
+    due_at = next_due(after, now)
     if after != payment and due_at is not None:
         stored = payment_items.read_payment(payment.payment_id) or after
-        payment_items.reschedule(stored, after, min(due_at, payment.due_at or due_at))
+        payment_items.reschedule(stored, after, min(due_at, payment.due_at or due_at), now=now)
 
 
 def _check(before: Payment, report: Report) -> None:
@@ -49,7 +50,7 @@ def _check(before: Payment, report: Report) -> None:
     now = datetime.now(UTC)
     stay_over = watched(payment) and _check_stay(payment, report)
     due_at = next_due(payment, now, stay_over=stay_over)
-    payment_items.reschedule(before, payment, due_at)
+    payment_items.reschedule(before, payment, due_at, now=now)
 
 
 def _check_released(payment: Payment, report: Report) -> Payment:
@@ -58,13 +59,13 @@ def _check_released(payment: Payment, report: Report) -> Payment:
     checks = sum(now >= payment.updated_at + after for after in CHECK_AGAIN_AFTER)
     if checks <= done:
         return payment
-    for attempt in payment.attempts.values():
+    for key, attempt in payment.attempts.items():
         if attempt.stripe_checkout_session_id is None:
             continue
         try:
             intent = stripe_api.retrieve_checkout_session(attempt.stripe_checkout_session_id).payment_intent
         except StripeRefused:
-            notify_of_refusal(payment, attempt.stripe_checkout_session_id)
+            notify_of_refusal(payment, key)
             continue
         if intent is not None and intent.status == "succeeded" and intent.id not in payment.captures:
             payment = refund_late_payment(payment, intent.id, report)
@@ -81,6 +82,9 @@ def _check_stay(payment: Payment, report: Report) -> bool:
     if reservation is not None and reservation.status != "cancelled":
         return datetime.now(UTC).date() > reservation.check_in + timedelta(days=1)
     what = f"the reservation is {'deleted' if reservation is None else 'cancelled'}, but nobody has asked for a refund"
-    if notify_once("money_kept", "CancelledMoneyKept", payment, what):
+    own = payment.own_capture
+    amount = None if own is None else own[1].refundable
+    matter = Matter(kind="cancelled_money_kept", since=datetime.now(UTC), amount=amount)
+    if notify_once("money_kept", "CancelledMoneyKept", payment, what, matter):
         report.record("cancelled_money_kept", payment_id=payment.payment_id)
     return True

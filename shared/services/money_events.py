@@ -9,7 +9,7 @@ from shared.contracts.states import RefundExecutionInput
 from shared.contracts.stripe_objects import StripeDecline, StripeDeclinedObject, StripeEvent
 from shared.domain.errors import NotWaiting
 from shared.domain.ids import unapplied_refund_id
-from shared.domain.models import Payment
+from shared.domain.models import Matter, Payment
 from shared.observability import count
 from shared.services.ownership import Owner
 from shared.services.reconciliation import notify_once
@@ -74,9 +74,10 @@ def process_decline(event: StripeEvent, owner: Owner) -> Outcome:
 def report_unmatched(event: StripeEvent, owner: Owner) -> Outcome:
     """Leave money alone that carries our metadata and belongs to no session of ours; notify the operators once."""
     if event.type in MONEY and _paid(event):
-        pi = event.payment_intent or event.object.get("id")
-        what = f"{pi} carries its metadata, but belongs to no Checkout Session of it; nothing was done"
-        notify_once(f"unmatched {pi}", "UnmatchedCharge", owner.payment, what)
+        pi = event.payment_intent
+        what = f"{pi or event.object.get('id')} carries its metadata, but belongs to no Checkout Session of it; "
+        matter = Matter(kind="unmatched_charge", subject=pi, since=datetime.now(UTC), amount=_amount(event))
+        notify_once(f"unmatched {pi}", "UnmatchedCharge", owner.payment, what + "nothing was done", matter)
     return "skipped", "it belongs to no session of ours"
 
 
@@ -90,6 +91,12 @@ def request_capture(owner: Owner, pi: str) -> None:
         _refund_late_payment(payment, pi)
     elif not (payment.task_token and step_functions.signal(payment.task_token, "refresh")):
         payment_items.mark_due(payment, now=datetime.now(UTC))
+
+
+def _amount(event: StripeEvent) -> int | None:
+    """How much was paid, in cents, as the PaymentIntent or the session says it."""
+    amount = event.object.get("amount_received", event.object.get("amount_total"))
+    return amount if isinstance(amount, int) else None
 
 
 def _paid(event: StripeEvent) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 
 from shared.adapters import payment_items
 from shared.adapters.notifications import notify_operators
-from shared.domain.models import Payment
+from shared.domain.models import Matter, Payment
 from shared.observability import count, log_failure, logger
 
 # The quota of DescribeExecution, which most payments that are due need once.
@@ -79,20 +79,22 @@ class Report:
         return True
 
 
-def notify_once(mark: str, name: str, payment: Payment, what: str) -> bool:
+def notify_once(mark: str, name: str, payment: Payment, what: str, matter: Matter | None = None) -> bool:
     """Notify the operators unless the payment carries `mark`; return whether this call notified them first.
 
-    The mark is written after the notification: a crash in between repeats the notification rather than losing it.
+    The mark is written after the notification, together with the matter that it opens: a crash in between repeats the
+    notification rather than losing it. Raises NotificationFailed, StoreBusy.
     """
     if mark in (payment.notified or ()):
         return False
     notify(name, payment, what)
-    return payment_items.record_notified(payment, mark)
+    return payment_items.record_notified(payment, mark, matter)
 
 
 def notify(name: str, payment: Payment, what: str) -> None:
     """Notify the operators; `name` is a section of docs/operations.md. Raises NotificationFailed."""
     notify_operators(
         f"{name}: {payment.reservation_id}"[:100],
-        f"{name}: reservation {payment.reservation_id}, payment {payment.payment_id}: {what}.",
+        f"{name}: reservation {payment.reservation_id}, payment {payment.payment_id}: {what}. "
+        f"See docs/operations.md#{name.lower()}.",
     )

@@ -9,7 +9,7 @@ from shared.contracts.states import NextStepOutput, OpenedAttempt, VerifyPayment
 from shared.domain.attempts import AttemptKey
 from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import NotificationFailed, StripeRefused, StripeUnavailable
-from shared.domain.models import Attempt, Payment
+from shared.domain.models import Attempt, Matter, Payment
 from shared.domain.next_step import NextStep, decide_next_step
 from shared.domain.session_outcomes import SessionOutcome, merge_outcomes
 from shared.observability import count, logger
@@ -75,19 +75,21 @@ def ask_about(
             # The other calls would time out too, after 20 s each. The next run asks about the remaining sessions.
             return outcomes, False
         except StripeRefused:
-            notify_of_refusal(payment, attempt.stripe_checkout_session_id or f"the session of attempt {key}")
+            notify_of_refusal(payment, key)
             asked = False
     return outcomes, asked
 
 
-def notify_of_refusal(payment: Payment, session: str) -> None:
+def notify_of_refusal(payment: Payment, key: AttemptKey) -> None:
     """Notify the operators, once, that Stripe refuses to read a session; a notification that fails is sent next time.
 
     The hold goes on, since the session may have been paid, and Stripe is asked again.
     """
+    session = payment.attempts[key].stripe_checkout_session_id or f"the session of attempt {key}"
+    matter = Matter(kind="session_unreadable", subject=key, since=datetime.now(UTC))
     with contextlib.suppress(NotificationFailed):
         what = f"Stripe refuses to read {session}, so nobody knows whether it was paid; a hold goes on meanwhile"
-        notify_once(f"stripe_refused {session}", "StripeRefused", payment, what)
+        notify_once(f"stripe_refused {session}", "StripeRefused", payment, what, matter)
 
 
 def _notify_of_returned_money(payment: Payment, decided: NextStep) -> None:
@@ -95,4 +97,6 @@ def _notify_of_returned_money(payment: Payment, decided: NextStep) -> None:
     pi = decided.payment_intent
     if decided.name == "refund_unapplied" and pi is not None and payment.status == "pending" and not payment.whole(pi):
         what = f"{pi} was refunded or disputed before it could confirm the booking, which is not paid; its hold goes on"
-        notify_once(f"returned {pi}", "PaymentReturned", payment, what)
+        amount = payment.captures[pi].amount
+        matter = Matter(kind="payment_returned", subject=pi, since=datetime.now(UTC), amount=amount)
+        notify_once(f"returned {pi}", "PaymentReturned", payment, what, matter)

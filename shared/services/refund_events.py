@@ -3,15 +3,15 @@
 from datetime import UTC, datetime
 
 from shared.adapters import payment_items, refund_ledger, step_functions
-from shared.adapters.notifications import notify_operators
 from shared.contracts.states import RefundExecutionInput, RefundFailureInput
 from shared.contracts.stripe_objects import StripeEvent, StripeRefundObject
 from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ids import unapplied_refund_id
-from shared.domain.models import FAILED, PENDING, Payment, Refund
+from shared.domain.models import FAILED, PENDING, Matter, Payment, Refund
 from shared.services.dashboard_refunds import notify_settled_twice, record_dashboard_refund
 from shared.services.money_events import request_capture
 from shared.services.ownership import Owner
+from shared.services.reconciliation import notify, notify_once
 from shared.services.stripe_event_registry import Outcome, handles, read_object
 from shared.services.unapplied_refunds import start_unapplied_refund
 
@@ -132,19 +132,15 @@ def _signal_settlement(payment: Payment, refund_id: str) -> bool:
 
 def _handle_dashboard_failure(refund: StripeRefundObject, payment: Payment) -> None:
     """Notify the operators; if the refund was of an unapplied payment, refund that ourselves."""
-    failure = (
-        f"DashboardRefundFailed: {refund.id} of reservation {payment.reservation_id} has failed "
-        f"({refund.failure_reason or refund.status})."
-    )
-
-    def notify(what_next: str) -> None:
-        notify_operators("Refund needs attention", f"{failure} {what_next}")
-
+    failed = f"{refund.id} has failed ({refund.failure_reason or refund.status})"
     if payment.captures[refund.payment_intent].role != "unapplied":
-        notify("Repeat it in Stripe's dashboard, or refund the guest in another way.")
+        now = datetime.now(UTC)
+        matter = Matter(kind="dashboard_refund_failed", subject=refund.id, since=now, amount=refund.amount)
+        what = f"{failed}; repeat it in Stripe's dashboard, or refund the guest in another way"
+        notify_once(f"dashboard_failed {refund.id}", "DashboardRefundFailed", payment, what, matter)
         return
     refund_id = unapplied_refund_id(refund.id)
     start_unapplied_refund(
         RefundExecutionInput.unapplied(payment, refund.payment_intent, refund_id, requested_by="webhook"),
-        lambda: notify(f"The execution {refund_id} refunds the money."),
+        lambda: notify("DashboardRefundFailed", payment, f"{failed}; the execution {refund_id} refunds the money"),
     )

@@ -6,14 +6,13 @@ Safe to run twice and beside itself: an execution's name is used once, and a con
 from datetime import datetime, timedelta
 
 from shared.adapters import payment_items
-from shared.domain.models import Payment, Replacement
+from shared.domain.models import RESTARTS, Payment, Replacement
 from shared.services.reconciliation import Report, notify_once
 
 PAYMENT = "payment"  # the key of the payment's own execution; a refund's is its id
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 # The series begins anew with every step of progress; its last pause repeats.
 PAUSES = (timedelta(0), MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR)
-NOTIFIED_AFTER = 5  # restarts without progress
 
 
 def plan_next(
@@ -34,7 +33,7 @@ def plan_next(
     last = payment.replacements.get(key)
     number = 1 if last is None else last.number + 1
     step = 0 if last is None or last.progress != progress else last.step + 1
-    if step == NOTIFIED_AFTER:
+    if step == RESTARTS:
         what = f"{step} replacements of the execution of {payment.payment_id if key == PAYMENT else key} died"
         if notify_once(f"restarts {key} {number}", notification, payment, f"{what}; the next one starts in 6 hours"):
             report.record("restarts_exhausted", payment_id=payment.payment_id)
@@ -45,9 +44,8 @@ def plan_next(
         start_at=now + PAUSES[min(step, len(PAUSES) - 1)],
         execution_input=execution_input,
     )
-    if not payment_items.plan_replacement(payment, key, planned):
-        return payment
-    return payment.model_copy(update={"replacements": {**payment.replacements, key: planned}})
+    after = payment.model_copy(update={"replacements": {**payment.replacements, key: planned}})
+    return after if payment_items.plan_replacement(payment, key, after, now=now) else payment
 
 
 def mark_started(payment: Payment, key: str) -> Payment:

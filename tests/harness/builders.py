@@ -10,8 +10,9 @@ from typing import Any
 
 from shared.domain.booking import Booking, Reservation
 from shared.domain.due import due_shard
-from shared.domain.models import Attempt, Capture, CheckoutSession, Payment, PaymentIntent, Refund
+from shared.domain.models import Attempt, Capture, Payment, Refund
 from shared.domain.session_outcomes import SessionOutcome
+from shared.domain.stripe_values import CheckoutSession, PaymentIntent
 
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 MINUTE, SECOND, HOUR = timedelta(minutes=1), timedelta(seconds=1), timedelta(hours=1)

@@ -26,7 +26,7 @@ PAYMENT_INPUT = BOOKING | {"due_shard": due_shard("PAY-RES-1"), "hold_expires_at
 
 
 def notification(name: str, what: str) -> str:
-    return f"{name}: reservation RES-1, payment PAY-RES-1: {what}."
+    return f"{name}: reservation RES-1, payment PAY-RES-1: {what}. See docs/operations.md#{name.lower()}."
 
 
 class Reconciler:

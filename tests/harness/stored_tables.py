@@ -18,7 +18,11 @@ from tests.harness.lambda_environment import SECRETS
 
 TABLES = {"payments": "payment_id", "events": "event_id", "reservations": "reservation_id", "availability": "date"}
 INDEXES: dict[str, dict[str, tuple[str, ...]]] = {
-    "payments": {"created_at-index": ("currency", "created_at"), "due-index": ("due_shard", "due_at")},
+    "payments": {
+        "created_at-index": ("currency", "created_at"),
+        "due-index": ("due_shard", "due_at"),
+        "attention-index": ("currency", "attention_since"),
+    },
     "reservations": {"status-index": ("status", "created_at")},
 }
 

@@ -83,6 +83,12 @@ def charged_by_another_system(stack: RunningStack) -> None:
     wait_until(lambda: booking.notified() == ["UnmatchedCharge"], "the notification")
 
 
+def refused_by_stripe(stack: RunningStack) -> None:
+    booking = stack.reserve()
+    booking.faults.fail_stripe("checkout.sessions.create", "refuse", 2)
+    assert booking.pay_now().status == 422
+
+
 def price_changed_before_it_is_paid(stack: RunningStack) -> None:
     booking = reserve_and_press_pay_now(stack)
     booking.change_reservation(total_amount=50_000)
@@ -155,7 +161,12 @@ def read_by_operators(stack: RunningStack) -> None:
     booking = stack.reserve_paid()
     assert booking.refund().status in {200, 202}
     executions = (f"{booking.id}/executions/{name}" for name in (booking.id, booking.cancellation_id))
-    for path in ("", f"?q={booking.payment_intent}", *(f"/{of}" for of in (booking.id, *executions))):
+    for path in (
+        "",
+        "?attention=true",
+        f"?q={booking.payment_intent}",
+        *(f"/{of}" for of in (booking.id, *executions)),
+    ):
         assert stack.request("GET", f"payments{path}", stack.operator).status_code == 200
 
 
@@ -169,6 +180,7 @@ SCENARIOS = (
     returned_before_the_confirmation,
     returned_before_the_cancellation,
     charged_by_another_system,
+    refused_by_stripe,
     price_changed_before_it_is_paid,
     confirmed_by_the_platform,
     cancelled_with_a_refund,

@@ -109,11 +109,13 @@ def test_every_message_to_operators_begins_with_the_name_of_a_section() -> None:
         "PaymentDisputed",
         "PaymentRefused",
         "PaymentRestartsExhausted",
+        "PaymentReturned",
         "RefundFailed",
         "RefundRestartsExhausted",
         "RefundSettledTwice",
         "StripeRefused",
         "UnknownNextStep",
+        "UnmatchedCharge",
     }
     assert named <= alarms | people
     assert people - named == {"NeedsAttention", "AwaitOperator", "ReservationInvalid"}

@@ -14,8 +14,9 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 
 from shared.adapters import bookings, stripe_api
 from shared.domain.errors import StoreBusy
-from shared.domain.models import Attempt, CheckoutSession
+from shared.domain.models import Attempt
 from shared.domain.session_outcomes import SessionOutcome, never_opened
+from shared.domain.stripe_values import CheckoutSession
 from tests.properties.simulation.histories import draw
 from tests.properties.simulation.run import BATCH, batches_of_seeds, play_batch
 from tests.properties.simulation.simulated_stack import SimulatedStack

@@ -8,7 +8,7 @@ import pytest
 
 from local.fake_stripe.webhook_delivery import Mode
 from shared.adapters import refund_ledger, step_functions, stripe_api
-from shared.domain.models import StripeRefund
+from shared.domain.stripe_values import StripeRefund
 from tests.harness.booking_driver import REFUND_PENDING, BookingDriver
 from tests.harness.fault_injection import call_after, call_before
 from tests.harness.running_stack import Answer, RunningStack

@@ -8,8 +8,8 @@ import pytest
 
 from lambdas.operations_api import handler
 from shared.adapters import dynamodb, pointers
-from shared.domain.models import iso
-from tests.harness.builders import NOW, TOTAL, capture, payment
+from shared.domain.models import Matter, iso
+from tests.harness.builders import HOUR, NOW, TOTAL, capture, payment
 from tests.harness.payments_api_calls import OPERATOR, Answer, call
 from tests.harness.stored_tables import Stored
 
@@ -89,6 +89,7 @@ def test_a_row(stored: Stored) -> None:
                 "reservation_status": "checked_in",
                 "amount": TOTAL,
                 "refund_amount": 500,
+                "attention": [],
                 "created_at": "2026-11-24T14:59:00.000Z",
                 "updated_at": "2026-11-24T14:59:00.000Z",
             }
@@ -101,6 +102,28 @@ def test_filters(many: Stored) -> None:
     assert [name for page in pages(customer_id="guest-1") for name in page] == [f"RES-{n}" for n in range(1, MANY, 2)]
     window = {"created_from": iso(NOW - timedelta(minutes=20)), "created_to": "2026-11-24T15:50:00+01:00"}
     assert ids(ask(**window)) == [f"RES-{number}" for number in range(10, 21)]
+
+
+def test_the_queue_lists_what_needs_a_person_the_longest_waiting_first(many: Stored) -> None:
+    for number in (3, 70, 5):
+        since = NOW - timedelta(minutes=number)
+        matter = Matter(kind="dispute", subject="dp_1", since=since, amount=1, deadline=NOW)
+        needy = {"attention": {"dispute:dp_1": matter}, "attention_since": since}
+        store(many, number, status="completed", customer_id="guest-1", **needy)
+    assert pages(attention="true", limit="2") == [["RES-70", "RES-5"], ["RES-3"]]
+    assert [name for page in pages(attention="true", customer_id="guest-2") for name in page] == []
+    assert [name for page in pages(attention="true", created_to=iso(NOW - HOUR)) for name in page] == ["RES-70"]
+    assert ask(attention="true").body["payments"][2]["attention"] == [
+        {
+            "kind": "dispute",
+            "subject": "dp_1",
+            "since": "2026-11-24T14:57:00.000Z",
+            "amount": 1,
+            "deadline": "2026-11-24T15:00:00.000Z",
+            "page": "PaymentDisputed",
+            "closable": False,
+        }
+    ]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +155,7 @@ def test_an_item_that_cannot_be_read_hides_no_other(stored: Stored) -> None:
         ({"cursor": "x"}, ["cursor"]),
         ({"cursor": "WzFd"}, ["cursor"]),
         ({"q": ""}, ["q"]),
+        ({"attention": "yes"}, ["attention"]),
         ({"colour": "red"}, ["colour"]),
     ],
 )

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.adapters import payment_items
+from shared.domain.errors import StoreBusy
 from shared.domain.models import iso
 from shared.domain.session_outcomes import SessionOutcome, never_opened
 from tests.harness.builders import NOW, capture, paying
@@ -38,5 +39,6 @@ def test_without_outcomes_nothing_is_written(stored: Stored) -> None:
 
 @pytest.mark.defect("D-05")
 def test_outcomes_create_no_payment_item(stored: Stored) -> None:
-    payment_items.record_session_outcomes(BEFORE, EXPIRED, now=NOW)
+    with pytest.raises(StoreBusy):
+        payment_items.record_session_outcomes(BEFORE, EXPIRED, now=NOW)
     assert stored.all("payments") == []

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.adapters.payment_list import read_rows, read_step
+from shared.adapters.payment_list import ALL, read_rows, read_step
 from tests.harness.builders import NOW, payment
 from tests.harness.stored_tables import Stored
 
@@ -12,10 +12,10 @@ def test_a_step_reads_50_payments_with_their_reservations(stored: Stored) -> Non
         made = NOW - timedelta(minutes=number)
         stored.payment(payment(payment_id=f"PAY-R{number}", reservation_id=f"R{number}", created_at=made))
     stored.put("reservations", {"reservation_id": "R0", "status": "pending"})
-    rows, after = read_step(created_from="0", created_to="9", after=None)
+    rows, after = read_step(ALL, start="0", end="9", after=None)
     assert [item["reservation_id"] for item, _ in rows] == [f"R{number}" for number in range(50)]
     assert [reservation.get("status") for _, reservation in rows[:2]] == ["pending", None]
-    rest, end = read_step(created_from="0", created_to="9", after=after)
+    rest, end = read_step(ALL, start="0", end="9", after=after)
     assert ([item["reservation_id"] for item, _ in rest], end) == ([f"R{number}" for number in range(50, 60)], None)
 
 

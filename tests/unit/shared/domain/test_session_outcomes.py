@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain.models import CheckoutSession
 from shared.domain.session_outcomes import SessionOutcome, assess_session, merge_outcomes, never_opened
+from shared.domain.stripe_values import CheckoutSession
 from tests.harness.builders import HOUR, NOW, attempt, capture, closed, intent, opening, paying, session
 from tests.harness.tables import in_table
 

@@ -6,7 +6,8 @@ import pytest
 
 from shared.adapters import payment_items
 from shared.domain.errors import NotWaiting
-from shared.domain.models import Payment, Refund, StripeRefund
+from shared.domain.models import Payment, Refund
+from shared.domain.stripe_values import StripeRefund
 from shared.services.dashboard_refunds import record_dashboard_refund
 from tests.harness.builders import TOTAL, capture, payment, refund
 from tests.harness.fake_aws_clients import FakeAws

@@ -37,11 +37,12 @@ MAY_CHANGE: Mapping[str, set[str]] = {
     "checkout.session.": {"attempts", "notified"},
     "payment_intent.": {"attempts", "notified"},
     "refund.": {
+        *("attention", "attention_since"),
         *("refunds", "captures", "refund_amount", "refund_pending_amount", "refunding", "refunded_at", "status"),
         *("stripe_refund_id", "notified", "attempts"),
     },
     "charge.refunded": {"refunds"},
-    "charge.dispute.": {"disputes", "attempts", "notified"},
+    "charge.dispute.": {"disputes", "attempts", "notified", "attention", "attention_since"},
 }
 MAY_START = {"REF-pi_1", "REF-re_1", "failed-re_1"}
 MONEY = {"checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded"}
@@ -152,7 +153,8 @@ class Deliveries:
             changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
             learnt = own and not before and now.get("belongs_to") == "PAY-RES-1"
             permitted = allowed | {"updated_at", "due_at", "due_shard"} if payment_id == "PAY-RES-1" and own else set()
-            permitted |= {"notified"} if effects == ["UnmatchedCharge"] else set()
+            unmatched = effects == ["UnmatchedCharge"]
+            permitted |= {"notified", "attention", "attention_since"} if unmatched else set()
             if not learnt and changed - permitted:
                 yield f"{payment_id} changed in {sorted(changed)}"
             for pi, of in now.get("captures", {}).items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.models import iso
 from tests.harness.booking_situations import AWAITED
 from tests.harness.builders import NOW, TOTAL, attempt, capture, closed, opening
 from tests.harness.stripe_in_process import open_session
@@ -82,7 +83,9 @@ def test_money_that_carries_our_metadata_is_left_alone_and_notified_once(
     for number in (1, 2):
         of = money_event(kind, "cs_other", pi) | {"id": f"evt_{number}"}
         assert deliver(of)[1]["processing_result"] == "skipped"
-    assert webhook.item == before | {"notified": {f"unmatched {pi}"}}
+    matter = {"kind": "unmatched_charge", "subject": pi, "since": iso(NOW), "amount": TOTAL}
+    opened = {"attention": {f"unmatched_charge:{pi}": matter}, "attention_since": iso(NOW)}
+    assert webhook.item == before | {"notified": {f"unmatched {pi}"}} | opened
     assert webhook.aws.notified == ["UnmatchedCharge"]
     assert webhook.aws.idle
     assert pointer(webhook, pi) == {}

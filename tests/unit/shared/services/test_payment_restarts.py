@@ -112,8 +112,9 @@ def test_a_replacement_that_was_planned_but_not_started_is_started_by_the_next_r
     reconciler.stored.payment(before)
     reconciler.aws.executions["RES-1"] = "FAILED"
     planned = Replacement(number=1, step=0, progress="pending None 0", start_at=NOW)
-    assert payment_items.plan_replacement(before, "payment", planned)
-    assert not payment_items.plan_replacement(before, "payment", planned)
+    after = before.model_copy(update={"replacements": {"payment": planned}})
+    assert payment_items.plan_replacement(before, "payment", after, now=NOW)
+    assert not payment_items.plan_replacement(before, "payment", after, now=NOW)
     assert reconciler.run() == {"replacement_started": 1}
     assert reconciler.started == [("PAY-RES-1-r1", PAYMENT_INPUT)]
 
