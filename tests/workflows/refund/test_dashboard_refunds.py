@@ -64,7 +64,8 @@ def test_a_dashboard_refund_that_fails_later_is_reversed_and_operators_are_notif
     wait_until(lambda: booking.entry(refund)["status"] == "failed", "the failure to be recorded")
     assert booking.ledger == ("completed", 0, 0, 45_001)
     (message,) = wait_until(lambda: stack.notifications(refund), "the notification of operators")
-    assert message.startswith(f"DashboardRefundFailed: {refund} of reservation {booking.id} has failed")
+    assert message.startswith("DashboardRefundFailed: ")
+    assert f"{refund} has failed" in message
     assert booking.refund_goodwill(45_002).outcome == (400, "REFUND_NOT_ALLOWED")
     assert booking.refund().body["amount"] == 45_001
     assert booking.ledger == ("refunded", 45_001, 0, 0)
