@@ -121,7 +121,7 @@ class LocalStack:
         config: dict[str, str | int] = {"stripeApiBase": f"{self.url}/stripe", **self._config}
         if self._sandbox:
             config = self._config
-        self.deployment = self._deploy_with_engine(config) if self._pulumi else deploy(config)
+        self.deployment = self._deploy_with_engine(config) if self._pulumi else deploy(config, self.stack_name)
         store_keys(
             self.outputs,
             **self._sandbox

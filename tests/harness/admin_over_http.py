@@ -24,9 +24,9 @@ class AdminOverHttp:
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
-    def reserve(self, *, nights: int, check_in: date | None, total_amount: int) -> Json:
+    def reserve(self, *, nights: int, check_in: date | None, total_amount: int, **more: Any) -> Json:
         dated = {} if check_in is None else {"check_in": check_in.isoformat()}
-        return dict(self.call("POST", "reservations", nights=nights, total_amount=total_amount, **dated))
+        return dict(self.call("POST", "reservations", nights=nights, total_amount=total_amount, **dated, **more))
 
     def change_reservation(self, reservation_id: str, *, status: str | None, total_amount: int | None) -> Json:
         return dict(self.call("PATCH", f"reservations/{reservation_id}", status=status, total_amount=total_amount))
