@@ -160,6 +160,13 @@ def test_no_two_files_of_code_have_the_same_name() -> None:
     assert {name for name, number in Counter(names).items() if number > 1} <= COMMON_NAMES
 
 
+def test_no_file_of_code_is_too_long() -> None:
+    """CONTRIBUTING.md says which may be longer, and why."""
+    folders = ("infra", "lambdas", "local", "scripts", "shared", "statemachines", "tests")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert [str(path) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 300] == []
+
+
 def test_every_table_of_cases_is_run() -> None:
     """A test runs the table of its own name, or one that it names."""
     for path in (ROOT / "tests").rglob("test_*.yaml"):
