@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from shared.adapters import refund_ledger
+from shared.adapters import payment_items, refund_ledger
 from shared.contracts.stripe_objects import StripeDisputeObject
 from shared.domain.errors import StoreBusy
 from shared.domain.models import Dispute, Payment
@@ -13,11 +13,21 @@ CLOSED = frozenset({"won", "lost", "prevented", "warning_closed"})
 
 def enter_dispute(payment: Payment, dispute: StripeDisputeObject, *, event_id: str | None, now: datetime) -> Dispute:
     """Enter a dispute or its outcome; return the entry. Raises StoreBusy."""
+    entry = _enter(payment, dispute, event_id, now=now)
+    if entry is None:
+        # Stripe sends two events about a new dispute at the same time.
+        entry = _enter(payment_items.read_payment(payment.payment_id) or payment, dispute, event_id, now=now)
+    if entry is None:
+        raise StoreBusy("other events changed the dispute")
+    return entry
+
+
+def _enter(payment: Payment, dispute: StripeDisputeObject, event_id: str | None, *, now: datetime) -> Dispute | None:
+    """The entry; None if it changed since the payment was read."""
     before = payment.disputes.get(dispute.id)
     entry = _merge(before, dispute, event_id, now=now)
-    if entry != before and not refund_ledger.record_dispute(payment, dispute.id, entry, now=now):
-        raise StoreBusy("another event changed the dispute")
-    return entry
+    entered = entry == before or refund_ledger.record_dispute(payment, dispute.id, entry, now=now)
+    return entry if entered else None
 
 
 def _merge(before: Dispute | None, dispute: StripeDisputeObject, event_id: str | None, *, now: datetime) -> Dispute:
