@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Self
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 
 from infra.stripe_keys import store_keys
@@ -34,6 +32,7 @@ from local.pulumi.deployer import STACK, Deployment, deploy
 from local.pulumi.resources.resource_type import AwsClients, DeployError
 from local.virtual_time import virtual_time
 from local.virtual_time.in_process_http import served
+from local.websites import Websites
 from shared.adapters import secrets
 from shared.services.stripe_events import HANDLED
 
@@ -155,8 +154,10 @@ class LocalStack:
                 Mount(f"/{stage}", app=gateway),
                 Mount("/stripe", app=self.fake_stripe.app),
                 Mount("/local", app=self._admin_app()),
-            ],
-            exception_handlers={404: _not_found},
+                Mount(
+                    "", app=Websites(self.url, stage=stage, admin=self.admin, environment=self.deployment.environment)
+                ),
+            ]
         )
         if listener is not None:
             self._serve(app, listener)
@@ -239,10 +240,6 @@ class LocalStack:
         """Stops everything, in reverse order of its start."""
         while self._stop:
             self._stop.pop()()
-
-
-def _not_found(_: Request, __: Exception) -> Response:
-    return JSONResponse({"error": "there is nothing here; see /api, /stripe, /local"}, 404)
 
 
 def _limits(deployment: Deployment) -> dict[str, tuple[float, float]]:

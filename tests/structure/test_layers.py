@@ -25,7 +25,7 @@ ALLOWED = {
     "observability": set(),
 }
 OUTSIDE = {"boto3", "botocore", "stripe", "os", "requests", "aws_lambda_powertools", "socket", "urllib"}
-DEVELOPMENT = {"local", "infra", "scripts", "statemachines", "tests", "pulumi", "pulumi_aws", "moto"}
+DEVELOPMENT = {"console", "local", "infra", "scripts", "statemachines", "tests", "pulumi", "pulumi_aws", "moto"}
 
 # Names that every folder or package may use.
 COMMON_NAMES = {"__main__.py", "conftest.py", "handler.py", "__init__.py"}
@@ -96,6 +96,13 @@ def test_shipped_code_needs_nothing_of_the_development_tools(path: Path) -> None
     assert packages(path) & DEVELOPMENT == set()
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "console").glob("*.py")), ids=module_id)
+def test_the_console_knows_the_http_api_only(path: Path) -> None:
+    """Its command reads the outputs of a stack, to find the API."""
+    own = {"shared", "lambdas", "local", "infra", "scripts", "statemachines", "boto3"}
+    assert packages(path) & own <= ({"scripts"} if path.name == "__main__.py" else set())
+
+
 @each_module
 def test_only_stripe_api_imports_stripe(path: Path) -> None:
     assert ("stripe" in packages(path)) is (path.stem == "stripe_api")
@@ -155,7 +162,7 @@ def test_every_module_has_its_test_file(path: Path) -> None:
 
 
 def test_no_two_files_of_code_have_the_same_name() -> None:
-    folders = ("infra", "lambdas", "local", "scripts", "shared", "statemachines", "tests")
+    folders = ("console", "infra", "lambdas", "local", "scripts", "shared", "statemachines", "tests")
     names = [path.name for folder in folders for path in (ROOT / folder).rglob("*.py") if path.stem[:5] != "test_"]
     assert {name for name, number in Counter(names).items() if number > 1} <= COMMON_NAMES
 
