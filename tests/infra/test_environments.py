@@ -122,6 +122,29 @@ def test_the_key_may_be_used_by_the_services_that_need_it_and_by_every_role(prod
             assert using == [every_role]
 
 
+def test_the_policy_of_the_key_names_who_may_use_it_and_for_what(prod: Seen) -> None:
+    """The account decides by roles; each service may do what it has to, for this account's resources."""
+    key = inputs(prod, "aws:kms/key:Key")["data"]
+    assert (key["enableKeyRotation"], key["deletionWindowInDays"]) == (True, 30)
+    logs = "arn:aws:logs:eu-west-1:123456789012"
+    publish = ["kms:Decrypt", "kms:GenerateDataKey"]
+    write = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
+    of_logs = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"{logs}:log-group:/aws/*/booking-prod-*"}}
+    found = json.loads(key["policy"])["Statement"]
+    assert {(one["Effect"], one["Resource"]) for one in found} == {("Allow", "*")}
+    assert [(one["Principal"], one["Action"], one.get("Condition")) for one in found] == [
+        ({"AWS": "arn:aws:iam::123456789012:root"}, "kms:*", None),
+        ({"Service": "logs.eu-west-1.amazonaws.com"}, write, of_logs),
+        (
+            {"Service": "delivery.logs.amazonaws.com"},
+            ["kms:Decrypt"],
+            {"StringLike": {"kms:EncryptionContext:SourceArn": f"{logs}:*"}},
+        ),
+        ({"Service": "cloudwatch.amazonaws.com"}, publish, {"StringEquals": {"aws:SourceAccount": "123456789012"}}),
+        ({"Service": "events.amazonaws.com"}, publish, None),
+    ]
+
+
 def statements(seen: Seen, role: str, stack: str) -> list[str]:
     """Return the statements of a role, comparable between stacks."""
     policy = str(inputs(seen, "aws:iam/rolePolicy:RolePolicy")[role]["policy"])

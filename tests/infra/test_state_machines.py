@@ -9,6 +9,7 @@ import pytest
 from statemachines.render import placeholders
 from tests.harness.tables import in_table
 from tests.infra.deployed import (
+    FUNCTIONS,
     PAYMENT_STATE_FUNCTIONS,
     PAYMENT_WORKFLOW,
     RECONCILER,
@@ -61,6 +62,15 @@ def test_each_state_calls_the_function_of_its_name(
     assert called == {name.title().replace("-", ""): name for name in functions} | others
 
 
+@pytest.mark.parametrize("workflow", ["payment", "refund"])
+def test_a_state_waits_longer_than_its_function_may_run(stack: Seen, workflow: str) -> None:
+    """Otherwise the state ends while its function is still at work, and a second one starts beside it."""
+    for name, state in json.loads(stack.definitions[f"booking-local-{workflow}"])["States"].items():
+        if state.get("Resource") == "arn:aws:states:::lambda:invoke":
+            function = state["Arguments"]["FunctionName"].rpartition(":booking-local-")[2].removesuffix(":1")
+            assert state["TimeoutSeconds"] == FUNCTIONS[function] + 5, name
+
+
 def test_the_log_of_a_workflow_contains_no_data(stack: Seen) -> None:
     machines = inputs(stack, "aws:sfn/stateMachine:StateMachine")
     assert machines.keys() == {"payment", "refund"}
@@ -96,6 +106,8 @@ def test_the_reconciler_and_the_operators_are_notified_of_a_failed_execution(sta
     targets = {target["arn"]: target for target in inputs(stack, "aws:cloudwatch/eventTarget:EventTarget").values()}
     assert targets.keys() == {RECONCILER, TOPIC}
     assert "inputTransformer" not in targets[RECONCILER]
+    for target in targets.values():
+        assert target["retryPolicy"] == {"maximumEventAgeInSeconds": 900, "maximumRetryAttempts": 5}
     sent = targets[TOPIC]["inputTransformer"]["inputPaths"].values()
     assert set(sent) == {"$.detail.name", "$.detail.status", "$.detail.stateMachineArn", "$.detail.executionArn"}
     permission = inputs(stack, "aws:lambda/permission:Permission")["executions-died"]

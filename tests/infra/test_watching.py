@@ -11,7 +11,15 @@ import pytest
 
 from shared.observability import count
 from statemachines.render import load
-from tests.infra.deployed import FUNCTIONS, PAYMENT_WORKFLOW, REFUND_WORKFLOW, TOPIC, inputs
+from tests.infra.deployed import (
+    FUNCTIONS,
+    PAYMENT_STATE_FUNCTIONS,
+    PAYMENT_WORKFLOW,
+    REFUND_STATE_FUNCTIONS,
+    REFUND_WORKFLOW,
+    TOPIC,
+    inputs,
+)
 from tests.infra.worker import Seen
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +45,19 @@ SECTIONS = {
     "OperatorsUnreachable": 1,
     "ReconcilerNotRun": 1,
     "ReconcilerBehind": 1,
+}
+
+
+# When an alarm rings, where that is not at the first event within five minutes: its threshold, the seconds of a period,
+# the periods, and the statistic.
+AT_ONCE = (1, 300, 1, "Sum")
+RINGS = {
+    **{f"FunctionErrors-{name}": (10, 300, 1, "Sum") for name in (*PAYMENT_STATE_FUNCTIONS, *REFUND_STATE_FUNCTIONS)},
+    "WebhookRefused": (5, 300, 1, "Sum"),
+    "WebhookFailing": (3, 300, 1, "Sum"),
+    "ApiFailing": (5, 300, 1, "Sum"),
+    "ReconcilerNotRun": (1, 300, 2, "Sum"),
+    "ReconcilerBehind": (1, 300, 3, "Minimum"),
 }
 
 
@@ -73,6 +94,32 @@ def test_each_alarm_notifies_the_operators_and_names_its_section_of_the_runbook(
         assert alarm["name"] == f"booking-local-{name}"
         found[section[1]] += 1
     assert found == SECTIONS
+
+
+def test_an_alarm_rings_at_its_threshold_within_its_time(alarms: dict[str, Any]) -> None:
+    """Without data nothing has happened, except that the reconciler has not run."""
+    for name, alarm in alarms.items():
+        metrics = [query["metric"] for query in alarm.get("metricQueries", []) if "metric" in query] or [alarm]
+        for metric in metrics:
+            statistic = metric.get("stat") or metric["statistic"]
+            found = alarm["threshold"], metric["period"], alarm["evaluationPeriods"], statistic
+            assert found == RINGS.get(name, AT_ONCE), name
+        below = name == "ReconcilerNotRun"
+        comparison = "LessThanThreshold" if below else "GreaterThanOrEqualToThreshold"
+        assert (alarm["comparisonOperator"], alarm["treatMissingData"]) == (
+            comparison,
+            "breaching" if below else "notBreaching",
+        )
+
+
+def test_an_alarm_on_several_metrics_adds_them_up_also_where_one_has_no_data(alarms: dict[str, Any]) -> None:
+    several = {
+        name: alarm["metricQueries"] for name, alarm in alarms.items() if len(alarm.get("metricQueries", [])) > 2
+    }
+    assert several.keys() == {"RefundFailed", "LatePayment", "OverduePayments"}
+    for *metrics, result in several.values():
+        assert (result["expression"], result["returnData"]) == ("SUM(FILL(METRICS(), 0))", True)
+        assert not any(metric.get("returnData") for metric in metrics)
 
 
 def sections() -> tuple[set[str], set[str]]:

@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from local.aws.patches.jsonata_evaluation import evaluate_jsonata
+from shared.domain.models import iso
 from statemachines.render import placeholders, render
 from tests.structure.definitions import MACHINES, STATES, of_type, state_of, tasks
 
@@ -58,6 +60,55 @@ def test_the_wait_for_stripe_grows_to_a_limit(waits: int, times: int) -> None:
     """However long Stripe is silent, no number exceeds what JSONata can hold."""
     seconds = state_of("payment", "AwaitStripe")["Seconds"].replace("${StripeRetrySeconds}", "7")
     assert evaluate_jsonata(seconds.removeprefix("{%").removesuffix("%}"), {"stripeWaits": waits}) == 7 * times
+
+
+def evaluated(expression: str, variables: Mapping[str, Any]) -> Any:
+    filled = expression.replace("${GraceSeconds}", "30")
+    return evaluate_jsonata(filled.removeprefix("{%").removesuffix("%}"), dict(variables))
+
+
+def seconds_left(text: str) -> float:
+    return (datetime.fromisoformat(text) - datetime.now(UTC)).total_seconds()
+
+
+@pytest.mark.parametrize(("deadline", "hold_left", "waits"), [(1800, 86_400, 1800), (1800, 600, 600), (1800, -5, 1)])
+def test_the_wait_for_the_guest_ends_with_the_window_or_the_hold(deadline: int, hold_left: int, waits: int) -> None:
+    """And the reconciler looks at the payment half a minute later."""
+    now = datetime.now(UTC)
+    hold = iso(now + timedelta(seconds=hold_left))
+    known = {
+        "attempt": {"deadline": iso(now + timedelta(seconds=deadline))},
+        "states": {"context": {"Execution": {"Input": {"hold_expires_at": hold}}}},
+    }
+    state = state_of("payment", "AwaitPayment")
+    assert evaluated(state["TimeoutSeconds"], known) == pytest.approx(waits, abs=3)
+    due = evaluated(state["Arguments"]["ExpressionAttributeValues"][":due"]["S"], known)
+    assert seconds_left(due) == pytest.approx(min(deadline, hold_left) + 30, abs=3)
+    retry = state_of("payment", "AwaitRetry")
+    assert evaluated(retry["TimeoutSeconds"], known) == pytest.approx(max(1, hold_left), abs=3)
+
+
+def test_a_refund_waits_a_day_for_stripe_and_three_for_an_operator() -> None:
+    assert state_of("refund", "AwaitRefundSettlement")["TimeoutSeconds"] == 86_400
+    assert state_of("refund", "AwaitOperator")["TimeoutSeconds"] == 259_200
+
+
+def test_what_an_execution_counts_and_notes() -> None:
+    """Refunds that were started, also by another execution; waits for Stripe; tries at Stripe."""
+    start = state_of("payment", "RefundUnusablePayment")
+    (exists, _) = start["Catch"]
+    for assigned in (start["Assign"], exists["Assign"]):
+        started = evaluated(assigned["refundsStarted"], {"refundsStarted": ["pi_1"], "paymentIntent": "pi_2"})
+        assert started == ["pi_1", "pi_2"]
+    for next_step, waits in (("await_stripe", 4), ("expire_sessions", 3), ("confirm", 0)):
+        verified = {"stripeWaits": 3, "states": {"result": {"Payload": {"next_step": next_step}}}}
+        assert evaluated(state_of("payment", "VerifyPayment")["Assign"]["stripeWaits"], verified) == waits
+    again, _ = state_of("refund", "OperatorAnswer?")["Choices"]
+    assert evaluated(again["Assign"]["try"], {"try": 2}) == 3
+    failed = state_of("refund", "RecordRefundFailure")["Assign"]["try"]
+    for before, recorded in ((1, 3), (3, 1)):
+        assert evaluated(failed, {"try": before, "states": {"result": {"Payload": {"attempt": recorded}}}}) == 3
+    assert state_of("payment", "NotifyPaymentRefused")["Assign"] == {"refusalNotified": 1}
 
 
 # From YAML to JSON.
