@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo run test test-production test-real test-account check lint format bench bench-reconciler simulate fuzz \
+.PHONY: help demo run test test-production test-real test-account check lint format bench bench-reconciler simulate fuzz mutants \
 	crashes package import-times stripe-webhook operator smoke stop-executions prune-versions permissions docs pulumi-cli clean
 
 define HELP
@@ -33,6 +33,9 @@ Test more
   make simulate        run 2000 random histories; N=100 changes their number,
                        SEED=7 the first one
   make fuzz            send 5000 malformed requests; N=100 changes the number
+  make mutants         plant 360 faults, one after the other, and list those
+                       that no test notices (an hour); N=100 changes how many
+                       are generated, SEED=7 which
   make crashes         crash every function at each of its calls and stop
                        executions in each state; writes docs/crashes.md
   make bench           time 50, 200 and 500 simultaneous bookings; N=50 is
@@ -111,6 +114,9 @@ bench-reconciler: $(READY)
 
 fuzz: $(READY)
 	FUZZ_EXAMPLES=$(or $(N),5000) $(PYTHON) -m pytest -s tests/properties/fuzzing
+
+mutants: $(READY)
+	$(PYTHON) -W ignore -m tests.mutants.plant_faults --number $(or $(N),240) --seed $(or $(SEED),1)
 
 crashes: $(READY)
 	$(PYTHON) -W ignore -m tests.properties.crash_points.crash_table --write

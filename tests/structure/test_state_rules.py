@@ -73,7 +73,7 @@ def seconds_left(text: str) -> float:
 
 @pytest.mark.parametrize(("deadline", "hold_left", "waits"), [(1800, 86_400, 1800), (1800, 600, 600), (1800, -5, 1)])
 def test_the_wait_for_the_guest_ends_with_the_window_or_the_hold(deadline: int, hold_left: int, waits: int) -> None:
-    """And the reconciler looks at the payment half a minute later."""
+    """And the payment is due half a minute later."""
     now = datetime.now(UTC)
     hold = iso(now + timedelta(seconds=hold_left))
     known = {
