@@ -29,7 +29,9 @@ class EventBridge:
         self._end = threading.Event()
         self._lock = threading.Lock()
         self._timers = [
-            threading.Thread(target=self._run_schedule, args=(schedule,), name=f"schedule-{schedule.name}", daemon=True)
+            threading.Thread(
+                target=self._run_schedule, args=(group, schedule), name=f"schedule-{schedule.name}", daemon=True
+            )
             for group in scheduler_backends[emulator.ACCOUNT][emulator.REGION].schedule_groups.values()
             for schedule in group.schedules.values()
         ]
@@ -78,8 +80,10 @@ class EventBridge:
         policy = self._kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
         return _allows(policy, "kms:Decrypt") and _allows(policy, "kms:GenerateDataKey")
 
-    def _run_schedule(self, schedule: Any) -> None:
+    def _run_schedule(self, group: Any, schedule: Any) -> None:
         while not self._end.wait(_interval_seconds(schedule.schedule_expression)):
+            if schedule.name not in group.schedules:  # deleted
+                return
             _invoke(schedule.target["Arn"], json.loads(schedule.target["Input"]))
 
 

@@ -119,9 +119,13 @@ class UpdateBuilder:
         return self
 
     def condition(self) -> dict[str, Any]:
-        """The request fields of the conditions alone."""
-        fields = {"ConditionExpression": " AND ".join(self._conditions), "ExpressionAttributeNames": self._names}
-        return {**fields, "ExpressionAttributeValues": serialize(self._values)} if self._values else fields
+        """The request fields of the conditions alone; DynamoDB refuses one that is empty."""
+        fields: dict[str, Any] = {"ExpressionAttributeNames": self._names}
+        if self._conditions:
+            fields["ConditionExpression"] = " AND ".join(self._conditions)
+        if self._values:
+            fields["ExpressionAttributeValues"] = serialize(self._values)
+        return fields
 
     def expression(self) -> dict[str, Any]:
         """The request fields of the update and its conditions."""

@@ -3,27 +3,34 @@
 - A failed transaction restores a copy of whole tables, which undoes what others have written meanwhile.
 - A new item is visible before its attributes, and iteration breaks while others write.
 
+And it takes an empty expression for none, which AWS refuses.
+
 Here one request at a time is processed, from reading the parameters to writing the answer. What made that slow is
 replaced too: copying whole tables, and walking through the service's description for every attribute of an item.
 """
 
 import copy
+import re
 import threading
 import uuid
 from typing import Any
 
 import moto.dynamodb.models as dynamodb_models
+from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models.utilities import dynamo_json_dump
 from moto.dynamodb.responses import DynamoHandler, DynamoResult
 
 from local.aws.patches.patching import replace, replaces
 
+_EMPTY_EXPRESSION = re.compile(r'"(\w+Expression)": ""')
 _lock = threading.RLock()
 
 
 @replaces(DynamoHandler, "call_action")
 def _call_action(self: Any) -> Any:
     with _lock:
+        if empty := _EMPTY_EXPRESSION.search(self.body):
+            raise MockValidationException(f"Invalid {empty[1]}: The expression can not be empty;")
         return _call_action.original(self)
 
 

@@ -8,6 +8,9 @@ from typing import Any
 import moto.dynamodb.models
 import moto.dynamodb.responses
 import pytest
+from botocore.exceptions import ClientError
+
+from local.aws.patches import dynamodb_lock
 
 
 def test_failing_transactions_undo_no_other_write(dynamodb: Any) -> None:
@@ -57,6 +60,17 @@ def test_a_new_item_is_visible_only_with_its_attributes(dynamodb: Any) -> None:
     done.set()
     watcher.join()
     assert incomplete == []
+
+
+def test_an_empty_expression_is_refused(dynamodb: Any) -> None:
+    with pytest.raises(ClientError, match="Invalid ConditionExpression: The expression can not be empty;"):
+        dynamodb.put_item(TableName="payments", Item={"id": {"S": "new"}}, ConditionExpression="")
+    assert dynamodb.scan(TableName="payments")["Count"] == 0
+
+
+def test_moto_still_takes_an_empty_expression_for_none(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moto.dynamodb.responses.DynamoHandler, "call_action", dynamodb_lock._call_action.original)
+    dynamodb.put_item(TableName="payments", Item={"id": {"S": "new"}}, ConditionExpression="")
 
 
 def test_moto_still_has_no_lock_in_dynamodb() -> None:

@@ -1,6 +1,8 @@
-"""EventBridge: which topics it may publish to."""
+"""EventBridge: which topics it may publish to, and what schedules start."""
 
+import contextlib
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +12,7 @@ from moto.sns.models import sns_backends
 
 from local.aws import emulator
 from local.aws.eventbridge import EventBridge
+from local.virtual_time.virtual_time import virtual_time
 
 RULE: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Resource": "*"}
 MAY_PUBLISH = RULE | {"Action": "sns:Publish"}
@@ -61,3 +64,26 @@ def test_a_message_is_dropped_unless_the_policies_allow_it_without_a_condition(
     bridge.close()
     backend = sns_backends[emulator.ACCOUNT][emulator.REGION]
     assert len(backend.topics[topic].sent_notifications) == delivered
+
+
+def test_a_deleted_schedule_starts_nothing_more(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def invoke(arn: str, _: object) -> tuple[object, bool]:
+        started.append(arn)
+        return {}, False
+
+    monkeypatch.setattr(emulator, "invoke", invoke)
+    scheduler = boto3.client("scheduler")
+    scheduler.create_schedule(
+        Name="every-minute",
+        ScheduleExpression="rate(1 minutes)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": "arn:of:function", "RoleArn": "arn:aws:iam::123456789012:role/schedule", "Input": "{}"},
+    )
+    with virtual_time(seed=1), contextlib.closing(EventBridge()):
+        time.sleep(150)
+        assert started == ["arn:of:function"] * 2
+        scheduler.delete_schedule(Name="every-minute")
+        time.sleep(150)
+        assert len(started) == 2

@@ -122,3 +122,11 @@ def test_only_fields_that_differ_are_updated() -> None:
     assert update.empty
     update.set_changed("attempts.1", attempt(), attempt(status="closed", checkout_url=None))
     assert update.expression()["UpdateExpression"] == "SET #n0.#n1.#n2 = :v0 REMOVE #n0.#n1.#n3"
+
+
+def test_an_update_has_no_field_that_is_empty() -> None:
+    """DynamoDB refuses it, moto does not."""
+    assert UpdateBuilder().remove("late").expression() == {
+        "UpdateExpression": "REMOVE #n0",
+        "ExpressionAttributeNames": {"#n0": "late"},
+    }
