@@ -50,6 +50,8 @@ payments = new_table(
 webhook_events = new_table(
     "stripe-webhook-events", key="event_id", indexes={"event_type-index": ("event_type", "processed_at")}, ttl="ttl"
 )
+# Who changed what: entries are added, never changed.
+audit = new_table("audit", key="payment_id", range_key="at_id", indexes={})
 # The booking platform's tables. A stack that is not given them creates its own.
 reservations = platform_table(
     config.reservations_table,
@@ -74,6 +76,7 @@ settings: dict[str, pulumi.Input[str]] = {
     "WEBHOOK_EVENTS_TABLE": webhook_events.name,
     "RESERVATIONS_TABLE": reservations.name,
     "AVAILABILITY_TABLE": availability.name,
+    "AUDIT_TABLE": audit.name,
     "STRIPE_SECRET_KEY_PARAMETER": keys.secret_key.name,
     "STRIPE_WEBHOOK_SECRET_PARAMETER": keys.webhook_secret.name,
     "OPERATOR_TOPIC_ARN": operator_topic.arn,
@@ -95,6 +98,8 @@ read_payment = allow("dynamodb:GetItem", on=[payments.arn])
 update_payment = allow("dynamodb:UpdateItem", on=[payments.arn])
 # One transaction over all three tables.
 update_booking = allow("dynamodb:UpdateItem", on=[payments.arn, reservations.arn, availability.arn])
+# One more operation of the transaction that makes a change. No role may update or delete an entry.
+record_audit = allow("dynamodb:PutItem", on=[audit.arn])
 # kms:Decrypt is not needed: AWS's own key for SSM decrypts for everyone who may read the parameter.
 call_stripe = allow("ssm:GetParameter", on=[keys.secret_key.arn])
 publish = allow("events:PutEvents", on=[event_bus.arn])
@@ -102,36 +107,48 @@ notify = allow("sns:Publish", on=[operator_topic.arn])
 
 payment_functions = [
     state_function(
-        "create_checkout_session", timeout=40, grants=[*read_booking, read_payment, update_payment, call_stripe]
+        "create_checkout_session",
+        timeout=40,
+        grants=[*read_booking, read_payment, update_payment, record_audit, call_stripe],
     ),
     state_function(
-        "verify_payment", timeout=60, grants=[*read_booking, read_payment, update_payment, call_stripe, notify]
+        "verify_payment",
+        timeout=60,
+        grants=[*read_booking, read_payment, update_payment, record_audit, call_stripe, notify],
     ),
     state_function(
         "expire_checkout_sessions",
         timeout=120,
-        grants=[*read_booking, read_payment, update_payment, call_stripe, notify],
+        grants=[*read_booking, read_payment, update_payment, record_audit, call_stripe, notify],
     ),
     state_function(
         "confirm_reservation",
         grants=[
             *read_booking,
+            record_audit,
             allow("dynamodb:UpdateItem", on=[payments.arn, reservations.arn]),
             allow("dynamodb:ConditionCheckItem", on=[availability.arn]),
         ],
     ),
     state_function(
         "release_hold",
-        grants=[*read_booking, update_booking, allow("dynamodb:ConditionCheckItem", on=[reservations.arn])],
+        grants=[
+            *read_booking,
+            update_booking,
+            record_audit,
+            allow("dynamodb:ConditionCheckItem", on=[reservations.arn]),
+        ],
     ),
 ]
 refund_functions = [
     state_function(
-        "reserve_refund", timeout=35, grants=[*read_booking, read_payment, update_booking, call_stripe, publish]
+        "reserve_refund",
+        timeout=35,
+        grants=[*read_booking, read_payment, update_booking, record_audit, call_stripe, publish],
     ),
     state_function("create_refund", timeout=40, grants=[read_payment, update_payment, call_stripe]),
     state_function("check_refund", timeout=35, grants=[read_payment, update_payment, call_stripe]),
-    state_function("record_refund", grants=[read_payment, update_payment, publish]),
+    state_function("record_refund", grants=[read_payment, update_payment, record_audit, publish]),
 ]
 
 # ── Workflows ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -187,6 +204,7 @@ payments_api = starter_function(
         *read_reservation,
         read_payment,
         update_payment,
+        record_audit,
         payment.may_start,
         refund.may_start,
         resume,
@@ -199,9 +217,12 @@ operations_api = starter_function(
     grants=[
         *read_reservation,
         read_payment,
+        update_payment,
+        record_audit,
         allow(
             "dynamodb:Query",
             on=[
+                audit.arn,
                 pulumi.Output.concat(payments.arn, "/index/created_at-index"),
                 pulumi.Output.concat(payments.arn, "/index/attention-index"),
             ],
@@ -217,6 +238,7 @@ stripe_webhook = starter_function(
         allow("ssm:GetParameter", on=[keys.webhook_secret.arn]),
         read_payment,
         update_payment,
+        record_audit,
         record_events,
         call_stripe,
         refund.may_start,
@@ -239,6 +261,7 @@ reconcile_payments = starter_function(
         *read_reservation,
         read_payment,
         update_payment,
+        record_audit,
         record_events,
         payment.may_start,
         refund.may_start,
@@ -315,6 +338,7 @@ pulumi.export("paymentsTable", payments.name)
 pulumi.export("webhookEventsTable", webhook_events.name)
 pulumi.export("reservationsTable", reservations.name)
 pulumi.export("availabilityTable", availability.name)
+pulumi.export("auditTable", audit.name)
 pulumi.export("reconcilerFunction", reconcile_payments.name)
 pulumi.export("operatorTopicArn", operator_topic.arn)
 pulumi.export("eventBusName", event_bus.name)

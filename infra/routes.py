@@ -16,7 +16,12 @@ from shared.contracts.http_bodies import (
     RefundResponse,
     ResolutionRequest,
 )
-from shared.contracts.operations_bodies import ExecutionResponse, PaymentListResponse, PaymentRecordResponse
+from shared.contracts.operations_bodies import (
+    CloseMatterRequest,
+    ExecutionResponse,
+    PaymentListResponse,
+    PaymentRecordResponse,
+)
 from shared.contracts.states import Contract
 from shared.domain.api_errors import ErrorAnswer, error_answer
 
@@ -107,6 +112,12 @@ OPERATIONS_ROUTES = {
     ("GET", "/payments/{id}/executions/{name}"): Route(
         summary="For operators: read which states an execution has visited, and where it waits",
         answers={200: ExecutionResponse},
+    ),
+    ("POST", "/payments/{id}/attention/{kind}/close"): Route(
+        summary="For operators: close a matter whose end the system cannot see, with a note",
+        body=CloseMatterRequest,
+        answers={200: PaymentRecordResponse},
+        errors=("CAUSE_NOT_SETTLED",),
     ),
 }
 COMMON_ERRORS = (

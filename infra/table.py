@@ -13,6 +13,7 @@ def table(
     *,
     prefix: str,
     key: str,
+    range_key: str | None = None,
     indexes: Mapping[str, tuple[str, ...]],
     ttl: str | None = None,
     encryption: Encryption,
@@ -27,9 +28,12 @@ def table(
         name=f"{prefix}-{name}",
         billing_mode="PAY_PER_REQUEST",
         hash_key=key,
+        range_key=range_key,
         attributes=[
             {"name": attribute, "type": "S"}
-            for attribute in sorted({key, *(attribute for keys in indexes.values() for attribute in keys)})
+            for attribute in sorted(
+                {key, *([range_key] if range_key else []), *(name for keys in indexes.values() for name in keys)}
+            )
         ],
         global_secondary_indexes=[
             {

@@ -6,6 +6,8 @@ Functions record the traces themselves (docs/decisions.md).
 
 import functools
 from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
@@ -17,6 +19,27 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 logger = Logger(use_rfc3339=True, utc=True)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who makes the changes of this invocation, and the id that its log lines carry."""
+
+    name: str
+    correlation_id: str
+
+
+_ACTOR: ContextVar[Actor] = ContextVar("actor")
+
+
+def actor() -> Actor:
+    """Who acts in this thread. Raises LookupError outside an invocation."""
+    return _ACTOR.get()
+
+
+def act_as(name: str) -> None:
+    """Set who acts from now on: `operator:{sub}`, `guest:{customer_id}`, `workflow:{execution}`, `stripe:{event}`."""
+    _ACTOR.set(replace(actor(), name=name))
 
 
 class UnexpectedError(Exception):
@@ -34,12 +57,15 @@ def entry_point(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     def observed(event: dict[str, Any], context: LambdaContext) -> Any:
-        request = event.get("requestContext", {})
+        request, execution = event.get("requestContext", {}), event.get("execution")
+        correlation_id = request.get("requestId") or execution
+        name = f"workflow:{execution}" if execution else f"function:{context.function_name}"
+        _ACTOR.set(Actor(name, correlation_id or context.aws_request_id))
         bind(
             function_name=context.function_name,
             function_request_id=context.aws_request_id,
-            correlation_id=request.get("requestId") or event.get("execution"),
-            execution=event.get("execution"),
+            correlation_id=correlation_id,
+            execution=execution,
             reservation_id=event.get("reservation_id"),
             payment_id=event.get("payment_id"),
         )

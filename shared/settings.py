@@ -22,6 +22,7 @@ class Settings(BaseModel):
     webhook_events_table: str
     reservations_table: str
     availability_table: str
+    audit_table: str
     stripe_secret_key_parameter: str
     stripe_webhook_secret_parameter: str
     stripe_api_base: str

@@ -1,13 +1,17 @@
-"""Routes GET /payments…: what operators need to know about every booking. Changes nothing."""
+"""Routes of the operators: what they need to know about every booking.
+
+Changes: the open matters that an operator closes (matter_closing.py), and nothing else.
+Safe to run twice: a matter that is closed is not open any more.
+"""
 
 from typing import Any
 
-from lambdas.operations_api import execution_history, payment_record, payment_search
+from lambdas.operations_api import execution_history, matter_closing, payment_record, payment_search
 from lambdas.operations_api.operations_router import router
 from shared.observability import entry_point
 from shared.services.http_api import answer
 
-MODULES = (payment_search, payment_record, execution_history)
+MODULES = (payment_search, payment_record, execution_history, matter_closing)
 """Each registers its routes with `router` when it is imported."""
 
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from aws_lambda_powertools.event_handler import Response
 
 from lambdas.operations_api.operations_router import router
+from shared.adapters.audit import read_audit
 from shared.adapters.step_functions import Workflow, execution_name, payment_execution_name
 from shared.contracts.operations_bodies import (
     AttemptRecord,
+    AuditRecord,
     CaptureRecord,
     DisputeRecord,
     ExecutionRecord,
@@ -24,7 +26,7 @@ from shared.services import http_api
 
 @router.get("/payments/<payment_or_reservation_id>")
 def read_record(payment_or_reservation_id: str) -> Response[str]:
-    return http_api.json_response(200, _record(*find_payment(payment_or_reservation_id)))
+    return http_api.json_response(200, record(*find_payment(payment_or_reservation_id)))
 
 
 def find_payment(payment_or_reservation_id: str) -> tuple[Reservation, Payment]:
@@ -50,7 +52,8 @@ def executions_of(payment: Payment) -> Iterator[tuple[Workflow, str]]:
         yield from (("refund", name) for name in dict.fromkeys([*names, refund.execution or refund_id]))
 
 
-def _record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse:
+def record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse:
+    """All that is known about a payment."""
     return PaymentRecordResponse(
         reservation_id=payment.reservation_id,
         payment_id=payment.payment_id,
@@ -122,6 +125,10 @@ def _record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse
             for dispute_id, dispute in sorted(payment.disputes.items(), key=lambda entry: entry[1].opened_at)
         ],
         executions=[ExecutionRecord(name=name, workflow=workflow) for workflow, name in executions_of(payment)],
+        audit=[
+            AuditRecord(**entry.model_dump(exclude={"at"}), at=iso(entry.at))
+            for entry in read_audit(payment.payment_id)
+        ],
         created_at=iso(payment.created_at),
         updated_at=iso(payment.updated_at),
     )

@@ -1,6 +1,6 @@
 """Routes for operators: resolve a refund that failed, and grant another attempt to pay.
 
-Changes: records the operator's note and resumes the refund's wait; counts up the granted attempts.
+Changes: records the operator's answer and note, and resumes the refund's wait; counts up the granted attempts.
 Safe to run twice: a token resumes one wait only. Each call that grants an attempt grants one.
 """
 
@@ -36,10 +36,12 @@ def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[s
     token = entry.task_token
     if entry.awaiting != "operator" or token is None or entry.status in SETTLED:
         raise ApiError("NOTHING_TO_RESOLVE")
-    if request.note is not None:
-        refund_ledger.record_operator_note(payment.payment_id, refund_id, token=token, note=request.note)
-    if not step_functions.signal(token, request.answer):
-        payment_items.mark_due(payment, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    recorded = refund_ledger.record_answer(
+        payment.payment_id, refund_id, token=token, answer=request.answer, note=request.note, by=caller.name, now=now
+    )
+    if not (recorded and step_functions.signal(token, request.answer)):
+        payment_items.mark_due(payment, now=now)
         raise ApiError("NOTHING_TO_RESOLVE")
 
     def read() -> Payment:

@@ -49,7 +49,7 @@ def refund(payment_or_reservation_id: str) -> Response[str]:
         payment_intent=payment_intent,
         amount=amount,
         policy=policy,
-        requested_by="operator" if caller.operator else "guest",
+        requested_by=caller.name,
     )
     if request.reason is not None:
         refund_ledger.record_refund_reason(payment, refund_id, request.reason)

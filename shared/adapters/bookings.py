@@ -7,11 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.adapters.attention import write_attention
-from shared.adapters.dynamodb import UpdateBuilder, batch_get, check_operation, query_index, transact, update_operation
+from shared.adapters.audit import audit_operation
+from shared.adapters.dynamodb import UpdateBuilder, batch_get, check_operation, transact, update_operation
 from shared.adapters.payment_items import payment_operation, write_due
+from shared.adapters.queries import query_index
 from shared.adapters.refund_ledger import enter_refunds, write_totals
 from shared.contracts.field_errors import describe_errors
-from shared.domain.booking import MAX_NIGHTS, Booking, Reservation, payment_of
+from shared.domain.booking import MAX_NIGHTS, Booking, Reservation, end_reason, payment_of
 from shared.domain.errors import ReservationInvalid
 from shared.domain.ids import payment_id_of
 from shared.domain.models import Capture, Payment, Refund, iso
@@ -136,6 +138,7 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
             _reservation_update(reservation, confirm),
             payment_operation(payment.payment_id, complete),
             *[_night_check(night, reservation) for night in reservation.nights],
+            audit_operation(payment.payment_id, "booking_confirmed", now=now, subject=pi, amount=capture.amount),
         ]
     )
 
@@ -163,7 +166,8 @@ def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:
     else:
         reservation_operation = check_operation(settings().reservations_table, _reservation_key(reservation), end)
     nights = [] if reservation.takes_place else _night_releases(booking)
-    return transact([payment_operation(payment.payment_id, expire), reservation_operation, *nights])
+    entry = audit_operation(payment.payment_id, "hold_released", now=now, reason=end_reason(reservation, after))
+    return transact([payment_operation(payment.payment_id, expire), reservation_operation, *nights, entry])
 
 
 def reserve_refund(booking: Booking, refund_id: str, refund: Refund, *, cancel_stay: bool, now: datetime) -> bool:
@@ -181,7 +185,15 @@ def reserve_refund(booking: Booking, refund_id: str, refund: Refund, *, cancel_s
         update.require_missing(f"captures.{pi}.role")
     update.require_missing(f"refunds.{refund_id}")
     enter_refunds(update, payment, {refund_id: refund}, now)
-    operations = [payment_operation(payment.payment_id, update)]
+    entry = audit_operation(
+        payment.payment_id,
+        "booking_cancelled" if cancel_stay else "refund_requested",
+        now=now,
+        subject=refund_id,
+        amount=refund.amount,
+        reason=refund.reason,
+    )
+    operations = [payment_operation(payment.payment_id, update), entry]
     if cancel_stay:
         cancel = UpdateBuilder().set("status", "cancelled").require("status", "confirmed")
         operations += [_reservation_update(booking.reservation, cancel), *_night_releases(booking)]

@@ -5,7 +5,7 @@ caller reads again. Any other error is a defect of ours and is raised unchanged.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 type Key = Mapping[str, str]
-
-INDEX_PAGE = 100  # items that are read from an index at once
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -152,7 +150,7 @@ class UpdateBuilder:
 
 def get_item(table: str, key: Key) -> dict[str, Any] | None:
     """Read an item consistently; None if it does not exist."""
-    item = _call(lambda: client().get_item(TableName=table, Key=serialize(key), ConsistentRead=True)).get("Item")
+    item = call(lambda: client().get_item(TableName=table, Key=serialize(key), ConsistentRead=True)).get("Item")
     return None if item is None else from_item(item)
 
 
@@ -163,51 +161,13 @@ def batch_get(keys: Mapping[str, Sequence[Key]]) -> dict[str, list[dict[str, Any
     }
     found: dict[str, list[dict[str, Any]]] = {table: [] for table in keys}
     for _ in range(3):
-        answer = _call(functools.partial(client().batch_get_item, RequestItems=wanted))
+        answer = call(functools.partial(client().batch_get_item, RequestItems=wanted))
         for table, items in answer["Responses"].items():
             found[table] += [from_item(item) for item in items]
         wanted = answer.get("UnprocessedKeys")
         if not wanted:
             return found
     raise StoreBusy("keys left unprocessed")
-
-
-def query(**request: Any) -> Any:
-    """One page of a query, as DynamoDB answers it."""
-    return _call(lambda: client().query(**request))
-
-
-def query_index(table: str, index: str, *, condition: str, values: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """The keys of every item that the index lists, in order; `#status` in the condition means the attribute `status`.
-
-    A page is read when it is needed.
-    """
-    request = _index_query(table, index, condition, values)
-    while True:
-        answer = query(**request, Limit=INDEX_PAGE)
-        for item in answer["Items"]:
-            yield from_item(item)
-        if "LastEvaluatedKey" not in answer:
-            return
-        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-
-def count_in_index(table: str, index: str, *, condition: str, values: Mapping[str, str]) -> int:
-    """How many items the index lists, at most those of the first megabyte, which are thousands."""
-    request = _index_query(table, index, condition, values)
-    return int(query(**request, Select="COUNT")["Count"])
-
-
-def _index_query(table: str, index: str, condition: str, values: Mapping[str, str]) -> Any:
-    request: dict[str, Any] = {
-        "TableName": table,
-        "IndexName": index,
-        "KeyConditionExpression": condition,
-        "ExpressionAttributeValues": serialize(values),
-    }
-    if "#status" in condition:
-        request["ExpressionAttributeNames"] = {"#status": "status"}
-    return request
 
 
 def update_item(table: str, key: Key, update: UpdateBuilder) -> bool:
@@ -227,6 +187,12 @@ def put_item(table: str, item: Mapping[str, Any], *, condition: str, values: Map
     )
 
 
+def put_operation(table: str, item: Mapping[str, Any], *, key: str) -> dict[str, Any]:
+    """A new item as one operation of a transaction; `key` is an attribute of its key."""
+    condition = f"attribute_not_exists({key})"
+    return {"Put": {"TableName": table, "Item": serialize(item), "ConditionExpression": condition}}
+
+
 def update_operation(table: str, key: Key, update: UpdateBuilder) -> dict[str, Any]:
     """An update as one operation of a transaction."""
     return {"Update": {"TableName": table, "Key": serialize(key), **update.expression()}}
@@ -243,7 +209,7 @@ def transact(operations: Sequence[Any]) -> bool:
     Only if every reason is about a condition is the answer certain; anything else raises StoreBusy.
     """
     try:
-        _call(lambda: client().transact_write_items(TransactItems=operations))
+        call(lambda: client().transact_write_items(TransactItems=operations))
     except ClientError as error:
         if error_code(error) != "TransactionCanceledException":
             raise
@@ -256,7 +222,7 @@ def transact(operations: Sequence[Any]) -> bool:
 
 def _write(request: Callable[[], object]) -> bool:
     try:
-        _call(request)
+        call(request)
     except ClientError as error:
         if error_code(error) == "ConditionalCheckFailedException":
             return False
@@ -264,7 +230,7 @@ def _write(request: Callable[[], object]) -> bool:
     return True
 
 
-def _call[Answer](request: Callable[[], Answer]) -> Answer:
+def call[Answer](request: Callable[[], Answer]) -> Answer:
     return aws.call(request, busy=aws.DYNAMODB_BUSY, error_type=StoreBusy)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from shared.adapters import dynamodb
 from shared.adapters.attention import write_attention, write_matters
-from shared.adapters.dynamodb import UpdateBuilder, count_in_index, query_index, to_item, transact
+from shared.adapters.audit import audit_operation, update_audited
+from shared.adapters.dynamodb import UpdateBuilder, to_item, transact
 from shared.adapters.pointers import Pointer, pointer_operation
 from shared.domain.attempts import AttemptKey, forgettable
 from shared.domain.booking import Reservation
@@ -20,8 +21,6 @@ from shared.settings import settings
 
 TRIES = 5
 REFRESH_INTERVAL, MAX_REFRESHES = timedelta(seconds=5), 20
-POSITIONS = {"payment_id": "reconciler"}  # the key of an item that is no payment
-_DUE = "due_shard = :shard AND due_at <= :now"
 
 
 def read_payment(payment_id: str) -> Payment | None:
@@ -60,7 +59,9 @@ def request_cancel(payment: Payment, *, by: str, now: datetime) -> bool:
         if name not in {"task_token", "awaiting"}:
             update.set_default(name, value)
     update.require_that("attribute_not_exists({}) OR {} = {}", "payment_id", "status", value="pending")
-    return update_payment(payment_id, update)
+    if payment.cancel_requested_at is not None:
+        return update_payment(payment_id, update)
+    return update_audited(payment_id, update, [audit_operation(payment_id, "cancel_requested", now=now)])
 
 
 def open_attempt(
@@ -106,7 +107,18 @@ def record_session_outcomes(payment: Payment, outcomes: Mapping[AttemptKey, Sess
                 pointers[pi] = Pointer(payment.payment_id, key)
     if not update.empty:
         write_attention(update, payment, merge_outcomes(payment, outcomes), now=now)
-        _write_with_pointers(payment, update, pointers, now)
+        _write_with_pointers(payment, update, pointers, now, [*_closed_attempts(payment, outcomes, now)])
+
+
+def _closed_attempts(
+    payment: Payment, outcomes: Mapping[AttemptKey, SessionOutcome], now: datetime
+) -> Iterator[dict[str, Any]]:
+    """An entry of the audit trail for each attempt that ends without money."""
+    for key, outcome in outcomes.items():
+        after = outcome.attempt
+        if after.status == "closed" and payment.attempts[key].status != "closed":
+            reason = after.failure_code or after.close_reason
+            yield audit_operation(payment.payment_id, "attempt_closed", now=now, subject=key, reason=reason)
 
 
 def record_capture(payment: Payment, pi: str, capture: Capture, key: AttemptKey, *, now: datetime) -> None:
@@ -122,11 +134,11 @@ def _enter_capture(update: UpdateBuilder, pi: str, capture: Capture) -> None:
 
 
 def _write_with_pointers(
-    payment: Payment, update: UpdateBuilder, pointers: Mapping[str, Pointer], now: datetime
+    payment: Payment, update: UpdateBuilder, pointers: Mapping[str, Pointer], now: datetime, entries: Sequence[Any] = ()
 ) -> None:
-    """Write captures and the pointers to their payment, all or nothing."""
+    """Write captures, the pointers to their payment and entries of the audit trail, all or nothing."""
     update.set("updated_at", iso(now)).require_exists("payment_id")
-    operations = [pointer_operation(pi, pointer) for pi, pointer in pointers.items()]
+    operations = [*(pointer_operation(pi, pointer) for pi, pointer in pointers.items()), *entries]
     written = (
         transact([payment_operation(payment.payment_id, update), *operations])
         if operations
@@ -138,8 +150,8 @@ def _write_with_pointers(
 
 def grant_attempt(payment_id: str, *, now: datetime) -> bool:
     """Allow one more attempt; False if the payment is no longer pending."""
-    update = UpdateBuilder().increase("attempts_granted", 1).set("updated_at", iso(now))
-    return update_payment(payment_id, update.require("status", "pending"))
+    update = UpdateBuilder().increase("attempts_granted", 1).set("updated_at", iso(now)).require("status", "pending")
+    return update_audited(payment_id, update, [audit_operation(payment_id, "attempt_granted", now=now)])
 
 
 def claim_refresh(payment: Payment, *, now: datetime) -> bool:
@@ -217,6 +229,17 @@ def open_matter(payment_id: str, matter: Matter) -> None:
     raise StoreBusy("matters kept being opened and closed")
 
 
+def close_matters(payment: Payment, keys: Sequence[str], *, note: str, now: datetime) -> Payment:
+    """Close open matters, and return the payment as it is then. Raises StoreBusy."""
+    left = {key: matter for key, matter in payment.attention.items() if key not in keys}
+    update = UpdateBuilder().set("updated_at", iso(now))
+    write_matters(update, payment.attention, left)
+    entries = [audit_operation(payment.payment_id, "matter_closed", now=now, subject=key, reason=note) for key in keys]
+    if not update_audited(payment.payment_id, update, entries):
+        raise StoreBusy("another matter was opened or closed meanwhile")
+    return payment.model_copy(update={"attention": left, "updated_at": now})
+
+
 def write_due(update: UpdateBuilder, after: Payment, *, now: datetime) -> None:
     """Add to an update when the payment is due after it."""
     _set_due(update, after.payment_id, next_due(after, now))
@@ -260,37 +283,3 @@ def reschedule(before: Payment, after: Payment, due_at: datetime | None, *, now:
     else:
         update.require("due_at", iso(before.due_at))
     return update_payment(before.payment_id, update)
-
-
-def postpone(payment_id: str, *, due_at: str, until: datetime) -> bool:
-    """Make a payment due later that could not be reconciled, so that others come first."""
-    update = UpdateBuilder().set("due_at", iso(until)).require("due_at", due_at)
-    return update_payment(payment_id, update)
-
-
-def due_payments(shard: str, now: datetime) -> Iterator[tuple[str, str]]:
-    """Id and `due_at` of the payments of a shard that are due, oldest first."""
-    found = query_index(
-        settings().payments_table, "due-index", condition=_DUE, values={":shard": shard, ":now": iso(now)}
-    )
-    return ((item["payment_id"], item["due_at"]) for item in found)
-
-
-def count_due(shard: str, now: datetime) -> int:
-    """How many payments of a shard are due, up to some thousands."""
-    return count_in_index(
-        settings().payments_table, "due-index", condition=_DUE, values={":shard": shard, ":now": iso(now)}
-    )
-
-
-def read_position(of: str) -> str | None:
-    """Where the next run of the reconciler goes on with a list that is not of payments; None at its beginning."""
-    item = dynamodb.get_item(settings().payments_table, POSITIONS) or {}
-    position: str | None = item.get(of)
-    return position
-
-
-def record_position(of: str, position: str | None) -> None:
-    update = UpdateBuilder()
-    update.remove(of) if position is None else update.set(of, position)
-    dynamodb.update_item(settings().payments_table, POSITIONS, update)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.adapters import dynamodb
+from shared.adapters.queries import query
 from shared.domain.ids import reservation_id_of
 from shared.settings import settings
 
@@ -48,7 +49,7 @@ def read_step(of: PaymentList, *, start: str, end: str, after: ListKey | None) -
     if after is not None:
         key = {"payment_id": after.payment_id, of.by: after.at, "currency": CURRENCY}
         begin = {"ExclusiveStartKey": dynamodb.serialize(key)}
-    answer = dynamodb.query(
+    answer = query(
         TableName=settings().payments_table,
         IndexName=of.index,
         KeyConditionExpression=f"currency = :currency AND {of.by} BETWEEN :start AND :end",

@@ -6,10 +6,13 @@ The totals are written with every change, under the condition that the ledger is
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from shared.adapters.attention import write_attention
+from shared.adapters.audit import audit_operation, update_audited
 from shared.adapters.dynamodb import UpdateBuilder, to_item
 from shared.adapters.payment_items import update_payment, write_due
+from shared.domain.audit_entries import AuditAction
 from shared.domain.ledger import ledger
 from shared.domain.models import Capture, Dispute, Payment, PaymentStatus, Refund, iso
 
@@ -33,7 +36,28 @@ def update_refund(payment: Payment, refund_id: str, refund: Refund, *, now: date
     update = UpdateBuilder()
     _require_entry(update, payment.refunds[refund_id], refund_id)
     enter_refunds(update, payment, {refund_id: refund}, now)
-    return update_payment(payment.payment_id, update)
+    action = _ACTIONS.get(refund.status)
+    if action is None or refund.status == payment.refunds[refund_id].status:
+        return update_payment(payment.payment_id, update)
+    return update_audited(payment.payment_id, update, [_entry(payment, action, refund_id, refund, now)])
+
+
+_ACTIONS: Mapping[str, AuditAction] = {
+    "succeeded": "refund_succeeded",
+    "failed": "refund_failed",
+    "settled_elsewhere": "refund_settled_elsewhere",
+}
+
+
+def _entry(payment: Payment, action: AuditAction, refund_id: str, refund: Refund, now: datetime) -> dict[str, Any]:
+    return audit_operation(
+        payment.payment_id,
+        action,
+        now=now,
+        subject=refund_id,
+        amount=refund.amount,
+        reason=refund.failure_reason or (refund.status if refund.kind == "dashboard" else None),
+    )
 
 
 def record_dashboard_refund(
@@ -53,7 +77,13 @@ def record_dashboard_refund(
     update.set(f"captures.{pi}.refundable", refundable)
     update.require(f"captures.{pi}.refundable", payment.captures[pi].refundable)
     enter_refunds(update, payment, changed, now)
-    return update_payment(payment.payment_id, update)
+    entries = [_entry(payment, "dashboard_refund_recorded", refund_id, changed[refund_id], now)]
+    entries += [
+        _entry(payment, "refund_settled_elsewhere", entry_id, entry, now)
+        for entry_id, entry in changed.items()
+        if entry_id != refund_id and entry.status != payment.refunds[entry_id].status
+    ]
+    return update_audited(payment.payment_id, update, entries)
 
 
 def _require_entry(update: UpdateBuilder, refund: Refund, refund_id: str) -> None:
@@ -115,11 +145,17 @@ def clear_refund_check(payment_id: str, refund_id: str) -> bool:
     return update_payment(payment_id, update)
 
 
-def record_operator_note(payment_id: str, refund_id: str, *, token: str, note: str) -> bool:
-    """Store an operator's note on a failed refund; False if it no longer waits with this token."""
-    update = UpdateBuilder().set(f"refunds.{refund_id}.note", note)
+def record_answer(
+    payment_id: str, refund_id: str, *, token: str, answer: str, note: str | None, by: str, now: datetime
+) -> bool:
+    """Store an operator's answer to a failed refund; False if it no longer waits with this token."""
+    update = UpdateBuilder().set(f"refunds.{refund_id}.answered_by", by)
+    if note is not None:
+        update.set(f"refunds.{refund_id}.note", note)
     update.require(f"refunds.{refund_id}.task_token", token)
-    return update_payment(payment_id, update)
+    reason = answer if note is None else f"{answer}: {note}"
+    entry = audit_operation(payment_id, "refund_answered", now=now, subject=refund_id, reason=reason)
+    return update_audited(payment_id, update, [entry])
 
 
 def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: datetime) -> bool:
@@ -134,4 +170,14 @@ def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: 
             update.require_missing(f"disputes.{dispute_id}.closed_at")
     after = payment.model_copy(update={"disputes": {**payment.disputes, dispute_id: dispute}})
     write_attention(update, payment, after, now=now)
-    return update_payment(payment.payment_id, update)
+    if before is not None and before.status == dispute.status:
+        return update_payment(payment.payment_id, update)
+    entry = audit_operation(
+        payment.payment_id,
+        "dispute_recorded",
+        now=now,
+        subject=dispute_id,
+        amount=dispute.amount,
+        reason=dispute.status,
+    )
+    return update_audited(payment.payment_id, update, [entry])

@@ -1,10 +1,13 @@
 """Answers of the operators' routes (docs/integration.md)."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
 
 from shared.contracts.http_bodies import AttemptStatusResponse, RefundStatusResponse
 from shared.contracts.states import Contract
+from shared.domain.audit_entries import AuditAction
 from shared.domain.booking import EndReason
 from shared.domain.matters import KINDS
 from shared.domain.models import (
@@ -46,6 +49,25 @@ def matter_records(matters: Iterable[Matter]) -> list[MatterRecord]:
         )
         for matter in sorted(matters, key=lambda matter: matter.since)
     ]
+
+
+class CloseMatterRequest(Contract):
+    """POST /payments/{id}/attention/{kind}/close; without `subject` it closes all matters of the kind."""
+
+    note: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+    subject: str | None = None
+
+
+class AuditRecord(Contract):
+    """A change of money, booking or attempts, and who made it; `subject` is the refund, dispute, attempt or charge."""
+
+    at: str
+    actor: str
+    action: AuditAction
+    subject: str | None = None
+    amount: int | None = None
+    reason: str | None = None
+    correlation_id: str
 
 
 class PaymentRow(Contract):
@@ -139,6 +161,7 @@ class PaymentRecordResponse(Contract):
     refunds: list[RefundRecord]
     disputes: list[DisputeRecord]
     executions: list[ExecutionRecord]
+    audit: list[AuditRecord]
     created_at: str
     updated_at: str
 

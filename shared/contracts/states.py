@@ -29,6 +29,8 @@ def _is_reservation_id(value: str) -> str:
 
 ReservationId = Annotated[str, StringConstraints(pattern=f"^{_ID}$"), AfterValidator(_is_reservation_id)]
 RefundId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
+# A guest or an operator, with the person's id; the entries of an earlier release lack the id.
+Requester = Annotated[str, StringConstraints(pattern=r"^(workflow|webhook|(guest|operator)(:.{1,128})?)$")]
 StripeId = Annotated[str, StringConstraints(pattern=f"^{STRIPE_ID.pattern}$")]
 
 
@@ -95,7 +97,7 @@ class RefundExecutionInput(RefundInput):
     payment_intent: str
     amount: int | None = None
     policy: AppliedPolicy | None = None
-    requested_by: Literal["guest", "operator", "workflow", "webhook"]
+    requested_by: Requester
 
     @classmethod
     def unapplied(

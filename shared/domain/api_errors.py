@@ -54,6 +54,7 @@ _TABLE = """
     general: We could not find this booking. | Check the booking number and try again.
     address: There is nothing at this address. | Check the address and the HTTP method.
     execution: We could not find this execution. | Check its name in the record of the payment.
+    matter: No such matter is open for this booking. | Check the open matters in the record of the payment.
     refund: We could not find this refund. | Check the refund's id in the booking's status.
 409 RESERVATION_INVALID
     general: The data of this booking are not valid. | Contact support: the attributes in details must be corrected.
@@ -70,6 +71,8 @@ _TABLE = """
     key: This Idempotency-Key was already used for a refund of another amount. | Use a new key for another refund.
 409 NOTHING_TO_RESOLVE
     general: This refund does not wait for a decision. | Check the booking's status.
+409 CAUSE_NOT_SETTLED
+    general: This matter closes by itself when its cause is settled. | See its page of the runbook.
 409 PAYMENT_DISPUTED
     general: This payment is disputed, and the bank will decide who gets the money. | Wait for the bank's decision.
 413 REQUEST_TOO_LARGE

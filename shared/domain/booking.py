@@ -118,7 +118,11 @@ def end_reason(reservation: Reservation, payment: Payment) -> EndReason | None:
     if payment.status != "expired":
         return "paid"
     if payment.cancel_requested_at is not None:
-        return "cancelled_by_operator" if payment.cancel_requested_by == "operator" else "cancelled_by_guest"
+        return (
+            "cancelled_by_operator"
+            if (payment.cancel_requested_by or "").startswith("operator")
+            else "cancelled_by_guest"
+        )
     if reservation.takes_place:
         return "booked_elsewhere"
     return "cancelled_by_platform" if reservation.status == "cancelled" else "hold_ended"

@@ -125,6 +125,7 @@ class Refund(Value):
     settled_at: Instant | None = None
     failure_reason: str | None = None
     note: str | None = None
+    answered_by: str | None = None
     awaiting: Literal["settlement", "operator"] | None = None
     execution: str | None = None
     task_token: str | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.adapters import bookings, payment_items, stripe_api
+from shared.adapters import bookings, due_index, stripe_api
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.api_errors import ApiError
 from shared.domain.due import GRACE, SOON
@@ -34,16 +34,16 @@ def check_shard(shard: str, report: Report) -> None:
         report.wait_for_turn()
         bind(payment_id=payment_id)
         if not report.attempt(lambda: check_due_payment(payment_id, report)):
-            payment_items.postpone(payment_id, due_at=due_at, until=now + SOON)
+            due_index.postpone(payment_id, due_at=due_at, until=now + SOON)
 
-    left = report.work_off(payment_items.due_payments(shard, now), check)
+    left = report.work_off(due_index.due_payments(shard, now), check)
     if left is not None:
-        report.leave(payment_items.count_due(shard, now), datetime.fromisoformat(left[1]))
+        report.leave(due_index.count_due(shard, now), datetime.fromisoformat(left[1]))
 
 
 def release_unpaid_holds(report: Report) -> None:
     """Release the holds that are over and whose guests never started to pay."""
-    position = payment_items.read_position("holds")
+    position = due_index.read_position("holds")
     over = bookings.pending_reservations(since=position or "0", until=datetime.now(UTC) - hold() - GRACE)
     left = report.work_off(over, lambda item: release_unpaid_hold(item[0], report))
     _stop_at("holds", position, None if left is None else left[1], report)
@@ -56,7 +56,7 @@ def process_undelivered_events(report: Report) -> None:
     time that are halved until a slice fits on a page.
     """
     now = datetime.now(UTC) + SECOND
-    position = payment_items.read_position("events")
+    position = due_index.read_position("events")
     start = now - EVENTS_SINCE
     if position is not None:
         start = max(start, datetime.fromisoformat(position))
@@ -81,7 +81,7 @@ def _stop_at(name: str, before: str | None, position: str | None, report: Report
     if position is not None:
         report.leave(1)
     if position != before:
-        payment_items.record_position(name, position)
+        due_index.record_position(name, position)
 
 
 def _process_event(fields: Mapping[str, Any], report: Report) -> None:

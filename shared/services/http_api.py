@@ -18,7 +18,7 @@ from shared.domain.booking import Reservation
 from shared.domain.errors import ReservationInvalid, TransientError
 from shared.domain.ids import reservation_id_of
 from shared.domain.models import Payment
-from shared.observability import bind, count, log_failure, logger
+from shared.observability import act_as, bind, count, log_failure, logger
 from shared.settings import settings
 
 OPERATORS = "operators"
@@ -30,11 +30,12 @@ class Caller:
 
     customer_id: str | None
     operator: bool
+    sub: str = ""
 
     @property
     def name(self) -> str:
-        """What a payment item records about the caller."""
-        return "operator" if self.operator else str(self.customer_id)
+        """What is recorded about the caller: the person's id, never an e-mail address."""
+        return f"operator:{self.sub}" if self.operator else f"guest:{self.customer_id}"
 
     def may_see(self, customer_id: object) -> bool:
         """Whether this is an operator, or the customer of a booking."""
@@ -48,10 +49,13 @@ def identify_caller() -> Caller:
     if not claims:
         raise ApiError("UNAUTHENTICATED")
     groups = str(claims.get("cognito:groups") or "").split(",")
-    return Caller(
+    caller = Caller(
         customer_id=claims.get(settings().customer_id_claim) or None,
         operator=OPERATORS in (group.strip() for group in groups),
+        sub=str(claims.get("sub") or "unknown"),
     )
+    act_as(caller.name)
+    return caller
 
 
 def require_operator(caller: Caller) -> None:

@@ -13,7 +13,7 @@ from shared.contracts.http_bodies import WebhookResponse
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.errors import TransientError
 from shared.domain.models import iso
-from shared.observability import bind, logger
+from shared.observability import act_as, bind, logger
 from shared.services import dispute_events, money_events, refund_events  # noqa: F401 - they register their handlers
 from shared.services.money_events import report_unmatched
 from shared.services.ownership import Owner, find_owner
@@ -28,6 +28,7 @@ def process(event: StripeEvent, payload_hash: str) -> WebhookResponse:
 
     Raises TransientError, after recording the failure, if Stripe must deliver the event again.
     """
+    act_as(f"stripe:{event.id}")
     bind(stripe_event_id=event.id, stripe_event_type=event.type, stripe_id=event.object.get("id"))
     if event.type in HANDLED and webhook_events.event_processed(event.id):
         return _response(event, "duplicate", "processed before")

@@ -15,6 +15,7 @@ ENVIRONMENT = {
     "WEBHOOK_EVENTS_TABLE": "events",
     "RESERVATIONS_TABLE": "reservations",
     "AVAILABILITY_TABLE": "availability",
+    "AUDIT_TABLE": "audit",
     "STRIPE_SECRET_KEY_PARAMETER": "/booking/test/stripe/secret_key",
     "STRIPE_WEBHOOK_SECRET_PARAMETER": "/booking/test/stripe/webhook_secret",
     "STRIPE_API_BASE": "http://stripe.test/stripe",

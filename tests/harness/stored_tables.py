@@ -1,4 +1,4 @@
-"""The four DynamoDB tables and the secrets of a test, read and written without the code under test."""
+"""The five DynamoDB tables and the secrets of a test, read and written without the code under test."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,14 @@ from shared.domain.models import Payment
 from tests.harness.builders import TOTAL
 from tests.harness.lambda_environment import SECRETS
 
-TABLES = {"payments": "payment_id", "events": "event_id", "reservations": "reservation_id", "availability": "date"}
+TABLES = {
+    "payments": "payment_id",
+    "events": "event_id",
+    "reservations": "reservation_id",
+    "availability": "date",
+    "audit": "payment_id",
+}
+RANGE_KEYS = {"audit": ("at_id",)}
 INDEXES: dict[str, dict[str, tuple[str, ...]]] = {
     "payments": {
         "created_at-index": ("currency", "created_at"),
@@ -59,9 +66,10 @@ class Stored:
             more: Any = {"GlobalSecondaryIndexes": [_index(*index) for index in indexes.items()]} if indexes else {}
             self.client.create_table(
                 TableName=table,
-                KeySchema=_keys((key,)),
+                KeySchema=_keys((key, *RANGE_KEYS.get(table, ()))),
                 AttributeDefinitions=[
-                    {"AttributeName": name, "AttributeType": "S"} for name in {key, *chain(*indexes.values())}
+                    {"AttributeName": name, "AttributeType": "S"}
+                    for name in {key, *RANGE_KEYS.get(table, ()), *chain(*indexes.values())}
                 ],
                 BillingMode="PAY_PER_REQUEST",
                 **more,
@@ -76,7 +84,8 @@ class Stored:
             _in_memory(table).clear()
             if credentials.DYNAMODB_ENDPOINT in os.environ:
                 for item in self.all(table):
-                    self.delete(table, item[key])
+                    keys = {name: {"S": item[name]} for name in (key, *RANGE_KEYS.get(table, ()))}
+                    self.client.delete_item(TableName=table, Key=keys)
         for name, value in SECRETS.items():
             if self._secrets.get(name) != value:
                 self.parameter(name, value)
@@ -113,7 +122,10 @@ class Stored:
         """Every item; of moto's from its memory, because its answer to a scan takes longer than most tests."""
         if credentials.DYNAMODB_ENDPOINT in os.environ:
             return [_deserialized(item) for item in self.client.scan(TableName=table)["Items"]]
-        return [_deserialized(item.to_json()["Attributes"]) for item in _in_memory(table).values()]
+        found = list(_in_memory(table).values())
+        if table in RANGE_KEYS:
+            found = [item for of_one_key in found for item in of_one_key.values()]
+        return [_deserialized(item.to_json()["Attributes"]) for item in found]
 
     def reservation(self, reservation_id: str = "RES-1", **changes: Any) -> None:
         """Store a reservation of two nights, made two hours ago, whose nights are held."""

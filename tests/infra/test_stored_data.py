@@ -9,11 +9,14 @@ from tests.infra.worker import Seen
 
 
 @pytest.mark.defect("D-28")
-@in_table()
-def test_tables(stack: Seen, table: str, key: str, indexes: dict[str, list[str]], ttl: str | None) -> None:
+@in_table(range_key=None)
+def test_tables(
+    stack: Seen, *, table: str, key: str, range_key: str | None, indexes: dict[str, list[str]], ttl: str | None
+) -> None:
     """Recorded events are deleted after a while."""
     made = stack.tables[f"booking-local-{table}"]
-    assert made["KeySchema"] == [{"AttributeName": key, "KeyType": "HASH"}]
+    keys = {part["KeyType"]: part["AttributeName"] for part in made["KeySchema"]}
+    assert keys == {"HASH": key} | ({"RANGE": range_key} if range_key else {})
     assert made["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     assert made["SSEDescription"]["Status"] == "ENABLED"
     found = made.get("GlobalSecondaryIndexes", [])
@@ -25,7 +28,7 @@ def test_tables(stack: Seen, table: str, key: str, indexes: dict[str, list[str]]
 
 def test_a_stack_can_use_the_tables_of_the_booking_platform(deploy: Deploy) -> None:
     given = deploy(reservationsTable="bookings", availabilityTable="nights", given_tables=("bookings", "nights"))
-    assert set(inputs(given, "aws:dynamodb/table:Table")) == {"payments", "stripe-webhook-events"}
+    assert set(inputs(given, "aws:dynamodb/table:Table")) == {"payments", "stripe-webhook-events", "audit"}
     assert given.deployment.outputs["reservationsTable"] == "bookings"
     assert given.deployment.environment["AVAILABILITY_TABLE"] == "nights"
     tables = "arn:aws:dynamodb:eu-west-1:123456789012:table"

@@ -85,6 +85,12 @@ def stored(aws: Stored) -> Stored:
     return aws
 
 
+@pytest.fixture(autouse=True)
+def acting() -> None:
+    """Who makes the changes of a test that calls an adapter itself; a handler sets somebody else."""
+    observability._ACTOR.set(observability.Actor("workflow:RES-1", "RES-1"))
+
+
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What goes to CloudWatch, metrics aside: one JSON object a line."""

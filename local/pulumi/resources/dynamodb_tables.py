@@ -18,7 +18,7 @@ def _keys(schema: list[Values]) -> list[dict[str, str]]:
 
 
 class Table(ResourceType):
-    replaces = frozenset({"hashKey"})
+    replaces = frozenset({"hashKey", "rangeKey"})
     updatable = frozenset(
         {"attributes", "deletionProtectionEnabled", "globalSecondaryIndexes", "pointInTimeRecovery", "ttl"}
     )
@@ -30,7 +30,11 @@ class Table(ResourceType):
             aws.client("dynamodb").create_table(
                 TableName=inputs["name"],
                 BillingMode=inputs["billingMode"],
-                KeySchema=_keys([{"attributeName": inputs["hashKey"], "keyType": "HASH"}]),
+                KeySchema=[
+                    {"AttributeName": inputs[name], "KeyType": kind}
+                    for name, kind in (("hashKey", "HASH"), ("rangeKey", "RANGE"))
+                    if inputs.get(name)
+                ],
                 AttributeDefinitions=self._attributes(inputs),
                 **({"GlobalSecondaryIndexes": list(indexes.values())} if indexes else {}),
                 SSESpecification={"Enabled": inputs["serverSideEncryption"]["enabled"]},

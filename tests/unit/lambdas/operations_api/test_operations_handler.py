@@ -9,7 +9,12 @@ from tests.harness.payments_api_calls import GUEST, STRANGER, call
 from tests.harness.registered_routes import registered_routes
 from tests.harness.stored_tables import Stored
 
-PATHS = ["/payments", "/payments/RES-1", "/payments/RES-1/executions/RES-1"]
+REQUESTS = [
+    ("GET", "/payments"),
+    ("GET", "/payments/RES-1"),
+    ("GET", "/payments/RES-1/executions/RES-1"),
+    ("POST", "/payments/RES-1/attention/dispute/close"),
+]
 
 
 def test_the_function_has_the_routes_of_the_api() -> None:
@@ -17,13 +22,19 @@ def test_the_function_has_the_routes_of_the_api() -> None:
     assert registered_routes(router) == OPERATIONS_ROUTES.keys()
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("method", "path"), REQUESTS)
 @pytest.mark.parametrize("claims", [GUEST, STRANGER])
-def test_a_guest_is_refused_even_for_a_booking_of_their_own(stored: Stored, path: str, claims: dict[str, str]) -> None:
+def test_a_guest_is_refused_even_for_a_booking_of_their_own(
+    stored: Stored, method: str, path: str, claims: dict[str, str]
+) -> None:
     stored.reservation()
-    assert call("GET", path, claims=claims, function=handler).error == (403, "FORBIDDEN")
+    assert call(method, path, claims=claims, function=handler).error == (403, "FORBIDDEN")
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_caller_who_is_not_signed_in_is_refused(stored: Stored, path: str) -> None:
-    assert call("GET", path, claims=None, function=handler).error == (401, "UNAUTHENTICATED")
+@pytest.mark.parametrize(("method", "path"), REQUESTS)
+def test_a_caller_who_is_not_signed_in_is_refused(stored: Stored, method: str, path: str) -> None:
+    assert call(method, path, claims=None, function=handler).error == (401, "UNAUTHENTICATED")
+
+
+def test_every_route_is_among_these_requests() -> None:
+    assert len(REQUESTS) == len(OPERATIONS_ROUTES)

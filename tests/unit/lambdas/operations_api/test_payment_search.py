@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lambdas.operations_api import handler
-from shared.adapters import dynamodb, pointers
+from shared.adapters import dynamodb, pointers, queries
 from shared.domain.models import Matter, iso
 from tests.harness.builders import HOUR, NOW, TOTAL, capture, payment
 from tests.harness.payments_api_calls import OPERATOR, Answer, call
@@ -66,13 +66,14 @@ def test_payments_that_arrive_meanwhile_shift_no_page(many: Stored) -> None:
 
 def test_the_requests_of_a_page_do_not_grow_with_the_payments(many: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     requests: list[object] = []
-    calling = dynamodb._call
+    calling = dynamodb.call
 
     def counted(request: Callable[[], Any]) -> Any:
         requests.append(request)
         return calling(request)
 
-    monkeypatch.setattr(dynamodb, "_call", counted)
+    for module in (dynamodb, queries):
+        monkeypatch.setattr(module, "call", counted)
     ask()
     ask(status="refunded")  # none has it
     assert len(requests) == 2 + 2 * 4

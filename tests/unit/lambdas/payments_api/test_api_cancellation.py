@@ -27,7 +27,7 @@ def test_cancel_marks_the_request_and_answers_once_the_dates_are_released(stored
     assert (answer.status, answer.body["status"]) == (200, "expired")
     assert workflow.signalled == [("token-1", "cancel")]
     after = stored.get("payments", "PAY-RES-1")
-    assert (after["cancel_requested_at"], after["cancel_requested_by"]) == ("2026-11-24T15:00:00.000Z", "guest-1")
+    assert (after["cancel_requested_at"], after["cancel_requested_by"]) == ("2026-11-24T15:00:00.000Z", "guest:guest-1")
     assert after["attempts"]["1"]["status"] == "open"
 
 
@@ -39,7 +39,7 @@ def test_cancel_before_the_first_attempt_starts_the_execution(stored: Stored, wo
     assert answer.status == 200
     assert [execution_input["payment_id"] for _, execution_input in workflow.started] == ["PAY-RES-1"]
     item = stored.get("payments", "PAY-RES-1")
-    assert (item["cancel_requested_by"], item["reservation_id"]) == ("guest-1", "RES-1")
+    assert (item["cancel_requested_by"], item["reservation_id"]) == ("guest:guest-1", "RES-1")
     assert item["attempts"] == item["captures"] == {}
 
 
@@ -74,7 +74,7 @@ def test_a_cancel_request_stays_as_it_was_first_made(stored: Stored, workflow: F
     clock.advance(MINUTE)
     call("POST", CANCEL, claims=OPERATOR)
     after = stored.get("payments", "PAY-RES-1")
-    assert (after["cancel_requested_at"], after["cancel_requested_by"]) == ("2026-11-24T15:00:00.000Z", "guest-1")
+    assert (after["cancel_requested_at"], after["cancel_requested_by"]) == ("2026-11-24T15:00:00.000Z", "guest:guest-1")
 
 
 def test_a_booking_that_is_paid_at_the_same_moment_is_not_cancelled(stored: Stored, workflow: FakeAws) -> None:

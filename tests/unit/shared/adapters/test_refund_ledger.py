@@ -1,8 +1,11 @@
 """shared.adapters.refund_ledger: entries and totals are written together, or not at all."""
 
+from typing import Any
+
 import pytest
 
 from shared.adapters import refund_ledger
+from shared.adapters.audit import read_audit
 from shared.adapters.payment_items import read_payment
 from shared.domain.ledger import enter_dashboard_refund
 from shared.domain.models import Dispute, Payment, Refund
@@ -62,11 +65,14 @@ def test_the_first_reason_of_a_refund_is_kept(stored: Stored) -> None:
     assert read().refund_reasons == {"G1": "noise"}
 
 
-def test_a_note_is_taken_only_while_the_refund_waits_with_this_token(stored: Stored) -> None:
+def test_an_answer_is_taken_only_while_the_refund_waits_with_this_token(stored: Stored) -> None:
     stored.payment(payment(refunds={"G1": refund(awaiting="operator", task_token="token")}))
-    assert not refund_ledger.record_operator_note("PAY-RES-1", "G1", token="former", note="called the guest")
-    assert refund_ledger.record_operator_note("PAY-RES-1", "G1", token="token", note="called the guest")
-    assert read().refunds["G1"].note == "called the guest"
+    given: Any = {"answer": "retry", "note": "called the guest", "by": "operator:1", "now": NOW}
+    assert not refund_ledger.record_answer("PAY-RES-1", "G1", token="former", **given)
+    assert refund_ledger.record_answer("PAY-RES-1", "G1", token="token", **given)
+    assert (read().refunds["G1"].note, read().refunds["G1"].answered_by) == ("called the guest", "operator:1")
+    [entry] = read_audit("PAY-RES-1")
+    assert (entry.action, entry.subject, entry.reason) == ("refund_answered", "G1", "retry: called the guest")
 
 
 @pytest.mark.defect("D-39")

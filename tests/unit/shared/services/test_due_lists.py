@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.adapters import dynamodb, payment_items, stripe_api
+from shared.adapters import due_index, dynamodb, stripe_api
 from shared.domain.due import SHARDS, SOON, due_shard
 from shared.domain.models import iso
 from shared.services import due_lists
@@ -74,7 +74,7 @@ def test_a_payment_that_cannot_be_reconciled_takes_no_time_from_the_others(recon
 def test_the_index_may_list_what_is_no_longer_due(reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch) -> None:
     reconciler.stored.payment(payment(due_at=NOW + SECOND))
     listed = [("PAY-RES-1", iso(NOW)), ("PAY-gone", iso(NOW))]
-    monkeypatch.setattr(payment_items, "due_payments", lambda *_: iter(listed))
+    monkeypatch.setattr(due_index, "due_payments", lambda *_: iter(listed))
     run = ShortRun(100)
     check_shard(SHARD, run)
     assert (run.failures, run.kinds, reconciler.started) == (0, {}, [])

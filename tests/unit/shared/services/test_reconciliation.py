@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.adapters import payment_items
+from shared.adapters import due_index
 from shared.domain.due import SHARDS
 from shared.domain.models import iso
 from tests.harness.builders import HOUR, NOW, payment
@@ -18,5 +18,5 @@ def test_items_and_lists_that_fail_do_not_stop_the_others(
     assert reconciler.run_with_failures(1) == {"execution_missing": 2}
     assert sorted(reconciler.aws.started_names) == ["RES-1", "RES-3"]
     reconciler.stored.reservation("RES-4", created_at=iso(NOW - DAY - HOUR))
-    monkeypatch.setattr(payment_items, "due_payments", lambda *_: map(int, "?"))
+    monkeypatch.setattr(due_index, "due_payments", lambda *_: map(int, "?"))
     assert reconciler.run_with_failures(len(SHARDS)) == {"hold_without_payment": 1}

@@ -1,0 +1,53 @@
+"""The audit trail: who changed what about a payment, when and why. Entries are added, never changed.
+
+An entry is one operation of the transaction that makes the change, so there is no change without its entry.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from shared.adapters.dynamodb import UpdateBuilder, put_operation, transact, update_operation
+from shared.adapters.queries import query_items
+from shared.domain.audit_entries import AuditAction, AuditEntry
+from shared.domain.models import iso
+from shared.observability import actor
+from shared.settings import settings
+
+
+def audit_operation(
+    payment_id: str,
+    action: AuditAction,
+    *,
+    now: datetime,
+    subject: str | None = None,
+    amount: int | None = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """An entry as one operation of a transaction; `reason` is a person's text, or Stripe's word for why."""
+    who = actor()
+    entry = {
+        "payment_id": payment_id,
+        "at_id": f"{iso(now)}#{uuid4().hex}",
+        "actor": who.name,
+        "correlation_id": who.correlation_id,
+        "action": action,
+        "subject": subject,
+        "amount": amount,
+        "reason": reason,
+    }
+    stored = {name: value for name, value in entry.items() if value is not None}
+    return put_operation(settings().audit_table, stored, key="payment_id")
+
+
+def update_audited(payment_id: str, update: UpdateBuilder, entries: Sequence[Any]) -> bool:
+    """Update the payment item together with the entries; False if the condition did not hold."""
+    changed = update_operation(settings().payments_table, {"payment_id": payment_id}, update)
+    return transact([changed, *entries])
+
+
+def read_audit(payment_id: str) -> list[AuditEntry]:
+    """The entries of a payment, oldest first."""
+    found = query_items(settings().audit_table, {"payment_id": payment_id})
+    return [AuditEntry.model_validate({**item, "at": item["at_id"].partition("#")[0]}) for item in found]
