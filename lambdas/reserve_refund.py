@@ -69,6 +69,7 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
         amount=amount,
         status="pending" if amount else "succeeded",
         reason=payment.refund_reasons.get(request.refund_id),
+        reason_public=request.reason_public,
         requested_by=request.requested_by,
         policy=request.policy,
         created_at=now,

@@ -101,6 +101,7 @@ def record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse:
             RefundRecord.of(
                 refund_id,
                 refund,
+                reason=refund.reason,
                 payment_intent=refund.payment_intent,
                 stripe_refund_id=refund.stripe_refund_id,
                 requested_by=refund.requested_by,

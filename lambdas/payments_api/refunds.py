@@ -50,6 +50,7 @@ def refund(payment_or_reservation_id: str) -> Response[str]:
         amount=amount,
         policy=policy,
         requested_by=caller.name,
+        reason_public=request.reason_public or None,
     )
     if request.reason is not None:
         refund_ledger.record_refund_reason(payment, refund_id, request.reason)

@@ -37,12 +37,16 @@ class EmptyRequest(Contract):
 
 
 class RefundRequest(Contract):
-    """POST /payments/{id}/refund; `amount` in cents. `accept_no_refund` cancels even where the policy gives nothing."""
+    """POST /payments/{id}/refund; `amount` in cents. `accept_no_refund` cancels even where the policy gives nothing.
+
+    The guest sees an operator's `reason` only with `reason_public`.
+    """
 
     amount: Annotated[int, Field(ge=1)] | None = None
     reason: Annotated[str, StringConstraints(max_length=500)] | None = None
     kind: Literal["cancellation", "goodwill"] = "cancellation"
     accept_no_refund: bool = False
+    reason_public: bool = False
 
 
 class ResolutionRequest(Contract):
@@ -101,16 +105,17 @@ class RefundStatusResponse(Contract):
 
     @classmethod
     def of(cls, refund_id: str, refund: Refund, **more: Any) -> Self:
-        return cls(
-            refund_id=refund_id,
-            kind=refund.kind,
-            status=refund.status,
-            amount=refund.amount,
-            reason=refund.reason,
-            created_at=iso(refund.created_at),
-            settled_at=optional_iso(refund.settled_at),
-            **more,
-        )
+        """The refund as a guest may read it, unless `more` says otherwise."""
+        fields: dict[str, Any] = {
+            "refund_id": refund_id,
+            "kind": refund.kind,
+            "status": refund.status,
+            "amount": refund.amount,
+            "reason": refund.reason_for_guest,
+            "created_at": iso(refund.created_at),
+            "settled_at": optional_iso(refund.settled_at),
+        }
+        return cls(**fields | more)
 
 
 class PaymentStatusResponse(Contract):

@@ -97,6 +97,7 @@ class RefundExecutionInput(RefundInput):
     payment_intent: str
     amount: int | None = None
     policy: AppliedPolicy | None = None
+    reason_public: bool | None = None
     requested_by: Requester
 
     @classmethod
@@ -110,7 +111,7 @@ class RefundExecutionInput(RefundInput):
     def of(cls, payment: Payment, refund_id: str) -> Self:
         """The refund as the ledger has it, for a replacement execution."""
         entry = payment.refunds[refund_id]
-        fields = entry.model_dump(include={"kind", "payment_intent", "amount", "policy"})
+        fields = entry.model_dump(include={"kind", "payment_intent", "amount", "policy", "reason_public"})
         return cls.for_payment(payment, refund_id, **fields, requested_by=entry.requested_by or "workflow")
 
 

@@ -119,6 +119,7 @@ class Refund(Value):
     attempt: int = Field(default=1, alias="try")
     stripe_refund_id: str | None = None
     reason: str | None = None
+    reason_public: bool | None = None
     requested_by: str | None = None
     policy: AppliedPolicy | None = None
     created_at: Instant
@@ -131,6 +132,12 @@ class Refund(Value):
     task_token: str | None = None
     token_sequence: int | None = None
     check_requested_at: Instant | None = None
+
+    @property
+    def reason_for_guest(self) -> str | None:
+        """The reason that the guest may read: not an operator's, unless it is marked public."""
+        private = (self.requested_by or "").startswith("operator") and not self.reason_public
+        return None if private else self.reason
 
     @property
     def unsettled(self) -> bool:

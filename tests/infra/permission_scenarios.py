@@ -80,7 +80,11 @@ def charged_by_another_system(stack: RunningStack) -> None:
     booking = reserve_and_press_pay_now(stack)
     (session,) = booking.sessions()
     stack.stripe.charge_elsewhere(amount=500, metadata=session["metadata"])
-    wait_until(lambda: booking.notified() == ["UnmatchedCharge"], "the notification")
+    wait_until(lambda: "attention_since" in booking.payment, "the matter")
+    closed = booking.call(
+        "POST", f"{booking.id}/attention/unmatched_charge/close", {"note": "Not a booking."}, token=stack.operator
+    )
+    assert (closed.status, closed.body["attention"]) == (200, [])
 
 
 def refused_by_stripe(stack: RunningStack) -> None:

@@ -133,6 +133,19 @@ def test_the_scheduler_may_run_the_reconciler_and_nothing_else(permissions: Perm
     assert only.resource.endswith(":function:booking-local-reconcile-payments:live")
 
 
+@pytest.mark.parametrize("action", ["UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete"])
+def test_no_role_may_change_an_entry_of_the_audit_trail(permissions: Permissions, action: str) -> None:
+    """A new entry never takes the place of another: its condition refuses that."""
+    table = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-audit"
+    writers = 0
+    for role, policy, _ in roles(permissions):
+        allowed = {of.action for of in listed(policy) if of.resource == table}
+        assert allowed <= {"dynamodb:PutItem", "dynamodb:Query"}, role
+        writers += "dynamodb:PutItem" in allowed
+        assert missing_permissions(policy, {Call(f"dynamodb.{action}", f"dynamodb:{action}", table)}), role
+    assert writers == 10
+
+
 # The page.
 
 

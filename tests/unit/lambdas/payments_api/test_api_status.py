@@ -164,3 +164,20 @@ def test_two_readers_at_once_refresh_a_payment_once(stored: Stored, workflow: Fa
     stored.payment(of)
     assert payment_items.claim_refresh(of, now=NOW)
     assert not payment_items.claim_refresh(of, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("requested_by", "public", "seen"),
+    [
+        ("guest:guest-1", None, "noise"),
+        ("operator:1", None, None),
+        ("operator:1", True, "noise"),
+        (None, None, "noise"),
+    ],
+)
+def test_a_guest_reads_the_reason_of_an_operator_only_if_it_is_marked_public(
+    stored: Stored, workflow: FakeAws, requested_by: str | None, public: Any, seen: str | None
+) -> None:
+    entry = refund(reason="noise", requested_by=requested_by, reason_public=public)
+    stored.payment(payment(status="completed", captures=OWN_CAPTURE, refunds={"G1": entry}))
+    assert call("GET", "/payments/RES-1/status").body["refunds"][0].get("reason") == seen
