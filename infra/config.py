@@ -92,6 +92,9 @@ class Config(BaseModel):
     """What follows the account's own name on the guest's card statement, such as the property's name."""
     send_receipts: bool = False
     """Whether Stripe sends the guest a receipt by e-mail."""
+    refund_on_fraud_warning: Annotated[str, StringConstraints(pattern=r"^(never|always|[1-9]\d{0,7})$")] = "never"
+    """Which bookings are refunded in full and cancelled when a card network warns of fraud: `never`, `always`, or up to
+    so many euro cents."""
 
     customer_id_claim: Annotated[str, StringConstraints(pattern=r"^(sub|custom:\w{1,20})$")] = "custom:customer_id"
     """The claim of the guest's ID token that holds the platform's customer id."""
@@ -152,6 +155,7 @@ class Config(BaseModel):
             "PROPERTY_NAME": self.property_name,
             "STATEMENT_DESCRIPTOR_SUFFIX": self.statement_descriptor_suffix,
             "SEND_RECEIPTS": str(self.send_receipts).lower(),
+            "REFUND_ON_FRAUD_WARNING": self.refund_on_fraud_warning,
             "CUSTOMER_ID_CLAIM": self.customer_id_claim,
         }
 

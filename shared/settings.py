@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Json
@@ -35,6 +36,7 @@ class Settings(BaseModel):
     property_name: str
     statement_descriptor_suffix: str
     send_receipts: bool
+    refund_on_fraud_warning: str
     customer_id_claim: str
     operator_topic_arn: str
     event_bus_name: str
@@ -43,6 +45,13 @@ class Settings(BaseModel):
     def origins(self) -> tuple[str, ...]:
         """The origins of the front end; the first one is the default."""
         return tuple(self.frontend_urls.split(","))
+
+    @property
+    def refunds_fraud_up_to(self) -> int:
+        """The largest charge, in cents, that an early fraud warning refunds without a person; 0 for none."""
+        limits = {"never": 0, "always": sys.maxsize}
+        given = self.refund_on_fraud_warning
+        return limits[given] if given in limits else int(given)
 
     @property
     def time_zone(self) -> ZoneInfo:

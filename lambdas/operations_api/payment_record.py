@@ -13,6 +13,7 @@ from shared.contracts.operations_bodies import (
     CaptureRecord,
     DisputeRecord,
     ExecutionRecord,
+    FraudWarningRecord,
     PaymentRecordResponse,
     RefundRecord,
     matter_records,
@@ -20,7 +21,7 @@ from shared.contracts.operations_bodies import (
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import Reservation, end_reason
 from shared.domain.ledger import refund_state
-from shared.domain.models import Payment, iso, optional_iso
+from shared.domain.models import FraudWarning, Payment, iso, optional_iso
 from shared.services import http_api
 
 
@@ -94,6 +95,7 @@ def record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse:
                 refundable=capture.refundable,
                 role=capture.role,
                 captured_at=iso(capture.captured_at),
+                fraud_warning=_fraud_warning(capture.fraud_warning),
             )
             for pi, capture in sorted(payment.captures.items(), key=lambda entry: entry[1].captured_at)
         ],
@@ -121,6 +123,7 @@ def record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse:
                 reason=dispute.reason,
                 opened_at=iso(dispute.opened_at),
                 due_by=optional_iso(dispute.due_by),
+                escalated_by=dispute.escalated_by,
                 closed_at=optional_iso(dispute.closed_at),
             )
             for dispute_id, dispute in sorted(payment.disputes.items(), key=lambda entry: entry[1].opened_at)
@@ -133,3 +136,9 @@ def record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse:
         created_at=iso(payment.created_at),
         updated_at=iso(payment.updated_at),
     )
+
+
+def _fraud_warning(warning: FraudWarning | None) -> FraudWarningRecord | None:
+    if warning is None:
+        return None
+    return FraudWarningRecord(id=warning.id, fraud_type=warning.fraud_type, warned_at=iso(warning.warned_at))

@@ -78,6 +78,10 @@ class DisputeOutcome(RequestBody):
     outcome: Literal["won", "lost", "warning_closed"]
 
 
+class NewFraudWarning(RequestBody):
+    payment_intent: str
+
+
 class NewDispute(RequestBody):
     payment_intent: str
     amount: int | None = None

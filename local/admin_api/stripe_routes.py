@@ -9,6 +9,7 @@ from local.admin_api.request_bodies import (
     DashboardRefund,
     DisputeOutcome,
     NewDispute,
+    NewFraudWarning,
     NextRefundStatus,
     RefundStatus,
     StripeEvent,
@@ -106,6 +107,11 @@ def _add_refunds(app: FastAPI, fake_stripe: FakeStripe) -> None:
     def dispute(body: NewDispute) -> Json:
         """Open a dispute or an inquiry about a payment."""
         return fake_stripe.open_dispute(body.payment_intent, body.amount, body.status)
+
+    @app.post("/stripe/fraud-warnings", status_code=201)
+    def fraud_warning(body: NewFraudWarning) -> Json:
+        """Warn of fraud in a payment, as a card network does days before a dispute."""
+        return fake_stripe.warn_of_fraud(body.payment_intent)
 
     @app.post("/stripe/disputes/{dispute_id}/escalate")
     def escalate(dispute_id: str) -> Json:

@@ -55,6 +55,24 @@ def open_dispute(
     return dispute
 
 
+def warn_of_fraud(account: Account, payment_intent: str, fraud_type: str = "unauthorized_use_of_card") -> Json:
+    """Warn of fraud, as a card network does days before a dispute."""
+    charge = account.get("charge", account.get("payment_intent", payment_intent)["latest_charge"])
+    warning = account.add(
+        build(
+            "radar.early_fraud_warning",
+            id=new_id("issfr"),
+            actionable=not charge["refunded"] and not charge["disputed"],
+            charge=charge["id"],
+            created=account.clock.timestamp(),
+            fraud_type=fraud_type,
+            payment_intent=payment_intent,
+        )
+    )
+    account.emit("radar.early_fraud_warning.created", warning)
+    return warning
+
+
 def escalate_inquiry(account: Account, dispute_id: str) -> Json:
     """Turn an open inquiry into a dispute, under the same id."""
     dispute = account.get("dispute", dispute_id)

@@ -128,6 +128,10 @@ class FakeStripe(Account):
         with self.current():
             return dict(disputes.open_dispute(self, payment_intent, amount=amount, status=status))
 
+    def warn_of_fraud(self, payment_intent: str) -> Json:
+        with self.current():
+            return dict(disputes.warn_of_fraud(self, payment_intent))
+
     def escalate_inquiry(self, dispute_id: str) -> Json:
         with self.current():
             return dict(disputes.escalate_inquiry(self, dispute_id))

@@ -10,12 +10,14 @@ from types import NoneType
 import stripe
 from stripe import Charge, Dispute, Event, PaymentIntent, Refund, StripeObject, WebhookEndpoint
 from stripe.checkout import Session
+from stripe.radar import EarlyFraudWarning
 
 from local.fake_stripe.stripe_errors import Json, ParameterError
 
 API_VERSION = stripe.api_version
 OBJECT_TYPES: dict[str, type[StripeObject]] = {
-    str(kind.OBJECT_NAME): kind for kind in (Session, PaymentIntent, Charge, Refund, Dispute, Event, WebhookEndpoint)
+    str(kind.OBJECT_NAME): kind
+    for kind in (Session, PaymentIntent, Charge, Refund, Dispute, EarlyFraudWarning, Event, WebhookEndpoint)
 }
 # Optional in the SDK because Stripe leaves them out: they appear on request or in one response only.
 _LEFT_OUT = {

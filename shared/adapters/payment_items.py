@@ -208,7 +208,7 @@ def record_notified(payment: Payment, subject: str, matter: Matter | None = None
         update = UpdateBuilder().add("notified", subject).require_exists("payment_id")
         update.require_that("NOT contains({}, {})", "notified", value=subject)
         if matter is not None:
-            write_matters(update, payment.attention, {matter_key(matter): matter, **payment.attention})
+            _write_opened(update, payment, matter)
         if update_payment(payment.payment_id, update):
             return True
         payment = read_payment(payment.payment_id) or payment
@@ -221,12 +221,18 @@ def open_matter(payment_id: str, matter: Matter) -> None:
     """Open a matter, unless it is open. Raises StoreBusy."""
     for _ in range(TRIES):
         payment, update = read_payment(payment_id), UpdateBuilder()
-        if payment is None or matter_key(matter) in payment.attention:
+        if payment is None:
             return
-        write_matters(update, payment.attention, {**payment.attention, matter_key(matter): matter})
-        if update_payment(payment_id, update):
+        _write_opened(update, payment, matter)
+        if update.empty or update_payment(payment_id, update):
             return
     raise StoreBusy("matters kept being opened and closed")
+
+
+def _write_opened(update: UpdateBuilder, payment: Payment, matter: Matter) -> None:
+    """Open a matter, unless it is open or its cause is over by now."""
+    opened = payment.model_copy(update={"attention": {matter_key(matter): matter, **payment.attention}})
+    write_attention(update, payment, opened, now=matter.since)
 
 
 def close_matters(payment: Payment, keys: Sequence[str], *, note: str, now: datetime) -> Payment:

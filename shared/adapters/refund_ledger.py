@@ -14,7 +14,7 @@ from shared.adapters.dynamodb import UpdateBuilder, to_item
 from shared.adapters.payment_items import update_payment, write_due
 from shared.domain.audit_entries import AuditAction
 from shared.domain.ledger import ledger
-from shared.domain.models import Capture, Dispute, Payment, PaymentStatus, Refund, iso
+from shared.domain.models import Capture, Dispute, FraudWarning, Payment, PaymentStatus, Refund, iso
 
 
 def record_refund_reason(payment: Payment, refund_id: str, reason: str) -> bool:
@@ -156,6 +156,22 @@ def record_answer(
     reason = answer if note is None else f"{answer}: {note}"
     entry = audit_operation(payment_id, "refund_answered", now=now, subject=refund_id, reason=reason)
     return update_audited(payment_id, update, [entry])
+
+
+def record_fraud_warning(payment: Payment, pi: str, warning: FraudWarning, *, now: datetime) -> bool:
+    """Enter a fraud warning on its capture; False if there is one."""
+    path = f"captures.{pi}.fraud_warning"
+    update = UpdateBuilder().set(path, to_item(warning)).set("updated_at", iso(now))
+    update.require_exists(f"captures.{pi}").require_missing(path)
+    entry = audit_operation(
+        payment.payment_id,
+        "fraud_warning_recorded",
+        now=now,
+        subject=pi,
+        amount=payment.captures[pi].amount,
+        reason=warning.fraud_type,
+    )
+    return update_audited(payment.payment_id, update, [entry])
 
 
 def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: datetime) -> bool:

@@ -96,6 +96,12 @@ class AttemptRecord(AttemptStatusResponse):
     close_reason: str | None = None
 
 
+class FraudWarningRecord(Contract):
+    id: str
+    fraud_type: str
+    warned_at: str
+
+
 class CaptureRecord(Contract):
     payment_intent: str
     charge: str | None = None
@@ -104,6 +110,7 @@ class CaptureRecord(Contract):
     refundable: int
     role: CaptureRole | None = None
     captured_at: str
+    fraud_warning: FraudWarningRecord | None = None
 
 
 class RefundRecord(RefundStatusResponse):
@@ -124,6 +131,7 @@ class DisputeRecord(Contract):
     reason: str | None = None
     opened_at: str
     due_by: str | None = None
+    escalated_by: str | None = None
     closed_at: str | None = None
 
 

@@ -82,6 +82,14 @@ class StripeRefundObject(StripeObject):
         return StripeRefund(**self.model_dump(exclude={"metadata"}), metadata=self.metadata or {})
 
 
+class StripeFraudWarningObject(StripeObject):
+    """The warning in a `radar.early_fraud_warning.created` event."""
+
+    id: StripeId
+    payment_intent: StripeId
+    fraud_type: str
+
+
 class StripeEvidenceDetails(StripeObject):
     """By when Stripe wants evidence, in seconds since 1970; nothing once that is over."""
 

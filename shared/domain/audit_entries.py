@@ -18,6 +18,7 @@ AuditAction = Literal[
     "refund_answered",
     "dashboard_refund_recorded",
     "dispute_recorded",
+    "fraud_warning_recorded",
     "matter_closed",
 ]
 

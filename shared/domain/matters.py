@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.ids import cancellation_id
-from shared.domain.models import Matter, MatterKind, Payment
+from shared.domain.models import SETTLED, Matter, MatterKind, Payment
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ KINDS: Mapping[MatterKind, KindOfMatter] = {
     "session_unreadable": KindOfMatter("StripeRefused"),
     "payment_returned": KindOfMatter("PaymentReturned"),
     "cancelled_money_kept": KindOfMatter("CancelledMoneyKept"),
+    "fraud_warning": KindOfMatter("FraudWarning"),
     "unmatched_charge": KindOfMatter("UnmatchedCharge"),
     "refund_settled_twice": KindOfMatter("RefundSettledTwice"),
     "dashboard_refund_failed": KindOfMatter("DashboardRefundFailed"),
@@ -77,5 +78,17 @@ def _ended(payment: Payment, matter: Matter) -> bool:
             return payment.status != "pending"
         case "cancelled_money_kept":
             return cancellation_id(payment.payment_id) in payment.refunds
+        case "fraud_warning":
+            pi = matter.subject or ""
+            return payment.disputed(pi) or _returned(payment, pi) >= payment.captures[pi].amount
         case _:  # it is about something that this system does not see
             return False
+
+
+def _returned(payment: Payment, pi: str) -> int:
+    """What refunds have returned of a charge, or have reserved."""
+    return sum(
+        refund.amount
+        for refund in payment.refunds.values()
+        if refund.payment_intent == pi and (refund.unsettled or refund.status in SETTLED)
+    )

@@ -47,6 +47,7 @@ MatterKind = Literal[
     "session_unreadable",
     "payment_returned",
     "cancelled_money_kept",
+    "fraud_warning",
     "unmatched_charge",
     "refund_settled_twice",
     "dashboard_refund_failed",
@@ -92,6 +93,14 @@ class Attempt(Value):
     refreshed_at: Instant | None = None
 
 
+class FraudWarning(Value):
+    """A card network's early warning; `fraud_type` is Stripe's word, such as `unauthorized_use_of_card`."""
+
+    id: str
+    fraud_type: str
+    warned_at: Instant
+
+
 class Capture(Value):
     """Money that Stripe has taken from the guest; `refundable` is the part that no refund has reserved."""
 
@@ -102,6 +111,7 @@ class Capture(Value):
     captured_at: Instant
     refundable: int
     role: CaptureRole | None = None
+    fraud_warning: FraudWarning | None = None
 
 
 class Refund(Value):

@@ -16,7 +16,8 @@ from shared.domain.models import Payment
 from shared.settings import settings
 
 # Objects whose metadata is chosen by whoever makes them, in Stripe's dashboard or with another tool.
-CHOSEN_METADATA = ("refund.", "charge.dispute.")
+# A fraud warning has no metadata at all.
+CHOSEN_METADATA = ("refund.", "charge.dispute.", "radar.")
 
 
 @dataclass(frozen=True)

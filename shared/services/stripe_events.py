@@ -14,7 +14,7 @@ from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.errors import TransientError
 from shared.domain.models import iso
 from shared.observability import act_as, bind, logger
-from shared.services import dispute_events, money_events, refund_events  # noqa: F401 - they register their handlers
+from shared.services import dispute_events, fraud_events, money_events, refund_events  # noqa: F401 - they register their handlers
 from shared.services.money_events import report_unmatched
 from shared.services.ownership import Owner, find_owner
 from shared.services.stripe_event_registry import HANDLERS, Outcome, Result

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "PROPERTY_NAME": "Casa Azul",
     "STATEMENT_DESCRIPTOR_SUFFIX": "",
     "SEND_RECEIPTS": "false",
+    "REFUND_ON_FRAUD_WARNING": "never",
     "CUSTOMER_ID_CLAIM": "custom:customer_id",
     "OPERATOR_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:operators",
     "EVENT_BUS_NAME": "bookings",

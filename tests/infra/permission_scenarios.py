@@ -133,6 +133,12 @@ def refunded_and_disputed_at_stripe(stack: RunningStack) -> None:
     wait_until(lambda: booking.payment["refunds"] and booking.payment["disputes"], "both to be recorded")
 
 
+def warned_of_fraud(stack: RunningStack) -> None:
+    booking = stack.reserve_paid()
+    stack.stripe.warn_of_fraud(booking.payment_intent)
+    wait_until(lambda: "attention_since" in booking.payment, "the matter")
+
+
 def payment_stopped(stack: RunningStack) -> None:
     booking = reserve_and_press_pay_now(stack)
     stack.admin.stop_execution(booking.id)
@@ -191,6 +197,7 @@ SCENARIOS = (
     refund_that_settles_late,
     refund_that_fails_after_it_succeeded,
     refunded_and_disputed_at_stripe,
+    warned_of_fraud,
     payment_stopped,
     paid_while_stripe_refuses_to_read_its_session,
     cancelled_while_stripe_refuses_to_read_its_session,

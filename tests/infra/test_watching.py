@@ -152,6 +152,7 @@ def test_every_message_to_operators_begins_with_the_name_of_a_section() -> None:
         "CaptureDisputed",
         "DashboardRefundFailed",
         "ExecutionDied",
+        "FraudWarning",
         "LatePayment",
         "PaymentDisputed",
         "PaymentRefused",

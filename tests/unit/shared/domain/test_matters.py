@@ -54,6 +54,12 @@ class Desk:
         self.booking.replace(paid())
         self._hear("created", status="needs_response", evidence_details={"due_by": int(NOW.timestamp())})
 
+    def dispute_warned(self) -> None:
+        """The dispute takes the warning's place, and is decided."""
+        self._hear("created", event_id="evt_2", status="needs_response")
+        assert list(self.booking.item["attention"]) == ["dispute:dp_1"]
+        self._hear("closed", event_id="evt_3", status="lost")
+
     def win(self) -> None:
         self._hear("closed", event_id="evt_2", status="won")
 
@@ -113,6 +119,10 @@ class Desk:
         fields: Json = {"refund_id": "PAY-RES-1-cancellation", "kind": "cancellation", "payment_intent": pi}
         self.booking.run(reserve_refund, **fields, amount=500, requested_by="operator", policy="manual_refund")
 
+    def warn(self) -> None:
+        self.booking.replace(paid())
+        deliver(dashboard_event("radar.early_fraud_warning.created", id="issfr_1", fraud_type="misc"))
+
     def copy_metadata(self) -> None:
         deliver(event(SUCCEEDED, id="pi_9", amount_received=TOTAL))
 
@@ -133,6 +143,7 @@ AFFAIRS: Mapping[str, tuple[Callable[[Desk], None], Callable[[Desk], None] | Non
     "session_unreadable:1": (Desk.lose_sight, Desk.see, {}),
     "payment_returned:pi": (Desk.take_back, Desk.release, {"amount": TOTAL}),
     "cancelled_money_kept": (Desk.cancel_on_platform, Desk.give_back, {"amount": TOTAL}),
+    "fraud_warning:pi_1": (Desk.warn, Desk.dispute_warned, {"amount": TOTAL}),
     "unmatched_charge:pi_9": (Desk.copy_metadata, None, {"amount": TOTAL}),
     "refund_settled_twice:re_1": (Desk.answer_twice, None, {"amount": 500}),
     "dashboard_refund_failed:re_1": (Desk.fail_in_dashboard, None, {"amount": 500}),

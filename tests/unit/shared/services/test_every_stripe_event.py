@@ -42,6 +42,7 @@ MAY_CHANGE: Mapping[str, set[str]] = {
         *("stripe_refund_id", "notified", "attempts"),
     },
     "charge.refunded": {"refunds"},
+    "radar.": {"captures", "attempts", "notified", "attention", "attention_since"},
     "charge.dispute.": {"disputes", "attempts", "notified", "attention", "attention_since"},
 }
 MAY_START = {"REF-pi_1", "REF-re_1", "failed-re_1"}
@@ -113,6 +114,7 @@ class Deliveries:
             "metadata": metadata,
             "amount": entry.amount if kind == "refund" else TOTAL,
             "currency": "eur",
+            "fraud_type": "misc",
             "status": next(self.statuses[event_type]) if event_type in STATUSES else "succeeded",
             "payment_status": "unpaid" if event_type in UNPAID else "paid",
         }
@@ -134,8 +136,10 @@ class Deliveries:
             return False
         if booking is None or not any(one.stripe_checkout_session_id for one in booking.attempts.values()):
             return None  # nothing of ours can have these ids yet
-        if event_type.startswith(("refund.", "charge.dispute.")) and "pi_1" not in booking.captures:
-            return True if event_type.startswith("refund.") else None  # a dispute is entered without the capture
+        if event_type.startswith(("refund.", "charge.dispute.", "radar.")) and "pi_1" not in booking.captures:
+            return (
+                None if event_type.startswith("charge.dispute.") else True
+            )  # a dispute is entered without the capture
         if not metadata:
             return None if booking.status == "pending" else False
         if event_type in MONEY:
@@ -212,5 +216,7 @@ def test_an_event_that_we_do_not_handle_is_skipped(deliveries: Deliveries) -> No
 
 def test_every_type_is_known_to_the_sdk_with_its_object() -> None:
     assert set(EVENT_TYPES) >= HANDLED
-    assert {kind_of(of) for of in HANDLED} == {"checkout.session", "payment_intent", "refund", "charge", "dispute"}
+    assert {kind_of(of) for of in HANDLED} == {
+        *("checkout.session", "payment_intent", "refund", "charge", "dispute", "radar.early_fraud_warning")
+    }
     assert all(kind_of(of) for of in EVENT_TYPES)

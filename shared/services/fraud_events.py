@@ -1,0 +1,69 @@
+"""The handler of early fraud warnings: a card network expects that the guest's bank will dispute a charge.
+
+A refund in time avoids the dispute and its fee. It is made automatically only as far as `refundOnFraudWarning` says.
+"""
+
+from datetime import UTC, datetime
+
+from shared.adapters import refund_ledger, step_functions
+from shared.contracts.states import RefundExecutionInput
+from shared.contracts.stripe_objects import StripeEvent, StripeFraudWarningObject
+from shared.domain.errors import NotWaiting, StoreBusy
+from shared.domain.ids import cancellation_id
+from shared.domain.models import Capture, FraudWarning, Matter, Payment
+from shared.observability import count
+from shared.services.money_events import request_capture
+from shared.services.ownership import Owner
+from shared.services.reconciliation import notify_once
+from shared.services.stripe_event_registry import Outcome, handles, read_object
+from shared.settings import settings
+
+
+@handles("radar.early_fraud_warning.created")
+def process_fraud_warning(event: StripeEvent, owner: Owner) -> Outcome:
+    """Record the warning on its capture, refund and cancel if that is configured, and notify the operators once."""
+    given, payment = read_object(StripeFraudWarningObject, event), owner.payment
+    pi = given.payment_intent
+    capture = payment.captures.get(pi)
+    if capture is None:
+        request_capture(owner, pi)
+        raise NotWaiting("the capture is not recorded yet")
+    automatic = _automatic(capture)
+    if automatic and payment.status == "pending":
+        raise NotWaiting("the capture is not applied to the booking yet")
+    now = datetime.now(UTC)
+    news = capture.fraud_warning is None
+    if news:
+        warning = FraudWarning(id=given.id, fraud_type=given.fraud_type, warned_at=now)
+        if not refund_ledger.record_fraud_warning(payment, pi, warning, now=now):
+            raise StoreBusy("another event recorded the warning")
+        count("FraudWarnings")
+    if capture.role == "booking" and capture.refundable > 0:
+        what_next = (
+            _refund(payment, pi, capture) if automatic else "refund it and cancel the booking before the dispute"
+        )
+        what = f"the card network suspects fraud ({given.fraud_type}) in {pi} of {capture.amount} cents; {what_next}"
+        matter = Matter(kind="fraud_warning", subject=pi, since=now, amount=capture.refundable)
+        notify_once(f"fraud {pi}", "FraudWarning", payment, what, matter)
+    return ("success" if news else "duplicate"), "the warning is recorded"
+
+
+def _automatic(capture: Capture) -> bool:
+    limit = settings().refunds_fraud_up_to
+    return capture.role != "unapplied" and 0 < capture.refundable <= limit
+
+
+def _refund(payment: Payment, pi: str, capture: Capture) -> str:
+    """Start the booking's cancellation with all that is left, unless it is cancelled already; say what happens."""
+    refund_id = cancellation_id(payment.payment_id)
+    order = RefundExecutionInput.for_payment(
+        payment,
+        refund_id,
+        kind="cancellation",
+        payment_intent=pi,
+        amount=capture.refundable,
+        policy="manual_refund",
+        requested_by="webhook",
+    )
+    step_functions.start_refund(refund_id, order)
+    return f"the execution {refund_id} refunds it and cancels the booking"

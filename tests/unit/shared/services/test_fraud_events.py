@@ -1,0 +1,78 @@
+"""shared.services.fraud_events: a warning is recorded once, and refunded only as far as the configuration says."""
+
+from typing import Any
+
+import pytest
+
+from shared import settings
+from tests.harness.builders import TOTAL, capture
+from tests.harness.webhook_deliveries import Answer, Webhook, dashboard_event, deliver
+
+OWN: Any = {"status": "completed", "captures": {"pi_1": capture(role="booking")}}
+
+
+def warn(number: int = 1) -> Answer:
+    of = dashboard_event("radar.early_fraud_warning.created", id="issfr_1", fraud_type="made_with_stolen_card")
+    return deliver(of | {"id": f"evt_{number}"})
+
+
+@pytest.fixture
+def refund_up_to(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def configure(limit: str) -> None:
+        monkeypatch.setenv("REFUND_ON_FRAUD_WARNING", limit)
+        settings.settings.cache_clear()
+
+    yield configure
+    monkeypatch.undo()
+    settings.settings.cache_clear()
+
+
+def test_operators_are_notified_once_and_decide(webhook: Webhook) -> None:
+    webhook.store(**OWN)
+    assert [warn(number)[1]["processing_result"] for number in (1, 2)] == ["success", "duplicate"]
+    assert webhook.item["captures"]["pi_1"]["fraud_warning"]["fraud_type"] == "made_with_stolen_card"
+    assert webhook.aws.notified == ["FraudWarning"]
+    assert (webhook.aws.started, list(webhook.item["attention"])) == ([], ["fraud_warning:pi_1"])
+
+
+@pytest.mark.parametrize(
+    ("limit", "refunds"), [("never", False), ("always", True), (str(TOTAL), True), (str(TOTAL - 1), False)]
+)
+def test_a_booking_is_refunded_and_cancelled_up_to_the_configured_amount(
+    webhook: Webhook, refund_up_to: Any, limit: str, refunds: Any
+) -> None:
+    refund_up_to(limit)
+    webhook.store(**OWN)
+    warn()
+    started = [(name, order["kind"], order["amount"]) for name, order in webhook.aws.started]
+    assert started == ([("PAY-RES-1-cancellation", "cancellation", TOTAL)] if refunds else [])
+    assert webhook.aws.notified == ["FraudWarning"]
+
+
+def test_money_that_is_returned_already_needs_nobody(webhook: Webhook, refund_up_to: Any) -> None:
+    refund_up_to("always")
+    webhook.store(status="completed", captures={"pi_1": capture(role="unapplied", refundable=0)})
+    assert warn()[1]["processing_result"] == "success"
+    assert (webhook.aws.notified, webhook.aws.started, webhook.item.get("attention")) == ([], [], {})
+
+
+@pytest.mark.parametrize(("limit", "status"), [("always", 503), ("never", 200)])
+def test_a_warning_before_the_confirmation_is_sent_again_if_it_has_to_refund(
+    webhook: Webhook, refund_up_to: Any, limit: str, status: int
+) -> None:
+    refund_up_to(limit)
+    webhook.store(captures={"pi_1": capture()})
+    assert warn()[0] == status
+
+
+@pytest.mark.defect("R-03")
+def test_a_warning_about_money_that_is_not_recorded_yet_is_sent_again(webhook: Webhook) -> None:
+    assert warn()[0] == 503
+    assert webhook.signalled == [("token", "refresh")]
+
+
+def test_a_notification_that_failed_is_repeated(webhook: Webhook) -> None:
+    webhook.store(**OWN)
+    webhook.aws.refusals = 1
+    assert [warn(1)[0], warn(1)[0]] == [503, 200]
+    assert list(webhook.item["attention"]) == ["fraud_warning:pi_1"]
