@@ -74,7 +74,7 @@ def dashboard(
         by("Next steps", "NextSteps", "next_step"),
         by("Refunds started", "RefundsReserved", "kind"),
         by("Refunds completed or failed", "Refunds", "outcome"),
-        counts("Late payments", "LatePayments"),
+        counts("Late payments and early fraud warnings", "LatePayments", "FraudWarnings"),
         by("Disputes", "Disputes", "status"),
         by("Webhook", "WebhookEvents", "result"),
         by("Reconciled", "Reconciled", "kind"),
