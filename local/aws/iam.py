@@ -168,6 +168,11 @@ def _item(action: str) -> Callable[[Json], list[_Check]]:
     return lambda given: [(f"dynamodb:{action}", _table(given["TableName"]))]
 
 
+def _queried(given: Json) -> str:
+    index = given.get("IndexName")
+    return _table(given["TableName"]) + (f"/index/{index}" if index else "")
+
+
 # A transaction needs the permission of each of its items, and none of its own.
 _TRANSACTED = {"Update": "UpdateItem", "Put": "PutItem", "ConditionCheck": "ConditionCheckItem"}
 
@@ -197,7 +202,7 @@ _ACTIONS: Mapping[str, Callable[[Json], list[_Check]]] = {
     "dynamodb.PutItem": _item("PutItem"),
     "dynamodb.UpdateItem": _item("UpdateItem"),
     "dynamodb.BatchGetItem": lambda given: [("dynamodb:BatchGetItem", _table(name)) for name in given["RequestItems"]],
-    "dynamodb.Query": lambda given: [("dynamodb:Query", f"{_table(given['TableName'])}/index/{given['IndexName']}")],
+    "dynamodb.Query": lambda given: [("dynamodb:Query", _queried(given))],
     "dynamodb.TransactWriteItems": _transact,
     "ssm.GetParameter": lambda given: [("ssm:GetParameter", f"arn:aws:ssm:{_PREFIX}:parameter{given['Name']}")],
     "sfn.StartExecution": _start,
