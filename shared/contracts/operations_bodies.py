@@ -9,17 +9,9 @@ from shared.contracts.http_bodies import AttemptStatusResponse, RefundStatusResp
 from shared.contracts.states import Contract
 from shared.domain.audit_entries import AuditAction
 from shared.domain.booking import EndReason
+from shared.domain.matter_kinds import MatterKind
 from shared.domain.matters import KINDS
-from shared.domain.models import (
-    Awaiting,
-    CaptureRole,
-    Matter,
-    MatterKind,
-    PaymentStatus,
-    RefundState,
-    iso,
-    optional_iso,
-)
+from shared.domain.models import Awaiting, CaptureRole, Matter, PaymentStatus, RefundState, iso, optional_iso
 from shared.domain.refund_policy import RefundPolicy
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.ids import cancellation_id
-from shared.domain.models import SETTLED, Matter, MatterKind, Payment
+from shared.domain.matter_kinds import MatterKind
+from shared.domain.models import SETTLED, Matter, Payment
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from shared.domain.matter_kinds import MatterKind
 from shared.domain.refund_policy import RefundPolicy
 
 
@@ -39,19 +40,6 @@ AppliedPolicy = Annotated[
 StripeRefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 RefundState = Literal["none", "pending", "failed", "settled"]
 RefundStatus = Literal[StripeRefundStatus, "settled_elsewhere"]
-MatterKind = Literal[
-    "refund_failed",
-    "dispute",
-    "restarts_exhausted",
-    "payment_refused",
-    "session_unreadable",
-    "payment_returned",
-    "cancelled_money_kept",
-    "fraud_warning",
-    "unmatched_charge",
-    "refund_settled_twice",
-    "dashboard_refund_failed",
-]
 
 # The session of such an attempt may still be payable, or may have been paid.
 UNCLOSED: frozenset[str] = frozenset({"opening", "open", "unresolved"})
