@@ -8,7 +8,7 @@ import openapi_spec_validator
 import pytest
 
 from infra import openapi
-from infra.routes import COMMON_ERRORS, GATEWAY_ERRORS, PAYMENTS_ROUTES, WEBHOOK_ERRORS
+from infra.routes import COMMON_ERRORS, GATEWAY_ERRORS, OPERATIONS_ROUTES, PAYMENTS_ROUTES, WEBHOOK_ERRORS
 from shared.contracts.http_bodies import RefundRequest
 from shared.domain.api_errors import ERROR_ANSWERS
 from tests.harness.tables import in_table
@@ -83,7 +83,7 @@ def test_every_error_that_is_raised_is_in_the_table_and_every_one_of_the_table_i
 
 def test_every_error_is_documented() -> None:
     documented = {*COMMON_ERRORS, *(error.code for error in WEBHOOK_ERRORS)}
-    documented |= {code for route in PAYMENTS_ROUTES.values() for code in route.errors}
+    documented |= {code for route in (PAYMENTS_ROUTES | OPERATIONS_ROUTES).values() for code in route.errors}
     assert documented == {error.code for error in ERROR_ANSWERS}
 
 
@@ -104,6 +104,7 @@ def test_optional_and_nullable_fields_are_written_as_in_openapi_3_0() -> None:
             "reason": {"type": "string", "maxLength": 500, "nullable": True},
             "kind": {"type": "string", "enum": ["cancellation", "goodwill"], "default": "cancellation"},
             "accept_no_refund": {"type": "boolean", "default": False},
+            "reason_public": {"type": "boolean", "default": False},
         },
     }
     assert schemas["ErrorResponse"]["properties"]["success"] == {"type": "boolean", "enum": [False]}
