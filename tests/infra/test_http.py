@@ -25,6 +25,7 @@ ROUTES = {
     ("get", "/payments"),
     ("get", "/payments/{id}"),
     ("get", "/payments/{id}/executions/{name}"),
+    ("post", "/payments/{id}/attention/{kind}/close"),
     ("post", "/webhooks/stripe"),
 }
 OPERATIONS_PATHS = {path for _, path in OPERATIONS_ROUTES}

@@ -32,7 +32,9 @@ def test_a_stack_can_use_the_tables_of_the_booking_platform(deploy: Deploy) -> N
     assert given.deployment.outputs["reservationsTable"] == "bookings"
     assert given.deployment.environment["AVAILABILITY_TABLE"] == "nights"
     tables = "arn:aws:dynamodb:eu-west-1:123456789012:table"
-    assert allowed(given, "release-hold").keys() == {PAYMENTS, f"{tables}/bookings", f"{tables}/nights"}
+    assert allowed(given, "release-hold").keys() == {
+        *(PAYMENTS, f"{tables}/bookings", f"{tables}/nights", f"{tables}/booking-local-audit")
+    }
 
 
 def test_keys_are_encrypted_parameters_that_the_program_does_not_fill(stack: Seen) -> None:
