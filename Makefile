@@ -3,13 +3,14 @@
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo run test test-production test-real test-account check lint format bench bench-reconciler simulate fuzz mutants \
-	crashes package import-times stripe-webhook operator smoke stop-executions prune-versions permissions docs pulumi-cli clean
+.PHONY: help demo run test test-production test-real test-account test-browser check lint format bench bench-pages \
+	bench-reconciler simulate fuzz mutants screenshots crashes package import-times stripe-webhook operator smoke stop-executions prune-versions permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
   make demo            play every scenario and check how it ends (30 seconds)
-  make run             serve the system on http://127.0.0.1:8400 until Ctrl-C
+  make run             serve shop, console and API on http://127.0.0.1:8400
+                       until Ctrl-C
 
 Check a change
   make check           lint and test: what a change must pass
@@ -28,6 +29,9 @@ Test more
                        PART=ministack, for example, selects one: pulumi,
                        guide, dynamodb_local, stripe_mock, jsonata, ministack,
                        event_ruler, asl_validator
+  make test-browser    use the shop and the console in Chromium, at two widths,
+                       light and dark; needs Node and, but for Debian's root,
+                       Chromium
   make test-account    run the tests that use your Stripe or AWS account and
                        deploy nothing; each says which variable it needs
   make simulate        run 2000 random histories; N=100 changes their number,
@@ -87,6 +91,10 @@ test-production: $(READY)
 test-real: $(READY)
 	$(PYTHON) -m pytest tests/real $(if $(PART),-m "$(PART)") -W ignore::ResourceWarning \
 		-W ignore::pytest.PytestUnraisableExceptionWarning
+
+test-browser: $(READY)
+	.ci/browser
+	$(PYTHON) -m pytest tests/browser
 
 test-account: $(READY)
 	$(PYTHON) -m pytest tests/account

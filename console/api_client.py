@@ -38,34 +38,34 @@ class Api:
         self._url, self._connection, self._token = url, connection, token
 
     def payments(self, query: Mapping[str, str]) -> Json:
-        return self._call("GET", "", query=query)
+        return self.call("GET", "", query=query)
 
     def payment(self, reservation_id: str) -> Json:
-        return self._call("GET", _path(reservation_id))
+        return self.call("GET", _path(reservation_id))
 
     def execution(self, reservation_id: str, name: str) -> Json:
-        return self._call("GET", _path(reservation_id, "executions", name))
+        return self.call("GET", _path(reservation_id, "executions", name))
 
     def refund_quote(self, reservation_id: str) -> Json:
-        return self._call("GET", _path(reservation_id, "refund-quote"))
+        return self.call("GET", _path(reservation_id, "refund-quote"))
 
     def cancel(self, reservation_id: str) -> Json:
-        return self._call("POST", _path(reservation_id, "cancel"), {})
+        return self.call("POST", _path(reservation_id, "cancel"), {})
 
     def grant_attempt(self, reservation_id: str) -> Json:
-        return self._call("POST", _path(reservation_id, "attempts"), {})
+        return self.call("POST", _path(reservation_id, "attempts"), {})
 
     def refund(self, reservation_id: str, body: Json, idempotency_key: str | None = None) -> Json:
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        return self._call("POST", _path(reservation_id, "refund"), body, headers=headers)
+        return self.call("POST", _path(reservation_id, "refund"), body, headers=headers)
 
     def resolve_refund(self, reservation_id: str, refund_id: str, body: Json) -> Json:
-        return self._call("POST", _path(reservation_id, "refunds", refund_id, "resolution"), body)
+        return self.call("POST", _path(reservation_id, "refunds", refund_id, "resolution"), body)
 
     def close_matter(self, reservation_id: str, kind: str, body: Json) -> Json:
-        return self._call("POST", _path(reservation_id, "attention", kind, "close"), body)
+        return self.call("POST", _path(reservation_id, "attention", kind, "close"), body)
 
-    def _call(
+    def call(
         self,
         method: str,
         path: str,

@@ -99,7 +99,9 @@ def _print_addresses(stack: "LocalStack", sandbox: dict[str, str] | None) -> Non
         stripe = f"the fake, {stack.url}/stripe/v1"
         pay_page = f"{stack.url}/stripe/pay/{{session_id}}, the checkout_url that the API returns"
     print(
+        f"Shop        {stack.url}/, for guests\n"
         f"Console     {stack.url}/console, for operators\n"
+        f"Reference   {stack.url}/docs, for developers\n"
         f"API         {stack.url}/api\n"
         f"Pay page    {pay_page}\n"
         f"Admin API   {stack.url}/local/ lists reservations, executions, faults and the rest\n"

@@ -117,9 +117,11 @@ class LocalStack:
         aws = emulator.start(self._dynamodb)
         self._stop.append(functools.partial(emulator.stop, aws))
         emulator.log_functions_to(self.log)
-        config: dict[str, str | int] = {"stripeApiBase": f"{self.url}/stripe", **self._config}
-        if self._sandbox:
-            config = self._config
+        # Guests return from Stripe to the shop, and browsers may call the API by both names of this machine.
+        own = f"{self.url},http://localhost:{self.url.rpartition(':')[2]}"
+        config: dict[str, str | int] = {"frontendUrl": own, **self._config}
+        if not self._sandbox:
+            config = {"stripeApiBase": f"{self.url}/stripe", **config}
         self.deployment = self._deploy_with_engine(config) if self._pulumi else deploy(config, self.stack_name)
         store_keys(
             self.outputs,

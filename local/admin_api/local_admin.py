@@ -1,5 +1,6 @@
 """What `/local` offers, for callers in the same process: tests, the demo, the benchmark."""
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -161,6 +162,41 @@ class LocalAdmin(ExecutionsAdmin):
             return self._item("availabilityTable", "date", day)
         except LookupError:
             return {"date": day, "status": "available"}
+
+    def free_nights(self, first: date, number: int) -> set[date]:
+        """Which of so many nights nobody holds; at most 100."""
+        days = [first + timedelta(days=ahead) for ahead in range(number)]
+        table = self.outputs["availabilityTable"]
+        keys: Any = [{"date": {"S": day.isoformat()}} for day in days]
+        answer = self._dynamodb.batch_get_item(RequestItems={table: {"Keys": keys}})
+        stored = [to_json(item) for item in answer["Responses"][table]]
+        taken = {item["date"] for item in stored if item["status"] != "available"}
+        return {day for day in days if day.isoformat() not in taken}
+
+    def end_hold(self, reservation_id: str) -> None:
+        """Lets the hold of an unpaid booking be over, as if its time had passed, and runs the reconciler."""
+        past = self._long_ago
+        self._set("reservationsTable", {"reservation_id": {"S": reservation_id}}, {"created_at": past})
+        with contextlib.suppress(LookupError):
+            payment = self.payment(reservation_id)
+            over = {"hold_expires_at": past, "due_at": past}
+            self._set("paymentsTable", {"payment_id": {"S": payment["payment_id"]}}, over)
+        self.reconcile()
+
+    @property
+    def _long_ago(self) -> str:
+        """Before every hold that began now."""
+        past = datetime.now(UTC) - timedelta(days=31)
+        return past.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _set(self, table: str, key: Any, values: Mapping[str, str]) -> None:
+        self._dynamodb.update_item(
+            TableName=self.outputs[table],
+            Key=key,
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            ExpressionAttributeNames={f"#{name}": name for name in values},
+            ExpressionAttributeValues={f":{name}": {"S": value} for name, value in values.items()},
+        )
 
     def _item(self, table: str, key: str, value: str) -> Json:
         answer = self._dynamodb.get_item(TableName=self.outputs[table], Key={key: {"S": value}}, ConsistentRead=True)

@@ -1,6 +1,8 @@
 """The hosted pay page: the card form, the bank's challenge page, and the messages when a payment does not succeed."""
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import Awaitable, Callable
 from html import escape
 from string import Template
@@ -17,16 +19,24 @@ from local.fake_stripe.stripe_errors import InvalidRequestError, Json
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title><style>
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1f36; background: #f6f8fa; margin: 0; }
+<meta name="color-scheme" content="light"><link rel="icon" href="data:,"><title>$title</title>
+<style>$style</style></head><body><main>$body</main></body></html>""")
+
+_STYLE = """body { font: 16px/1.5 system-ui, sans-serif; color: #1a1f36; background: #f6f8fa; margin: 0; }
 main { max-width: 26rem; margin: 3rem auto; padding: 2rem; background: #fff; border-radius: .5rem; }
 h1 { font-size: 1.25rem; margin-top: 0; } .amount { font-size: 2rem; font-weight: 600; }
 label { display: block; margin: .75rem 0; }
 input { width: 100%; box-sizing: border-box; padding: .5rem; font: inherit; }
 button { width: 100%; padding: .6rem; font: inherit; color: #fff; background: #0b5fff; border: 0; margin-top: .5rem; }
+table { width: 100%; border-collapse: collapse; } a { color: #0b4f94; }
 .error { color: #a1102a; background: #fdeef0; padding: .5rem .75rem; border-radius: .3rem; }
 table { font-size: .8rem; } td { padding-right: .75rem; }
-</style></head><body><main>$body</main></body></html>""")
+"""
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+# A form may lead anywhere: after a payment the guest returns to the booking site.
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+)
 
 _FORM = Template("""<h1>$description</h1><p class="amount">$amount</p>$problem
 <form method="post" action="$action">
@@ -149,4 +159,5 @@ def _message(text: str, status: int) -> Response:
 
 
 def _html(title: str, body: str, status: int = 200) -> Response:
-    return HTMLResponse(_PAGE.substitute(title=title, body=body), status)
+    page = _PAGE.substitute(title=title, style=_STYLE, body=body)
+    return HTMLResponse(page, status, {"Content-Security-Policy": _POLICY})

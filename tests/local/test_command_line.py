@@ -113,7 +113,9 @@ def test_a_sandbox_key_without_its_webhook_secret_is_refused(
 
 def test_it_prints_where_to_go_next(served: Served) -> None:
     assert re.fullmatch(
+        rf"Shop +{served.url}/, for guests\n"
         rf"Console +{served.url}/console, for operators\n"
+        rf"Reference +{served.url}/docs, for developers\n"
         rf"API +{served.url}/api\n"
         rf"Pay page +{served.url}/stripe/pay/\{{session_id\}}, .+\n"
         rf"Admin API +{served.url}/local/ .+\n"
