@@ -14,7 +14,7 @@ from local.external_tools import install
 from tests.browser.visitor import Visitor
 from tests.harness.running_stack import RunningStack, start_stack
 
-LOOKS = [(1280, "light"), (390, "dark"), (1280, "dark"), (390, "light")]
+DISPLAYS = [(1280, "light"), (390, "dark"), (1280, "dark"), (390, "light")]
 CHROMIUM = "chromium"
 
 type NewVisitor = Callable[..., Visitor]
@@ -51,8 +51,8 @@ def stack() -> Iterator[RunningStack]:
 def new_visitor(browser: Browser, stack: RunningStack, tool: Path) -> Iterator[NewVisitor]:
     visitors: list[Visitor] = []
 
-    def begin(**look: Any) -> Visitor:
-        visitors.append(Visitor(browser, stack.url, tool / "axe-core" / "axe.min.js", **look))
+    def begin(**display: Any) -> Visitor:
+        visitors.append(Visitor(browser, stack.url, tool / "axe-core" / "axe.min.js", **display))
         return visitors[-1]
 
     yield begin
@@ -68,7 +68,7 @@ def visitor(new_visitor: NewVisitor) -> Visitor:
     return new_visitor()
 
 
-@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
+@pytest.fixture(params=DISPLAYS, ids=lambda display: f"{display[0]}-{display[1]}")
 def any_visitor(request: pytest.FixtureRequest, new_visitor: NewVisitor) -> Visitor:
     """At each width, light and dark."""
     return new_visitor(width=request.param[0], scheme=request.param[1])

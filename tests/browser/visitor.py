@@ -11,14 +11,14 @@ from tests.harness.waiting import PATIENCE
 # Keys, signing secrets, tokens and whole e-mail addresses.
 _SECRET = re.compile(r"[sr]k_(test|live)_\w|whsec_\w|eyJ[\w-]{10}|[\w.+-]+@[\w-]+\.\w{2,}")
 # Chromium reports the status of a page that a test makes fail on purpose.
-_STATUS = re.compile(r"the server responded with a status of 4\d\d")
+_STATUS = re.compile(r"the server responded with a status of (4\d\d|503)")
 LONGEST_WAY = 150  # presses of Tab
 
 type Json = dict[str, Any]
 
 
 class Visitor:
-    """`check` looks at the page that is open; `close` reports what the browser complained about meanwhile."""
+    """`check` examines the page that is open; `close` reports what the browser complained about meanwhile."""
 
     def __init__(self, browser: Browser, url: str, axe: Path, *, width: int = 1280, scheme: Any = "light") -> None:
         context = browser.new_context(
