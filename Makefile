@@ -4,7 +4,8 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .PHONY: help demo run test test-production test-real test-account test-browser check lint format bench bench-pages \
-	bench-reconciler simulate fuzz mutants screenshots crashes package import-times stripe-webhook operator smoke stop-executions prune-versions permissions docs pulumi-cli clean
+	bench-reconciler simulate fuzz mutants screenshots crashes package import-times stripe-webhook operator smoke \
+	stop-executions prune-versions permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
@@ -45,6 +46,8 @@ Test more
   make bench           time 50, 200 and 500 simultaneous bookings; N=50 is
                        quick, WRITE=1 counts for docs/costs.md
 
+  make bench-pages     time and weigh the console's pages, with 2,000 bookings
+
 Deploy
   make bench-reconciler    count the calls of a run of the reconciler among 200,
                        2,000 and 20,000 payments
@@ -66,6 +69,7 @@ Generate
   make docs            write the diagrams (needs Node), the OpenAPI document,
                        the list of defects, the configuration reference and
                        the costs
+  make screenshots     write docs/screenshots/ with Chromium
   make permissions     write docs/permissions.md: what each role may do, and why
 
   make clean           delete .venv, .uv and build
@@ -119,6 +123,14 @@ bench: $(READY)
 
 bench-reconciler: $(READY)
 	$(PYTHON) -m scripts.reconciler_benchmark
+
+bench-pages: $(READY)
+	.ci/browser
+	$(PYTHON) -m scripts.page_benchmark
+
+screenshots: $(READY)
+	.ci/browser
+	$(PYTHON) -m pytest tests/browser/test_screenshots.py --screenshots
 
 fuzz: $(READY)
 	FUZZ_EXAMPLES=$(or $(N),5000) $(PYTHON) -m pytest -s tests/properties/fuzzing

@@ -107,11 +107,13 @@ def _payment(pages: Pages, api: Api, workers: ThreadPoolExecutor, reservation_id
         ],
         "actions": actions.offered(record, quote.result()),
         "executions": executions,
-        # The newest of each workflow; the page links to the others.
+        # The newest of each workflow, first the one that still runs; the page links to the others.
         "pictures": [
             (newest, pictures.summary(newest), pictures.picture(newest, prefix=prefix))
-            for of_workflow, prefix in ((of_payment, ""), (of_refunds, "refund-"))
-            for newest in of_workflow[-1:]
+            for newest, prefix in sorted(
+                [*((one, "") for one in of_payment[-1:]), *((one, "refund-") for one in of_refunds[-1:])],
+                key=lambda shown: shown[0]["status"] != "RUNNING",
+            )
         ],
         "live": any(found["status"] == "RUNNING" for found in executions),
     }

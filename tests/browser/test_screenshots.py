@@ -19,7 +19,7 @@ def folder(pytestconfig: pytest.Config, tmp_path: Path) -> Path:
 
 
 def reserve(stack: RunningStack, reservation_id: str) -> BookingDriver:
-    reservation = stack.admin.reserve(nights=5, total_amount=112_500, reservation_id=reservation_id)
+    reservation = stack.local.admin.reserve(nights=5, total_amount=112_500, reservation_id=reservation_id)
     booking = BookingDriver(stack, reservation)
     booking.pay_now()
     return booking

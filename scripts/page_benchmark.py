@@ -1,4 +1,4 @@
-"""Times and weights of the console's pages with 2,000 bookings: `python -m tests.browser.page_figures`."""
+"""Times and weights of the console's pages with 2,000 bookings: `python -m scripts.page_benchmark`."""
 
 import copy
 import shutil
