@@ -33,10 +33,9 @@ from tests.mutants.generated import Fault, sample
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "mutants"
 COPY, RESULTS, LINES = BUILD / "copy", BUILD / "results.json", BUILD / "lines.json"
-COPIED = [*("__main__.py", "Pulumi*.yaml", "pyproject.toml", "README.md", "Makefile", "CHANGELOG.md", ".github")]
-COPIED += [*("docs", "infra", "lambdas", "local", "scripts", "shared", "statemachines", "tests", "tools")]
 TABLE = Path(__file__).with_name("faults.yaml")
-SECONDS = 45  # for one set of tests; a fault that makes them hang is noticed
+# For the tests of one fault; one that makes them hang is noticed. In the copy, they are collected and deploy first.
+SECONDS, SECONDS_IN_COPY = 240, 600
 MOST_TESTS = 400  # that are run because they execute the changed line
 # Tests that notice any change of a definition or of a document by its digest, whatever it does.
 DIGESTS = ("tests/structure/test_recorded_states.py", "tests/structure/test_defects.py")
@@ -88,13 +87,14 @@ def run_in_copy(tests: Sequence[str]) -> tuple[str, int]:
     command = [sys.executable, "-B", "-m", "pytest", "-xq", "-p", "no:cacheprovider"]
     command += [*(f"--deselect={one}" for one in DIGESTS), *tests]
     try:
-        ended = subprocess.run(command, cwd=COPY, capture_output=True, text=True, timeout=SECONDS, check=False)
+        ended = subprocess.run(command, cwd=COPY, capture_output=True, text=True, timeout=SECONDS_IN_COPY, check=False)
     except subprocess.TimeoutExpired:
         return "out of time", 0
     passed = re.search(r"(\d+) passed", ended.stdout)
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", ended.stdout, re.MULTILINE)
-    name = failed[1] if failed else f"pytest ended with {ended.returncode}"
-    return "" if ended.returncode == 0 else name, int(passed[1]) if passed else 0
+    if ended.returncode and not failed:
+        raise RuntimeError(f"pytest ended with {ended.returncode}: {ended.stdout[-2000:]} {ended.stderr[-2000:]}")
+    return failed[1] if failed else "", int(passed[1]) if passed else 0
 
 
 class Forks:
@@ -271,6 +271,9 @@ class Loop:
         generated = sample(ROOT, ["shared", "lambdas"], number, seed) + sample(ROOT, ["infra"], number // 10, seed)
         faults: list[tuple[Fault, str, list[str], str]] = [(*one, "named") for one in named()]
         faults += [(*one, [], "generated") for one in generated]
+        faults.sort(
+            key=lambda fault: fault[0].file.startswith(("infra/", "__main__"))
+        )  # these deploy, which takes long
         stored: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         lines, forks, end = Lines(), Forks(session.items), time.monotonic() + self._arguments.seconds
         for fault, changed, further, origin in faults:
@@ -286,10 +289,9 @@ class Loop:
 
 def _copy() -> None:
     shutil.rmtree(COPY, ignore_errors=True)
-    COPY.mkdir()
-    for path in (path for pattern in COPIED for path in ROOT.glob(pattern)):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(path, COPY / path.name, ignore=ignored) if path.is_dir() else shutil.copy(path, COPY)
+    shutil.copytree(
+        ROOT, COPY, ignore=shutil.ignore_patterns(".git", ".venv", ".uv", "build", "__pycache__", ".*_cache")
+    )
 
 
 if __name__ == "__main__":

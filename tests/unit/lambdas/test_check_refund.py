@@ -34,6 +34,13 @@ def test_a_final_entry_is_returned_without_calling_stripe(pending: BookingStates
     assert pending.requested == []
 
 
+def test_a_refund_that_stripe_canceled_has_that_as_its_reason(pending: BookingStates) -> None:
+    [refund] = pending.stripe.all("refund")
+    refund["status"] = "canceled"
+    answer = pending.run_refund(check_refund)
+    assert (answer["status"], answer["failure_reason"]) == ("canceled", "canceled")
+
+
 def test_a_refund_that_stripe_does_not_list_raises_lookup_error(pending: BookingStates) -> None:
     pending.change(refunds={"G1": pending.entry | {"stripe_refund_id": "re_unknown"}})
     with pytest.raises(LookupError):

@@ -19,3 +19,9 @@ def test_an_execution_that_starts_again_does_not_lower_the_number_of_attempts(re
     after = reserved.entry
     assert (after["try"], after["status"]) == (3, "pending")
     assert after["stripe_refund_id"].startswith("re_")
+
+
+def test_a_refusal_without_a_code_has_a_reason_all_the_same(reserved: BookingStates) -> None:
+    reserved.stripe.faults.add("refunds.create", "refuse")
+    answer = reserved.run_refund(create_refund, attempt=1)
+    assert (answer["status"], answer["failure_reason"]) == ("failed", "refused")

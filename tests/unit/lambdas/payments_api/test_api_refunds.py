@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 
 from shared.adapters import step_functions
-from shared.domain.models import Payment, Refund
-from tests.harness.builders import capture, payment, refund
+from shared.domain.models import Dispute, Payment, Refund
+from tests.harness.builders import NOW, TOTAL, capture, payment, refund
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.payments_api_calls import OPERATOR, OWN_CAPTURE, awaited, call
 from tests.harness.stored_tables import Stored
 from tests.harness.tables import in_table
 
 REFUND = "/payments/RES-1/refund"
+OPEN_DISPUTE = Dispute(status="needs_response", payment_intent="pi_1", amount=TOTAL, opened_at=NOW)
 
 
 @pytest.fixture
@@ -99,6 +100,28 @@ def test_a_refund_that_a_faster_call_made_is_not_taken_for_one_of_another_amount
     answer = call("POST", REFUND, {"amount": 10_000}, claims=OPERATOR)
     assert answer.error == (409, "REFUND_EXISTS")
     assert answer.body["details"] == {"refund_id": CANCELLED, "amount": 500}
+
+
+def test_a_disputed_capture_is_not_refunded(stored: Stored, workflow: FakeAws) -> None:
+    stored.payment(payment(status="completed", captures=OWN_CAPTURE, disputes={"du_1": OPEN_DISPUTE}))
+    assert call("POST", REFUND).error == (409, "PAYMENT_DISPUTED")
+
+
+@in_table()
+def test_a_refund_that_its_execution_refused_is_not_started_again(
+    paid: Stored, monkeypatch: pytest.MonkeyPatch, refused: str, error: tuple[int, str]
+) -> None:
+    started: list[str] = []
+
+    def start(name: str, _: object) -> bool:
+        started.append(name)
+        return True
+
+    monkeypatch.setattr(step_functions, "start_refund", start)
+    ended = step_functions.Execution(status="SUCCEEDED", output={"refused": refused})
+    monkeypatch.setattr(step_functions, "refund_execution", lambda _: ended)
+    assert call("POST", REFUND).error == tuple(error)
+    assert started == [CANCELLED]
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -40,8 +40,13 @@ def test_attributes_of_the_platform_are_ignored_whatever_they_hold(stored: Store
     booking = bookings.read_booking("RES-1")
     assert (booking.reservation.total_amount, booking.nights_held) == (TOTAL, True)
     stored.reservation(total_amount=Decimal("1125.5"))
-    with pytest.raises(ReservationInvalid, match="total_amount"):
+    with pytest.raises(ReservationInvalid, match=r"^reservation RES-1: total_amount: \w"):
         bookings.read_booking("RES-1")
+
+
+def test_an_unknown_booking_raises_lookup_error(stored: Stored) -> None:
+    with pytest.raises(LookupError, match="no reservation RES-9"):
+        bookings.read_booking("RES-9")
 
 
 @in_table()

@@ -65,6 +65,14 @@ def test_a_refund_without_an_entry_is_replaced_as_it_was_started(reconciler: Rec
     assert reconciler.item["replacements"][REFUND].keys() == {"number", "step", "progress"}
 
 
+def test_a_refund_that_is_unsettled_after_its_execution_succeeded_gets_another(reconciler: Reconciler) -> None:
+    """It was refused, and has been entered since."""
+    store_refund(reconciler, "pending")
+    reconciler.aws.executions[REFUND] = "SUCCEEDED"
+    assert reconciler.run() == {"refund_replacement_started": 1}
+    assert reconciler.started == [(f"{REFUND}-r1", ORDER)]
+
+
 @in_table()
 def test_a_settled_refund_and_one_whose_execution_runs_are_left_alone(
     reconciler: Reconciler, fields: Json, executions: dict[str, str]
