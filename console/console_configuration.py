@@ -1,6 +1,6 @@
 """What one console needs to know: where its API is, how people sign in, and what its pages link to."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ from console.sign_in import SignIn
 class Configuration:
     """`hosts` are the values of the Host header that it answers to, such as `127.0.0.1:8400`.
 
-    `stripe_dashboard` and `aws_console` are what an id is appended to; None where there is nothing to link to.
+    An id is appended to `stripe_dashboard`, an execution's name to `aws_console` of its workflow; None: no link.
     """
 
     api_url: str
@@ -19,5 +19,4 @@ class Configuration:
     sign_in: SignIn
     time_zone: ZoneInfo
     stripe_dashboard: str | None = None
-    aws_console: str | None = None
-    runbook: str | None = None
+    aws_console: Mapping[str, str] | None = None

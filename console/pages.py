@@ -40,7 +40,6 @@ class Pages:
             clock=self.clock,
             stripe_dashboard=configuration.stripe_dashboard,
             aws_console=configuration.aws_console,
-            runbook=configuration.runbook,
         )
 
     def session(self, request: Request) -> Session | None:

@@ -25,14 +25,14 @@ URL, API = "http://127.0.0.1:8409", "http://127.0.0.1:8408"
 
 @dataclass
 class FakeApi:
-    """`answers` by method and path; `called` are the requests with a body, in order."""
+    """`answers` by method and path; `called` are the requests with a body, in order; `tokens` are accepted."""
 
     answers: dict[str, tuple[int, Json]] = field(default_factory=dict)
     called: list[tuple[str, Json]] = field(default_factory=list)
-    token: str = "operators-token"
+    tokens: list[str] = field(default_factory=lambda: ["operators-token"])
 
     async def answer(self, request: Request) -> JSONResponse:
-        if request.headers["Authorization"] != f"Bearer {self.token}":
+        if request.headers["Authorization"].removeprefix("Bearer ") not in self.tokens:
             return JSONResponse({"error_code": "UNAUTHENTICATED", "message": "Signed out.", "recovery": ""}, 401)
         name = f"{request.method} {request.url.path.removeprefix('/payments')}"
         if request.method == "POST":
@@ -46,6 +46,7 @@ class FakeApi:
 class Browser:
     """A browser that follows redirects and keeps the cookie; `page` is what it shows."""
 
+    url: str = URL
     cookie: str = ""
     page: str = ""
     status: int = 0
@@ -66,7 +67,14 @@ class Browser:
 
     def _request(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> str:
         sent = {"Cookie": self.cookie, **(headers or {})}
-        answer = requests.request(method, URL + path, headers=sent, timeout=10, allow_redirects=False, **options)
+        answer = requests.request(
+            method,
+            path if "://" in path else self.url + path,
+            headers=sent,
+            timeout=10,
+            allow_redirects=False,
+            **options,
+        )
         if (cookie := answer.headers.get("Set-Cookie")) is not None:
             self.cookie = cookie.partition(";")[0]
         if answer.is_redirect:

@@ -50,7 +50,7 @@ def test_a_csrf_token_of_another_session_is_refused(api: FakeApi, browser: Brows
 
 def test_an_expired_session_is_told_to_sign_in_again_and_returns_to_its_page(api: FakeApi, browser: Browser) -> None:
     browser.sign_in()
-    api.token = "another"
+    api.tokens.clear()
     browser.open("/console/payments?status=completed")
     assert browser.status == 401
     assert "You were signed out" in browser.page
