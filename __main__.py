@@ -66,7 +66,7 @@ operator_topic = aws.sns.Topic("operators", name=f"{prefix}-operators", kms_mast
 if config.operator_email:
     subscribe(operator_topic, config.operator_email)
 event_bus = aws.cloudwatch.EventBus("payments", name=f"{prefix}-payments")
-guests = user_pool(config.cognito_user_pool_arn, prefix=prefix, protect=config.production)
+guests = user_pool(config.cognito_user_pool_arn, prefix=prefix, account=account, protect=config.production)
 
 # ── Functions that the workflows call ────────────────────────────────────────────────────────────────────────────────
 
@@ -349,3 +349,4 @@ pulumi.export("webhookSecretParameter", keys.webhook_secret.name)
 pulumi.export("userPoolId", guests.id)
 if guests.client_id is not None:
     pulumi.export("userPoolClientId", guests.client_id)
+    pulumi.export("consoleClientId", guests.console_client_id)

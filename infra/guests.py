@@ -8,15 +8,20 @@ import pulumi_aws as aws
 
 @dataclass(frozen=True)
 class UserPool:
-    """`client_id` is the booking site's client; None if the pool is not the stack's own."""
+    """`client_id` is the booking site's client, `console_client_id` the console's; None if the pool is not ours."""
 
     arn: pulumi.Input[str]
     id: pulumi.Input[str]
     client_id: pulumi.Input[str] | None = None
+    console_client_id: pulumi.Input[str] | None = None
 
 
-def user_pool(given_arn: str | None, *, prefix: str, protect: bool) -> UserPool:
-    """Return the pool `given_arn`, or create `{prefix}-guests` with a client and the group of operators."""
+# Where `python -m console` listens; Cognito sends people back to no other name without https.
+CONSOLE_CALLBACK = "http://localhost:8401/console/callback"
+
+
+def user_pool(given_arn: str | None, *, prefix: str, account: str, protect: bool) -> UserPool:
+    """Return the pool `given_arn`, or create `{prefix}-guests` with its clients and the group of operators."""
     if given_arn is not None:
         return UserPool(given_arn, given_arn.rpartition("/")[2])
     pool = aws.cognito.UserPool(
@@ -48,4 +53,20 @@ def user_pool(given_arn: str | None, *, prefix: str, protect: bool) -> UserPool:
         write_attributes=["email"],
     )
     aws.cognito.UserGroup("operators", name="operators", user_pool_id=pool.id)
-    return UserPool(pool.arn, pool.id, client.id)
+    # Operators sign in on Cognito's own page. The account's number makes the name unique in the region.
+    aws.cognito.UserPoolDomain("sign-in", domain=f"{prefix}-{account}", user_pool_id=pool.id)
+    console = aws.cognito.UserPoolClient(
+        "console",
+        name=f"{prefix}-console",
+        user_pool_id=pool.id,
+        allowed_oauth_flows=["code"],
+        allowed_oauth_flows_user_pool_client=True,
+        allowed_oauth_scopes=["openid"],
+        callback_urls=[CONSOLE_CALLBACK],
+        supported_identity_providers=["COGNITO"],
+        explicit_auth_flows=["ALLOW_REFRESH_TOKEN_AUTH"],
+        prevent_user_existence_errors="ENABLED",
+        read_attributes=["email_verified"],  # its tokens carry no e-mail address
+        write_attributes=["email"],
+    )
+    return UserPool(pool.arn, pool.id, client.id, console.id)

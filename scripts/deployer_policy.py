@@ -34,10 +34,10 @@ _STATEMENTS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ),
         ("alarm:booking-*", "dashboard/booking-*"),
     ),
-    "GuestsCreated": ("cognito-idp", ("CreateUserPool",), ("*",)),
+    "GuestsCreated": ("cognito-idp", ("CreateUserPool", "DescribeUserPoolDomain"), ("*",)),
     "Guests": (
         "cognito-idp",
-        ("*Group", "*UserPool", "*UserPoolClient", "*UserPoolMfaConfig", *_TAGS),
+        ("*Group", "*UserPool", "*UserPoolClient", "*UserPoolDomain", "*UserPoolMfaConfig", *_TAGS),
         ("userpool/*",),
     ),
     "Tables": (

@@ -87,7 +87,18 @@ CALLS: Mapping[str, Call] = {
     "aws:cognito/userPool:UserPool": Call(
         "cognito-idp", "CreateUserPool", {"name": "PoolName", "tags": "UserPoolTags"}
     ),
-    "aws:cognito/userPoolClient:UserPoolClient": Call("cognito-idp", "CreateUserPoolClient", {"name": "ClientName"}),
+    "aws:cognito/userPoolClient:UserPoolClient": Call(
+        "cognito-idp",
+        "CreateUserPoolClient",
+        {
+            "name": "ClientName",
+            "allowedOauthFlows": "AllowedOAuthFlows",
+            "allowedOauthFlowsUserPoolClient": "AllowedOAuthFlowsUserPoolClient",
+            "allowedOauthScopes": "AllowedOAuthScopes",
+            "callbackUrls": "CallbackURLs",
+        },
+    ),
+    "aws:cognito/userPoolDomain:UserPoolDomain": Call("cognito-idp", "CreateUserPoolDomain"),
     "aws:dynamodb/table:Table": Call(
         "dynamodb",
         "CreateTable",

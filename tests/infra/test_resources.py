@@ -15,7 +15,8 @@ def test_the_number_of_resources_of_each_type(stack: Seen) -> None:
         "TopicPolicy": 1,
         "EventBus": 1,
         "UserPool": 1,
-        "UserPoolClient": 1,
+        "UserPoolClient": 2,  # the booking site's and the console's
+        "UserPoolDomain": 1,
         "UserGroup": 1,
         "Function": 13,
         "Alias": 15,  # `live` of each function and each state machine
@@ -46,6 +47,7 @@ def test_the_outputs_of_a_stack(stack: Seen) -> None:
     assert outputs.pop("webhookUrl") == f"{api}/webhooks/stripe"
     assert outputs.pop("userPoolId").startswith("eu-west-1_")
     assert outputs.pop("userPoolClientId")
+    assert outputs.pop("consoleClientId")
     assert outputs == {
         "production": False,
         "paymentStateMachineArn": PAYMENT_WORKFLOW,
@@ -81,6 +83,7 @@ def test_everything_that_can_be_tagged_is_tagged(stack: Seen) -> None:
         "TopicPolicy",
         "UserGroup",
         "UserPoolClient",
+        "UserPoolDomain",
     }
     without = {r.type.rpartition(":")[2] for r in stack.deployment.resources if r.inputs.get("tags") != tags}
     assert without == untaggable

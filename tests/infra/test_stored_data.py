@@ -2,6 +2,7 @@
 
 import pytest
 
+from console.__main__ import PORT
 from tests.harness.tables import in_table
 from tests.infra.conftest import Deploy
 from tests.infra.deployed import PAYMENTS, allowed, inputs
@@ -51,16 +52,28 @@ def test_guests_can_read_their_customer_id_but_not_change_it(stack: Seen) -> Non
     (pool,) = inputs(stack, "aws:cognito/userPool:UserPool").values()
     (customer_id,) = pool["schemas"]
     assert (customer_id["name"], customer_id["mutable"]) == ("customer_id", False)
-    (client,) = inputs(stack, "aws:cognito/userPoolClient:UserPoolClient").values()
+    client = inputs(stack, "aws:cognito/userPoolClient:UserPoolClient")["booking-site"]
     assert "custom:customer_id" in client["readAttributes"]
     assert "custom:customer_id" not in client["writeAttributes"]
+
+
+def test_operators_sign_in_at_cognitos_page_and_come_back_to_their_own_machine(stack: Seen) -> None:
+    client = inputs(stack, "aws:cognito/userPoolClient:UserPoolClient")["console"]
+    assert (client["allowedOauthFlows"], client["allowedOauthScopes"]) == (["code"], ["openid"])
+    assert client["callbackUrls"] == [f"http://localhost:{PORT}/console/callback"]
+    assert "email" not in client["readAttributes"]
+    assert client.get("generateSecret") is None  # PKCE takes the place of a secret, which no browser can keep
+    (domain,) = inputs(stack, "aws:cognito/userPoolDomain:UserPoolDomain").values()
+    assert domain["domain"] == "booking-local-123456789012"
 
 
 def test_a_stack_can_use_the_user_pool_of_the_booking_platform(deploy: Deploy) -> None:
     arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_Abc"
     given = deploy(cognitoUserPoolArn=arn, operatorEmail="operators@example.com", manageApiGatewayAccount="false")
     made = {resource.type.rpartition(":")[2] for resource in given.deployment.resources}
-    assert made.isdisjoint({"UserPool", "UserPoolClient", "UserGroup", "Account", "RolePolicyAttachment"})
+    assert made.isdisjoint(
+        {"UserPool", "UserPoolClient", "UserPoolDomain", "UserGroup", "Account", "RolePolicyAttachment"}
+    )
     assert given.deployment.outputs["userPoolId"] == "eu-west-1_Abc"
     schemes = given.deployment.openapi["components"]["securitySchemes"]
     assert schemes["cognito"]["x-amazon-apigateway-authorizer"]["providerARNs"] == [arn]

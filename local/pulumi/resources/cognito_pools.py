@@ -1,4 +1,4 @@
-"""Cognito: user pools, their clients and groups."""
+"""Cognito: user pools, their clients, groups and domains."""
 
 from local.aws.aws_account import ACCOUNT, REGION
 from local.pulumi.resources.resource_type import (
@@ -11,6 +11,15 @@ from local.pulumi.resources.resource_type import (
     first_match,
     ignoring,
 )
+
+# What a client that signs people in on Cognito's own page has besides, by Pulumi's name and by the API's.
+_HOSTED_PAGE = {
+    "allowedOauthFlows": "AllowedOAuthFlows",
+    "allowedOauthFlowsUserPoolClient": "AllowedOAuthFlowsUserPoolClient",
+    "allowedOauthScopes": "AllowedOAuthScopes",
+    "callbackUrls": "CallbackURLs",
+    "supportedIdentityProviders": "SupportedIdentityProviders",
+}
 
 
 class UserPool(ResourceType):
@@ -69,7 +78,9 @@ class UserPool(ResourceType):
 
 class UserPoolClient(ResourceType):
     identity = ("userPoolId", "name")
-    updatable = frozenset({"explicitAuthFlows", "preventUserExistenceErrors", "readAttributes", "writeAttributes"})
+    updatable = frozenset(
+        {"explicitAuthFlows", "preventUserExistenceErrors", "readAttributes", "writeAttributes", *_HOSTED_PAGE}
+    )
 
     def create(self, aws: AwsClients, inputs: Values) -> Created:
         pool, clients = inputs["userPoolId"], aws.client("cognito-idp")
@@ -109,7 +120,25 @@ class UserPoolClient(ResourceType):
             "ReadAttributes": inputs["readAttributes"],
             "WriteAttributes": inputs["writeAttributes"],
             "PreventUserExistenceErrors": inputs["preventUserExistenceErrors"],
+            **{member: inputs[name] for name, member in _HOSTED_PAGE.items() if inputs.get(name) is not None},
         }
+
+
+class UserPoolDomain(ResourceType):
+    identity = ("domain",)
+
+    def create(self, aws: AwsClients, inputs: Values) -> Created:
+        if self.read(aws, inputs["domain"], inputs) is None:
+            aws.client("cognito-idp").create_user_pool_domain(Domain=inputs["domain"], UserPoolId=inputs["userPoolId"])
+        return inputs["domain"], {}
+
+    def read(self, aws: AwsClients, id_: str, inputs: Values) -> Values | None:
+        found = aws.client("cognito-idp").describe_user_pool_domain(Domain=id_)["DomainDescription"]
+        return {} if found else None
+
+    def delete(self, aws: AwsClients, id_: str, inputs: Values) -> None:
+        with ignoring(NOT_FOUND):
+            aws.client("cognito-idp").delete_user_pool_domain(Domain=id_, UserPoolId=inputs["userPoolId"])
 
 
 class UserGroup(ResourceType):

@@ -42,6 +42,7 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
     "aws:cognito/userGroup:UserGroup": cognito_pools.UserGroup(),
     "aws:cognito/userPool:UserPool": cognito_pools.UserPool(),
     "aws:cognito/userPoolClient:UserPoolClient": cognito_pools.UserPoolClient(),
+    "aws:cognito/userPoolDomain:UserPoolDomain": cognito_pools.UserPoolDomain(),
     "aws:dynamodb/table:Table": dynamodb_tables.Table(),
     "aws:iam/role:Role": iam_roles.Role(),
     "aws:iam/rolePolicy:RolePolicy": iam_roles.RolePolicy(),
