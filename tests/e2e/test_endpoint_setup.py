@@ -64,6 +64,23 @@ def test_replacing_the_endpoint_rotates_the_secret_while_bookings_are_confirmed(
     pay_and_confirm(stack)
 
 
+def test_the_old_endpoint_delivers_until_the_new_secret_is_stored(
+    stack: StackOverHttp, outputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would deliver if storing failed."""
+    before = [endpoint for endpoint in endpoints(stack) if endpoint["status"] == "enabled"]
+
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("scripts.stripe_endpoint.store_keys", fail)
+        with pytest.raises(ConnectionError):
+            run(stack, outputs, replace=True)
+    assert [endpoint["status"] for endpoint in before] == ["enabled"]
+    pay_and_confirm(stack)
+
+
 def test_a_stack_without_a_secret_gets_its_endpoint(stack: StackOverHttp, outputs: dict[str, Any]) -> None:
     store_keys(outputs, webhook_secret=PLACEHOLDER)
     assert "created" in run(stack, outputs)

@@ -113,6 +113,16 @@ def test_a_lost_booking_is_not_confirmed(captured: BookingStates, lose: Callable
         captured.confirm()
 
 
+def test_money_that_became_unapplied_in_between_confirms_nothing(
+    captured: BookingStates, break_transaction: Any
+) -> None:
+    unapplied = {"pi_1": to_item(capture(role="unapplied"))}
+    break_transaction(overtaken_by(lambda: captured.change(captures=unapplied)))
+    with pytest.raises(BookingLost):
+        captured.confirm()
+    assert captured.reservation["status"] == "pending"
+
+
 @pytest.mark.defect("D-34")
 @every_way_to_lose
 def test_a_booking_lost_between_reading_and_writing_is_not_confirmed(

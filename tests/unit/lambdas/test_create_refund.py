@@ -1,6 +1,11 @@
 """lambdas.create_refund: how it creates a refund at Stripe once, and what it records of it."""
 
+from typing import Any
+
+import pytest
+
 from lambdas import create_refund
+from shared.adapters import stripe_api
 from tests.harness.booking_states import BookingStates
 
 
@@ -25,3 +30,20 @@ def test_a_refusal_without_a_code_has_a_reason_all_the_same(reserved: BookingSta
     reserved.stripe.faults.add("refunds.create", "refuse")
     answer = reserved.run_refund(create_refund, attempt=1)
     assert (answer["status"], answer["failure_reason"]) == ("failed", "refused")
+
+
+def test_a_refusal_of_what_stripe_has_refunded_meanwhile_continues_with_that_refund(
+    reserved: BookingStates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, list_refunds = reserved.entry, stripe_api.list_refunds
+    first = reserved.run_refund(create_refund, attempt=1)
+    reserved.change(refunds={"G1": entry})
+    asked: list[object] = []
+
+    def list_late(*of: str) -> Any:
+        asked.append(of)
+        return [] if len(asked) == 1 else list_refunds(*of)
+
+    monkeypatch.setattr(stripe_api, "list_refunds", list_late)
+    reserved.stripe.faults.add("refunds.create", "refuse")
+    assert reserved.run_refund(create_refund, attempt=1) == first

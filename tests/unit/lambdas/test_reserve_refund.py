@@ -1,11 +1,24 @@
 """lambdas.reserve_refund: what it records in the ledger before money moves."""
 
+from typing import Any
+
 import pytest
 
 from lambdas import reserve_refund
+from shared.adapters.dynamodb import to_item
 from shared.domain.errors import NotEnoughLeft
-from tests.harness.booking_states import BookingStates
-from tests.harness.builders import capture, payment
+from tests.harness.booking_states import BookingStates, Json
+from tests.harness.builders import TOTAL, capture, payment
+from tests.harness.transaction_faults import overtaken_by
+
+ORDER: Json = {"payment_intent": "pi_1", "amount": 500, "requested_by": "operator"}
+
+
+@pytest.fixture
+def paid(booking: BookingStates) -> BookingStates:
+    booking.replace(payment(status="completed", captures={"pi_1": capture(role="booking")}))
+    booking.stored.reservation(status="confirmed")
+    return booking
 
 
 def test_a_second_run_returns_the_entry_and_reserves_nothing_more(reserved: BookingStates) -> None:
@@ -24,3 +37,30 @@ def test_unapplied_money_that_the_dashboard_refunded_is_marked_although_nothing_
         booking.run_refund(reserve_refund, kind="unapplied", payment_intent="pi_1", requested_by="workflow")
     assert booking.item["captures"]["pi_1"]["role"] == "unapplied"
     assert booking.item.get("refunds", {}) == {}
+
+
+@pytest.mark.defect("D-13")
+def test_a_refund_that_lost_a_race_is_reserved_from_what_is_left_then(
+    paid: BookingStates, break_transaction: Any
+) -> None:
+    left = {"pi_1": to_item(capture(role="booking", refundable=TOTAL - 100))}
+    break_transaction(overtaken_by(lambda: paid.change(captures=left)))
+    assert paid.run_refund(reserve_refund, kind="goodwill", **ORDER) == {"status": "pending", "amount": 500}
+    assert paid.entry["amount"] == 500
+    assert paid.item["captures"]["pi_1"]["refundable"] == TOTAL - 600
+
+
+def test_a_stay_that_began_meanwhile_is_refunded_and_not_cancelled(paid: BookingStates, break_transaction: Any) -> None:
+    break_transaction(overtaken_by(lambda: paid.stored.reservation(status="checked_in")))
+    paid.run_refund(reserve_refund, kind="cancellation", **ORDER)
+    assert paid.entry["amount"] == 500
+    assert (paid.reservation["status"], paid.night("2026-12-20")["status"]) == ("checked_in", "booked")
+
+
+def test_a_cancellation_cancels_the_stay_and_frees_its_nights_and_no_others(
+    paid: BookingStates, break_transaction: Any
+) -> None:
+    break_transaction(overtaken_by(lambda: paid.stored.night("2026-12-21", "RES-2")))
+    paid.run_refund(reserve_refund, kind="cancellation", **ORDER)
+    assert (paid.reservation["status"], paid.night("2026-12-20")["status"]) == ("cancelled", "available")
+    assert paid.night("2026-12-21")["reservation_id"] == "RES-2"

@@ -18,7 +18,7 @@ def test_the_record_has_attempts_money_refunds_disputes_and_executions(stored: S
         replacements={"payment": REPLACED, "PAY-RES-1-cancellation": REPLACED},
         attempts={"1": attempt(status="paid", parameters='{"customer_email": "ada@guests.example"}')},
         captures={"pi_1": capture(role="booking")},
-        refunds={"PAY-RES-1-cancellation": cancellation},
+        refunds={"PAY-RES-1-cancellation": cancellation, "G1": refund()},
         disputes={"du_1": DISPUTE},
         task_token="secret-token",
     )
@@ -46,6 +46,7 @@ def test_the_record_has_attempts_money_refunds_disputes_and_executions(stored: S
         {"name": "PAY-RES-1-cancellation", "workflow": "refund"},
         {"name": "PAY-RES-1-cancellation-r1", "workflow": "refund"},
         {"name": "failed-re_1", "workflow": "refund"},
+        {"name": "G1", "workflow": "refund"},
     ]
     assert not [secret for secret in ("secret-token", "ada@guests.example") if secret in str(body)]
 

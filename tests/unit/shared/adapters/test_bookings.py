@@ -7,6 +7,7 @@ import pytest
 
 from shared.adapters import bookings, payment_items, refund_ledger
 from shared.domain.errors import ReservationInvalid
+from shared.domain.models import iso
 from tests.harness.builders import NOW, TOTAL, capture, payment, refund
 from tests.harness.stored_tables import Stored
 from tests.harness.tables import in_table
@@ -30,6 +31,7 @@ def test_a_settled_refund_does_not_hide_another_one_from_the_reconciler(stored: 
     assert refund_ledger.update_refund(now, "G1", settled, now=NOW)
     item = stored.get("payments", "PAY-RES-1")
     assert (item["status"], item["due_at"]) == ("refunded", "2026-11-25T15:00:00.000Z")
+    assert item["refunded_at"] == iso(NOW)
 
 
 @pytest.mark.defect("R-13")
