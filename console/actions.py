@@ -39,6 +39,7 @@ def offered(record: Json, quote: Json | None) -> list[Action]:
     """The actions that fit the payment as it is; `quote` is None where the API would refuse a cancellation."""
     return [
         *_failed_refunds(record),
+        *([] if quote is None else _fraud_warning(record)),
         *([] if quote is None else _cancellation(record, quote)),
         *_goodwill(record),
         *_unpaid(record),
@@ -73,6 +74,24 @@ def _failed_refunds(record: Json) -> Iterator[Action]:
             note="How the guest got the money",
             note_required=True,
         )
+
+
+def _fraud_warning(record: Json) -> Iterator[Action]:
+    own = own_capture(record)
+    warned = any(matter["kind"] == "fraud_warning" for matter in record.get("attention", []))
+    if own is None or not warned or own["refundable"] < 1:
+        return
+    value = amount(own["refundable"])
+    yield Action(
+        name="refund-fraud",
+        label=f"Refund {value} and cancel, because of the fraud warning",
+        consequence=f"{_CANCELLED} all of the {value} that are left go back to the card, whatever the policy says.",
+        perform=_refund(),
+        done="The stay is cancelled, and its money goes back.",
+        about={"amount": f"{own['refundable'] / 100:.2f}"},
+        note="Reason, which the guest can read",
+        danger=True,
+    )
 
 
 def _cancellation(record: Json, quote: Json) -> Iterator[Action]:

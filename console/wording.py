@@ -65,7 +65,7 @@ DECLINE = {
 MATTER = {
     "refund_failed": "A refund failed",
     "dispute": "A dispute is open",
-    "fraud_warning": "Fraud warning from the bank",
+    "fraud_warning": "The bank warns of fraud",
     "restarts_exhausted": "The workflow keeps failing",
     "payment_refused": "Stripe refused a request to pay",
     "session_unreadable": "Stripe refuses to show a checkout session",
@@ -74,12 +74,11 @@ MATTER = {
     "unmatched_charge": "A charge that no booking explains",
     "refund_settled_twice": "A refund may have been settled twice",
     "dashboard_refund_failed": "A refund from Stripe's dashboard failed",
-    "ledger_mismatch": "Our ledger and Stripe's differ",
 }
 WHAT_TO_DO = {
     "refund_failed": "Try it again, or send the money another way and say so.",
     "dispute": "Answer it in Stripe's dashboard before the deadline.",
-    "fraud_warning": "Refund and cancel, or decide to keep the booking.",
+    "fraud_warning": "Refund and cancel, or decide to keep the booking and close the matter.",
     "restarts_exhausted": "Read the error of the last execution and fix its cause.",
 }
 

@@ -83,6 +83,14 @@ def _dispute(admin: LocalAdmin, reservation_id: str) -> str:
     return "The bank disputes the payment. Refunds are blocked, and operators are notified."
 
 
+def _warn_of_fraud(admin: LocalAdmin, reservation_id: str) -> str:
+    captures = _payment(admin, reservation_id).get("captures", {})
+    if not captures:
+        raise ValueError("Nothing has been paid yet, so nobody can warn of fraud.")
+    admin.fake_stripe.warn_of_fraud(next(iter(captures)))
+    return "The card network warns of fraud. Operators are notified; they can refund and cancel before a dispute."
+
+
 def _stop_execution(admin: LocalAdmin, reservation_id: str) -> str:
     replaced = admin.replacement(reservation_id)
     name = reservation_id if replaced is None else replaced[0]
@@ -100,6 +108,7 @@ SCENARIOS = (
     Scenario("hold-passes", "A day passes", "The hold ends, and the nights are released.", _hold_passes),
     Scenario("refunds-fail", "Refunds fail", "Stripe cannot return money to the card.", _refunds_fail, False),
     Scenario("dispute", "The guest disputes", "The bank takes the money back until it has decided.", _dispute),
+    Scenario("fraud-warning", "A fraud warning comes", "The card network expects a dispute.", _warn_of_fraud),
     Scenario("execution-stopped", "The workflow is stopped", "Its execution ends in the middle.", _stop_execution),
     Scenario("all-well", "Everything works again", "Ends what the others began at Stripe.", _deliver_webhooks, False),
 )

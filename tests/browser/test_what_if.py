@@ -100,6 +100,21 @@ def test_the_guest_disputes(visitor: Visitor) -> None:
     visitor.check()
 
 
+def test_a_fraud_warning_comes_and_an_operator_refunds_and_cancels(visitor: Visitor) -> None:
+    hold_and_pay(visitor)
+    what_if(visitor, "A fraud warning comes")
+    visitor.reads(re.compile("The card network warns of fraud."))
+    to_console(visitor)
+    visitor.page.reload()
+    visitor.reads("The bank warns of fraud")
+    visitor.check()
+    visitor.link("Refund EUR 450.00 and cancel, because of the fraud warning").click()
+    visitor.check()
+    visitor.button("Refund EUR 450.00 and cancel, because of the fraud warning").click()
+    visitor.reads(re.compile("; EUR 450.00 returned on"))
+    visitor.check()
+
+
 def test_the_workflow_is_stopped(visitor: Visitor, stack: RunningStack) -> None:
     reservation_id = hold(visitor)
     visitor.button("Pay now").click()

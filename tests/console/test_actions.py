@@ -12,6 +12,7 @@ type Json = dict[str, Any]
 
 PAID = {**REFUNDED, "reservation_status": "confirmed", "refunds": [], "attention": []}
 QUOTE = {"amount": 56250, "original_amount": 112500, "terms": "If you cancel: half."}
+FRAUD_WARNING = {"kind": "fraud_warning", "closable": True}
 DISPUTE = {"payment_intent": "pi_2", "status": "needs_response"}
 
 
@@ -25,6 +26,12 @@ DISPUTE = {"payment_intent": "pi_2", "status": "needs_response"}
         (PAID, QUOTE, ["cancel-stay", "cancel-stay-amount", "goodwill"]),
         ({**PAID, "disputes": [DISPUTE]}, None, []),
         ({**PAID, "disputes": [{**DISPUTE, "status": "warning_needs_response"}]}, QUOTE, None),
+        (
+            {**PAID, "attention": [FRAUD_WARNING]},
+            QUOTE,
+            ["refund-fraud", "cancel-stay", "cancel-stay-amount", "goodwill", "close-matter"],
+        ),
+        ({**PAID, "attention": [FRAUD_WARNING], "disputes": [DISPUTE]}, None, ["close-matter"]),
         (REFUNDED, None, ["retry-refund", "settle-refund", "goodwill", "close-matter"]),
     ],
 )

@@ -1,8 +1,22 @@
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from console import wording
 from console.wording import Clock, amount, cents, stay
+from shared.domain.booking import EndReason
+from shared.domain.matters import KINDS
+from shared.domain.models import AttemptStatus, PaymentStatus, RefundKind, RefundStatus
+
+
+def test_the_console_has_words_for_every_code_of_the_api() -> None:
+    assert set(wording.REFUND_STATUS) == set(get_args(RefundStatus))
+    assert set(wording.PAYMENT_STATUS) == set(get_args(PaymentStatus))
+    assert set(wording.ATTEMPT_STATUS) == set(get_args(AttemptStatus))
+    assert set(wording.REFUND_KIND) == set(get_args(RefundKind))
+    assert set(wording.END_REASON) == set(get_args(EndReason))
+    assert set(wording.MATTER) == set(KINDS)
 
 
 @pytest.mark.parametrize(("value", "shown"), [(112500, "EUR 1,125.00"), (1, "EUR 0.01"), (0, "EUR 0.00"), (None, "—")])

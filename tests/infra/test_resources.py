@@ -9,7 +9,7 @@ from tests.infra.worker import Seen
 
 def test_the_number_of_resources_of_each_type(stack: Seen) -> None:
     assert Counter(resource.type.rpartition(":")[2] for resource in stack.deployment.resources) == {
-        "Table": 4,
+        "Table": 5,
         "Parameter": 3,
         "Topic": 1,
         "TopicPolicy": 1,
@@ -56,6 +56,7 @@ def test_the_outputs_of_a_stack(stack: Seen) -> None:
         "webhookEventsTable": "booking-local-stripe-webhook-events",
         "reservationsTable": "booking-local-reservations",
         "availabilityTable": "booking-local-availability",
+        "auditTable": "booking-local-audit",
         "reconcilerFunction": "booking-local-reconcile-payments",
         "operatorTopicArn": TOPIC,
         "eventBusName": "booking-local-payments",
