@@ -114,12 +114,12 @@ payment_functions = [
     state_function(
         "verify_payment",
         timeout=60,
-        grants=[*read_booking, read_payment, update_payment, record_audit, call_stripe, notify],
+        grants=[*read_booking, read_payment, update_payment, record_audit, call_stripe, publish, notify],
     ),
     state_function(
         "expire_checkout_sessions",
         timeout=120,
-        grants=[*read_booking, read_payment, update_payment, record_audit, call_stripe, notify],
+        grants=[*read_booking, read_payment, update_payment, record_audit, call_stripe, publish, notify],
     ),
     state_function(
         "confirm_reservation",
@@ -174,6 +174,7 @@ payment = new_workflow(
         # Two days longer than the hold, in which late payments are still found.
         "ExecutionTimeoutSeconds": config.hold_seconds + 172_800,
         "StripeRetrySeconds": config.stripe_retry_seconds,
+        "ReminderSeconds": config.reminder_seconds,
         "GraceSeconds": due.GRACE.total_seconds(),
         "FirstDueSeconds": due.SOON.total_seconds(),
         "RefundStateMachineArn": refund.live_arn,

@@ -66,6 +66,8 @@ class Config(BaseModel):
     """How long one Checkout Session can be paid."""
     hold_seconds: int = Field(default=86_400, ge=1, le=2_592_000)
     """How long the dates are held, from the reservation's `created_at`."""
+    reminder_seconds: int = Field(default=7200, ge=0, le=2_592_000)
+    """How long before the end of an unpaid hold the event `HoldEnding` is published, once per booking; 0 for never."""
     max_attempts: int = Field(default=3, ge=1, le=20)
     """How many Checkout Sessions a guest gets for one booking. Operators can grant more."""
     stripe_retry_seconds: int = Field(default=30, ge=1, le=900)

@@ -12,6 +12,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 
 from shared.adapters import bookings
+from shared.contracts.events import PaymentConfirmed
 from shared.contracts.states import ConfirmReservationInput, ConfirmReservationOutput
 from shared.domain.attempts import CURRENCY, booking_gone
 from shared.domain.booking import Booking, payment_of
@@ -22,16 +23,16 @@ from shared.observability import count, entry_point
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Return the amount paid. Raises BookingLost (the money must be refunded), StoreBusy (try again)."""
+    """Return the event to publish. Raises BookingLost (the money must be refunded), StoreBusy (try again)."""
     request = ConfirmReservationInput.model_validate(event)
-    return _confirm(request).model_dump()
+    return _confirm(request).model_dump(exclude_none=True)
 
 
 def _confirm(request: ConfirmReservationInput) -> ConfirmReservationOutput:
     booking = bookings.read_booking(request.reservation_id)
     payment = payment_of(booking)
     if _confirmed(payment):
-        return ConfirmReservationOutput(amount=payment.amount or 0, currency=payment.currency)
+        return _output(payment, payment.completed_at or payment.updated_at)
     pi = request.payment_intent
     if pi is None or pi not in payment.captures:
         raise LookupError(f"no capture {pi} on {payment.payment_id}")
@@ -41,7 +42,15 @@ def _confirm(request: ConfirmReservationInput) -> ConfirmReservationOutput:
         raise BookingLost(f"{pi} of {payment.payment_id}")
     count("BookingsPaid")
     count("TimeToConfirm", (now - capture.captured_at).total_seconds(), MetricUnit.Seconds)
-    return ConfirmReservationOutput(amount=capture.amount, currency=capture.currency)
+    own = {pi: capture.model_copy(update={"role": "booking"})}
+    return _output(payment.model_copy(update={"captures": {**payment.captures, **own}, "amount": capture.amount}), now)
+
+
+def _output(payment: Payment, at: datetime) -> ConfirmReservationOutput:
+    pi, own = payment.own_capture or ("", None)
+    amount = payment.amount or 0 if own is None else own.amount
+    event = PaymentConfirmed.about(payment, "", at, payment_intent=pi, amount=amount, currency="EUR")
+    return ConfirmReservationOutput(event=event)
 
 
 def _confirmed(payment: Payment) -> bool:

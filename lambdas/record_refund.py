@@ -11,9 +11,10 @@ from typing import Any
 
 from shared.adapters import refund_ledger
 from shared.adapters.notifications import publish
+from shared.contracts.events import RefundCompleted, RefundFailed
 from shared.contracts.states import RecordRefundInput, RecordRefundOutput
 from shared.domain.errors import StoreBusy
-from shared.domain.models import Refund
+from shared.domain.models import SETTLED, Payment, Refund
 from shared.observability import bind, count, entry_point
 from shared.services.refund_entries import read_entry
 
@@ -25,21 +26,52 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Return the refund's amount and the payment's status. Raises StoreBusy."""
     request = RecordRefundInput.model_validate(event)
     bind(refund_id=request.refund_id, stripe_refund_id=request.stripe_refund_id)
-    return _record(request).model_dump()
+    return _record(request).model_dump(exclude_none=True)
 
 
 def _record(request: RecordRefundInput) -> RecordRefundOutput:
     for _ in range(TRIES):
         payment, entry = read_entry(request.payment_id, request.refund_id)
         if _recorded(entry, request):
-            return RecordRefundOutput(amount=entry.amount, payment_status=payment.status, attempt=entry.attempt)
+            return RecordRefundOutput(
+                amount=entry.amount,
+                payment_status=payment.status,
+                attempt=entry.attempt,
+                event=_completion(payment, request.refund_id, entry) if entry.status in SETTLED else None,
+            )
         now = datetime.now(UTC)
         if refund_ledger.update_refund(payment, request.refund_id, _ended(entry, request, now), now=now):
             count("Refunds", outcome=request.outcome)
             if request.outcome == "failed":
-                ids = request.model_dump(include={"reservation_id", "payment_id", "refund_id"})
-                publish("RefundFailed", ids | {"amount": entry.amount})
+                publish(_failure(payment, request, entry, now))
     raise StoreBusy("the ledger kept changing")
+
+
+def _completion(payment: Payment, refund_id: str, entry: Refund) -> RefundCompleted:
+    return RefundCompleted.about(
+        payment,
+        f"{refund_id}-{entry.attempt}",
+        entry.settled_at or entry.created_at,
+        payment_intent=entry.payment_intent,
+        refund_id=refund_id,
+        stripe_refund_id=entry.stripe_refund_id,
+        amount=entry.amount,
+        payment_status=payment.status,
+    )
+
+
+def _failure(payment: Payment, request: RecordRefundInput, entry: Refund, now: datetime) -> RefundFailed:
+    stripe_refund_id = request.stripe_refund_id or entry.stripe_refund_id
+    return RefundFailed.about(
+        payment,
+        f"{request.refund_id}-{entry.attempt}-{stripe_refund_id or 'not_created'}",
+        now,
+        payment_intent=entry.payment_intent,
+        refund_id=request.refund_id,
+        stripe_refund_id=stripe_refund_id,
+        amount=entry.amount,
+        reason=request.failure_reason or "unknown",
+    )
 
 
 def _recorded(entry: Refund, request: RecordRefundInput) -> bool:

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.adapters import bookings
+from shared.contracts.events import HoldReleased
 from shared.contracts.states import ReleaseHoldInput, ReleaseHoldOutput
-from shared.domain.booking import payment_of
+from shared.domain.booking import Booking, end_reason, payment_of
 from shared.domain.errors import BookedElsewhere, StoreBusy
 from shared.observability import count, entry_point
 
@@ -21,9 +22,9 @@ TRIES = 3
 
 @entry_point
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Return the released nights. Raises BookedElsewhere, StoreBusy."""
+    """Return the event to publish. Raises BookedElsewhere, StoreBusy."""
     request = ReleaseHoldInput.model_validate(event)
-    return _release(request).model_dump()
+    return _release(request).model_dump(exclude_none=True)
 
 
 def _release(request: ReleaseHoldInput) -> ReleaseHoldOutput:
@@ -34,10 +35,23 @@ def _release(request: ReleaseHoldInput) -> ReleaseHoldOutput:
         if payment.status not in {"pending", "expired"}:
             raise elsewhere
         status = "expired" if payment.cancel_requested_at is None else "cancelled"
-        if payment.status == "expired" or bookings.release_hold(booking, status=status, now=datetime.now(UTC)):
+        now = datetime.now(UTC)
+        if payment.status == "expired" or bookings.release_hold(booking, status=status, now=now):
             if booking.reservation.takes_place:
                 raise elsewhere
             if payment.status == "pending":
                 count("HoldsReleased", reason=status)
-            return ReleaseHoldOutput(nights=booking.nights)
+            return ReleaseHoldOutput(event=_event(booking, now))
     raise StoreBusy("the booking kept changing while it was released")
+
+
+def _event(booking: Booking, now: datetime) -> HoldReleased:
+    before = payment_of(booking)
+    after = before.model_copy(update={"status": "expired"})
+    return HoldReleased.about(
+        after,
+        "",
+        before.updated_at if before.status == "expired" else now,
+        nights=list(booking.nights),
+        reason=end_reason(booking.reservation, after),
+    )

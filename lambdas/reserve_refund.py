@@ -13,6 +13,7 @@ from typing import Any
 
 from shared.adapters import bookings, refund_ledger
 from shared.adapters.notifications import publish
+from shared.contracts.events import BookingCancelled
 from shared.contracts.states import RefundOutput, ReserveRefundInput
 from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import CaptureDisputed, NotEnoughLeft, NotRefundable, PaymentDisputed, StoreBusy
@@ -82,8 +83,15 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
     count("RefundsReserved", kind=request.kind)
     if cancel_stay:
         publish(
-            "BookingCancelled",
-            {"reservation_id": request.reservation_id, "payment_id": request.payment_id, "refund_amount": amount},
+            BookingCancelled.about(
+                payment,
+                "",
+                now,
+                payment_intent=request.payment_intent,
+                refund_id=request.refund_id,
+                refund_amount=amount,
+                reason=entry.reason,
+            )
         )
     return entry
 

@@ -5,14 +5,13 @@ also raises, since the work is not done before operators are notified.
 """
 
 import functools
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.adapters.aws import PUBLISHER_CONFIG
+from shared.contracts.events import EventDetail
 from shared.domain.errors import NotificationFailed
 from shared.observability import count, logger
 from shared.settings import settings
@@ -35,13 +34,14 @@ def _sns() -> "SNSClient":
     return boto3.client("sns", config=PUBLISHER_CONFIG)
 
 
-def publish(detail_type: str, detail: Mapping[str, str | int]) -> None:
-    """Publish one event; `detail` holds ids, amounts in cents and statuses."""
+def publish(event: EventDetail) -> None:
+    """Publish one event; its class is its detail-type."""
+    detail_type = type(event).__name__
     entry: PutEventsRequestEntryTypeDef = {
         "EventBusName": settings().event_bus_name,
         "Source": SOURCE,
         "DetailType": detail_type,
-        "Detail": json.dumps(detail),
+        "Detail": event.model_dump_json(exclude_none=True),
     }
     try:
         failed = _events().put_events(Entries=[entry])["FailedEntryCount"]

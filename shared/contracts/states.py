@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from shared.contracts.events import HoldReleased, PaymentConfirmed, RefundCompleted
 from shared.domain.due import due_shard
 from shared.domain.models import AppliedPolicy, Payment, RefundStatus, iso
 from shared.domain.next_step import NextStepName
@@ -192,10 +193,9 @@ class ConfirmReservationInput(StateInput):
 
 
 class ConfirmReservationOutput(Contract):
-    """The amount paid, in cents."""
+    """The event to publish."""
 
-    amount: int
-    currency: str
+    event: PaymentConfirmed
 
 
 class ReleaseHoldInput(StateInput):
@@ -203,9 +203,9 @@ class ReleaseHoldInput(StateInput):
 
 
 class ReleaseHoldOutput(Contract):
-    """The nights of the stay, as dates, for the event that is published."""
+    """The event to publish, with the nights of the stay."""
 
-    nights: list[str]
+    event: HoldReleased
 
 
 class ReserveRefundInput(RefundExecutionInput):
@@ -242,8 +242,9 @@ class RecordRefundInput(StateInput):
 
 
 class RecordRefundOutput(Contract):
-    """`attempt` numbers the latest attempt at Stripe that the ledger knows."""
+    """`attempt` numbers the latest attempt at Stripe that the ledger knows; `event` is there once it is settled."""
 
     amount: int
     payment_status: str
     attempt: int
+    event: RefundCompleted | None = None

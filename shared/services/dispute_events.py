@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 from shared.adapters.notifications import notify_operators, publish
+from shared.contracts.events import PaymentDisputed
 from shared.contracts.stripe_objects import StripeDisputeObject, StripeEvent
-from shared.domain.models import Dispute, Payment, iso
+from shared.domain.models import Dispute, Payment, iso, optional_iso
 from shared.observability import count
 from shared.services.dispute_entries import enter_dispute
 from shared.services.money_events import request_capture
@@ -43,14 +44,17 @@ def _notify_of_dispute(dispute_id: str, dispute: Dispute, payment: Payment) -> N
         f"{_consequence(dispute)}",
     )
     publish(
-        "PaymentDisputed",
-        {
-            "reservation_id": payment.reservation_id,
-            "payment_id": payment.payment_id,
-            "dispute_id": dispute_id,
-            "status": dispute.status,
-            "amount": dispute.amount,
-        },
+        PaymentDisputed.about(
+            payment,
+            f"{dispute_id}-{dispute.status}",
+            dispute.closed_at or dispute.opened_at,
+            payment_intent=dispute.payment_intent,
+            dispute_id=dispute_id,
+            status=dispute.status,
+            amount=dispute.amount,
+            reason=dispute.reason,
+            due_by=optional_iso(dispute.due_by),
+        )
     )
 
 

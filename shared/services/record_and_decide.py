@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters import payment_items
+from shared.adapters.notifications import publish
+from shared.contracts.events import AttemptFailed
 from shared.contracts.states import NextStepOutput, OpenedAttempt, VerifyPaymentInput
 from shared.domain.attempts import AttemptKey
 from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import NotificationFailed, StripeRefused, StripeUnavailable
-from shared.domain.models import Attempt, Matter, Payment
+from shared.domain.models import Attempt, Matter, Payment, iso
 from shared.domain.next_step import NextStep, decide_next_step
 from shared.domain.session_outcomes import SessionOutcome, merge_outcomes
 from shared.observability import count, logger
@@ -49,6 +51,8 @@ def record_and_decide(
     current = payment.current
     reason = (current and (current.failure_code or current.close_reason)) or "none"
     _notify_of_returned_money(payment, decided)
+    if decided.name == "await_retry":
+        _publish_failed_attempts(before, payment, now)
     logger.info("next_step", next_step=decided.name, stripe_payment_intent_id=decided.payment_intent, why=reason)
     count("NextSteps", next_step=decided.name)
     return NextStepOutput(
@@ -100,3 +104,12 @@ def _notify_of_returned_money(payment: Payment, decided: NextStep) -> None:
         amount = payment.captures[pi].amount
         matter = Matter(kind="payment_returned", subject=pi, since=datetime.now(UTC), amount=amount)
         notify_once(f"returned {pi}", "PaymentReturned", payment, what, matter)
+
+
+def _publish_failed_attempts(before: Payment, after: Payment, now: datetime) -> None:
+    """Publish the attempts that have just ended without money, of those that the guest was offered."""
+    for key, attempt in after.attempts.items():
+        if attempt.status == "closed" and attempt.counted and before.attempts[key].status != "closed":
+            reason = attempt.failure_code or attempt.close_reason or "expired"
+            expires = iso(after.hold_expires_at)
+            publish(AttemptFailed.about(after, key, now, attempt=int(key), reason=reason, hold_expires_at=expires))
