@@ -181,6 +181,7 @@ docs: $(READY)
 	$(PYTHON) -m scripts.defects
 	$(PYTHON) -m scripts.deployer_policy
 	$(PYTHON) -m scripts.configuration
+	$(PYTHON) -m scripts.event_schemas
 	$(PYTHON) -m scripts.costs
 
 clean:

@@ -12,7 +12,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 
 from shared.adapters import bookings
-from shared.contracts.events import PaymentConfirmed
+from shared.contracts.booking_events import PaymentConfirmed
 from shared.contracts.states import ConfirmReservationInput, ConfirmReservationOutput
 from shared.domain.attempts import CURRENCY, booking_gone
 from shared.domain.booking import Booking, payment_of

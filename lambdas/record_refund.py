@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.adapters import refund_ledger
 from shared.adapters.notifications import publish
-from shared.contracts.events import RefundCompleted, RefundFailed
+from shared.contracts.booking_events import RefundCompleted, RefundFailed
 from shared.contracts.states import RecordRefundInput, RecordRefundOutput
 from shared.domain.errors import StoreBusy
 from shared.domain.models import SETTLED, Payment, Refund

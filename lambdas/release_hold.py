@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.adapters import bookings
-from shared.contracts.events import HoldReleased
+from shared.contracts.booking_events import HoldReleased
 from shared.contracts.states import ReleaseHoldInput, ReleaseHoldOutput
 from shared.domain.booking import Booking, end_reason, payment_of
 from shared.domain.errors import BookedElsewhere, StoreBusy

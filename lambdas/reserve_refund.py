@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.adapters import bookings, refund_ledger
 from shared.adapters.notifications import publish
-from shared.contracts.events import BookingCancelled
+from shared.contracts.booking_events import BookingCancelled
 from shared.contracts.states import RefundOutput, ReserveRefundInput
 from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import CaptureDisputed, NotEnoughLeft, NotRefundable, PaymentDisputed, StoreBusy

@@ -11,7 +11,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.adapters.aws import PUBLISHER_CONFIG
-from shared.contracts.events import EventDetail
+from shared.contracts.booking_events import EventDetail
 from shared.domain.errors import NotificationFailed
 from shared.observability import count, logger
 from shared.settings import settings

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from shared.contracts.events import HoldReleased, PaymentConfirmed, RefundCompleted
+from shared.contracts.booking_events import HoldReleased, PaymentConfirmed, RefundCompleted
 from shared.domain.due import due_shard
 from shared.domain.models import AppliedPolicy, Payment, RefundStatus, iso
 from shared.domain.next_step import NextStepName

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from shared.adapters.notifications import notify_operators, publish
-from shared.contracts.events import PaymentDisputed
+from shared.contracts.booking_events import PaymentDisputed
 from shared.contracts.stripe_objects import StripeDisputeObject, StripeEvent
 from shared.domain.models import Dispute, Payment, iso, optional_iso
 from shared.observability import count

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.adapters import payment_items
 from shared.adapters.notifications import publish
-from shared.contracts.events import AttemptFailed
+from shared.contracts.booking_events import AttemptFailed
 from shared.contracts.states import NextStepOutput, OpenedAttempt, VerifyPaymentInput
 from shared.domain.attempts import AttemptKey
 from shared.domain.booking import Booking, payment_of

@@ -29,6 +29,7 @@ def test_an_unpaid_booking_times_out_and_its_dates_are_released_when_the_hold_en
         "NextStep?",
         "RecordFailedAttempt",
         "AwaitRetry",
+        "HoldEnding?",
         "ExpireCheckoutSessions",
         "NextStep?",
         "ReleaseHold",

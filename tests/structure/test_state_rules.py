@@ -63,7 +63,7 @@ def test_the_wait_for_stripe_grows_to_a_limit(waits: int, times: int) -> None:
 
 
 def evaluated(expression: str, variables: Mapping[str, Any]) -> Any:
-    filled = expression.replace("${GraceSeconds}", "30")
+    filled = expression.replace("${GraceSeconds}", "30").replace("${ReminderSeconds}", "7200")
     return evaluate_jsonata(filled.removeprefix("{%").removesuffix("%}"), dict(variables))
 
 
@@ -85,7 +85,17 @@ def test_the_wait_for_the_guest_ends_with_the_window_or_the_hold(deadline: int, 
     due = evaluated(state["Arguments"]["ExpressionAttributeValues"][":due"]["S"], known)
     assert seconds_left(due) == pytest.approx(min(deadline, hold_left) + 30, abs=3)
     retry = state_of("payment", "AwaitRetry")
-    assert evaluated(retry["TimeoutSeconds"], known) == pytest.approx(max(1, hold_left), abs=3)
+    until_reminder = hold_left - 7200 if hold_left > 7200 else hold_left
+    assert evaluated(retry["TimeoutSeconds"], known) == pytest.approx(max(1, until_reminder), abs=3)
+
+
+@pytest.mark.parametrize(("hold_left", "ending"), [(7200, True), (2, True), (0, False), (-5, False)])
+def test_a_guest_is_reminded_only_while_the_hold_lasts(hold_left: int, *, ending: bool) -> None:
+    hold = iso(datetime.now(UTC) + timedelta(seconds=hold_left))
+    known = {"states": {"context": {"Execution": {"Input": {"hold_expires_at": hold}}}}}
+    (reminded,) = state_of("payment", "HoldEnding?")["Choices"]
+    assert evaluated(reminded["Condition"], known) is ending
+    assert state_of("payment", "PublishHoldEnding")["Next"] == "AwaitRetry"
 
 
 def test_a_refund_waits_a_day_for_stripe_and_three_for_an_operator() -> None:

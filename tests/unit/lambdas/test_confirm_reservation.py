@@ -15,7 +15,16 @@ from tests.harness.builders import HOUR, NOW, TOTAL, capture, closed, paying
 from tests.harness.tables import in_table
 from tests.harness.transaction_faults import BUSY, Fault, overtaken_by, refused, unanswered
 
-PAID = {"amount": 112_500, "currency": "EUR"}
+PAID = {
+    "version": 1,
+    "event_id": "PaymentConfirmed-PAY-RES-1",
+    "at": "2026-11-24T15:00:00.000Z",
+    "reservation_id": "RES-1",
+    "payment_id": "PAY-RES-1",
+    "payment_intent": "pi_1",
+    "amount": 112_500,
+    "currency": "EUR",
+}
 
 
 def paid(**changes: Any) -> Payment:
@@ -33,7 +42,7 @@ def captured(booking: BookingStates) -> BookingStates:
 
 @pytest.mark.defect("D-01", "D-15")
 def test_reservation_and_capture_are_assigned_to_each_other(captured: BookingStates) -> None:
-    assert captured.confirm() == PAID
+    assert captured.confirm()["event"] == PAID
     reservation = captured.reservation
     assert (reservation["status"], reservation["payment_status"]) == ("confirmed", "completed")
     assert reservation["payment_id"] == "PAY-RES-1"
@@ -65,13 +74,13 @@ def test_a_confirmed_payment_stays_confirmed_whatever_happened_since(
     captured.confirm()
     captured.change(status=status)
     captured.stored.reservation(status=reservation_status)
-    assert captured.confirm() == PAID
+    assert captured.confirm()["event"] == PAID
 
 
 @pytest.mark.defect("P-03")
 def test_a_committed_transaction_whose_answer_was_lost_counts(captured: BookingStates, break_transaction: Any) -> None:
     break_transaction(unanswered)
-    assert captured.confirm() == PAID
+    assert captured.confirm()["event"] == PAID
     assert captured.reservation["status"] == "confirmed"
 
 
@@ -87,7 +96,7 @@ def test_a_transaction_in_conflict_or_throttled_is_repeated(
     break_transaction(fault)
     with captured.fails_unchanged(StoreBusy):
         captured.confirm()
-    assert captured.confirm() == PAID
+    assert captured.confirm()["event"] == PAID
 
 
 LOST: dict[str, Callable[[BookingStates], None]] = {
@@ -174,10 +183,10 @@ def test_a_stay_of_90_nights_fits_into_one_transaction(captured: BookingStates) 
     for first in range(0, 90, 25):
         held = [{"date": night, "status": "booked", "reservation_id": "RES-1"} for night in nights[first : first + 25]]
         captured.stored.put_all({"availability": held})
-    assert captured.confirm()["amount"] == 112_500
+    assert captured.confirm()["event"]["amount"] == 112_500
     captured.stored.reservation(check_out="2027-03-20")
     captured.change(status="pending")
-    assert len(captured.release()["nights"]) == 90
+    assert len(captured.release()["event"]["nights"]) == 90
 
 
 def test_a_missing_payment_item_raises_lookup_error(booking: BookingStates) -> None:

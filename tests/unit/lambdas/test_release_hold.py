@@ -25,7 +25,7 @@ def unpaid(booking: BookingStates) -> BookingStates:
 
 @pytest.mark.defect("D-07")
 def test_the_nights_are_free_again(unpaid: BookingStates) -> None:
-    assert unpaid.release() == {"nights": NIGHTS}
+    assert unpaid.release()["event"]["nights"] == NIGHTS
     assert unpaid.reservation["status"] == "expired"
     for night in NIGHTS:
         assert unpaid.night(night) == {"date": night, "status": "available"}
@@ -100,7 +100,7 @@ def test_a_transaction_in_conflict_or_throttled_is_repeated(
     break_transaction(fault)
     with unpaid.fails_unchanged(StoreBusy):
         unpaid.release()
-    assert unpaid.release() == {"nights": NIGHTS}
+    assert unpaid.release()["event"]["nights"] == NIGHTS
 
 
 def test_a_committed_transaction_whose_answer_was_lost_counts(unpaid: BookingStates, break_transaction: Any) -> None:
@@ -108,7 +108,7 @@ def test_a_committed_transaction_whose_answer_was_lost_counts(unpaid: BookingSta
     with pytest.raises(StoreBusy):
         unpaid.release()
     after = unpaid.everything
-    assert unpaid.release() == {"nights": NIGHTS}
+    assert unpaid.release()["event"]["nights"] == NIGHTS
     assert unpaid.everything == after
 
 
@@ -159,7 +159,7 @@ def test_a_deleted_reservation_is_a_booking_that_is_gone(booking: BookingStates,
     assert booking.expire_sessions(*started)["next_step"] == "release_hold"
     assert booking.sessions == ["complete" if paid else "expired"]
     for _ in range(2):
-        assert booking.release() == {"nights": NIGHTS}
+        assert booking.release()["event"]["nights"] == NIGHTS
     assert (booking.item["status"], booking.reservation) == ("expired", {})
     assert booking.night("2026-12-20") == {"date": "2026-12-20", "status": "available"}
     assert booking.night("2026-12-21")["reservation_id"] == "RES-2"
@@ -170,7 +170,7 @@ def test_a_reservation_deleted_before_its_first_session_ends_without_its_nights(
     """Nothing has stored which nights they were."""
     booking.stored.delete("reservations", "RES-1")
     nights = booking.stored.all("availability")
-    assert booking.release() == {"nights": []}
+    assert booking.release()["event"]["nights"] == []
     assert booking.item["status"] == "expired"
     assert booking.stored.all("availability") == nights
 

@@ -25,6 +25,8 @@ _PATHS = {
     "STRIPE_ASKED_AGAIN": "AwaitStripe VerifyPayment NextStep?",
     "CONFIRMED": "ConfirmReservation AnnouncePayment PaymentConfirmed",
     "FAILED": "RecordFailedAttempt AwaitRetry",
+    "REMINDED": "HoldEnding? PublishHoldEnding AwaitRetry",
+    "HOLD_OVER": "HoldEnding?",
     "OPENED_AGAIN": "RetrySignal? CreateCheckoutSession AwaitPayment",
     "REFUND_STARTED": "RefundUnusablePayment ExpireCheckoutSessions NextStep?",
     "RELEASED": "ReleaseHold AnnounceRelease HoldReleased",

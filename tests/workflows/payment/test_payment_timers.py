@@ -59,7 +59,10 @@ def session_complete_but_its_payment_is_processing(booking: BookingDriver) -> No
 def never_paid(booking: BookingDriver) -> None:
     """Every wait ends, and the last one releases the dates."""
     assert booking.wait_for_end().status == "SUCCEEDED"
-    assert booking.published_types() == ["HoldReleased"]
+    assert booking.published_types() == ["AttemptFailed", "HoldEnding", "HoldReleased"]
+    (reminder,) = booking.published("HoldEnding")
+    assert reminder["hold_expires_at"] == booking.payment["hold_expires_at"]
+    assert reminder["link"].endswith(f"?reservation_id={booking.id}")
     assert booking.retry().outcome == (400, "RESERVATION_NOT_PAYABLE")
 
 

@@ -137,7 +137,7 @@ def invoke(booking: BookingDriver, function: str, **more: Any) -> str:
     """What the function answers: its next step, else what it did, else its error's name."""
     event = {"reservation_id": booking.id, "payment_id": booking.payment_id, "execution": booking.id, **more}
     answer, _ = emulator.invoke(f"booking-local-{function}", event)
-    done = "confirmed" if "amount" in answer else "released"
+    done = "confirmed" if "amount" in answer.get("event", {}) else "released"
     return str(answer.get("next_step") or answer.get("errorType") or done)
 
 

@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 from shared.adapters import notifications
+from shared.contracts.booking_events import HoldReleased
 from shared.domain.errors import NotificationFailed
+from tests.harness.builders import NOW, payment
 from tests.harness.fake_aws_clients import FakeAws, client_error
+
+EVENT = HoldReleased.about(payment(), "", NOW, nights=["2026-12-20"])
 
 
 class Bus:
@@ -39,13 +43,14 @@ def test_an_event_that_is_not_published_is_logged_and_nothing_else(
 ) -> None:
     bus = Bus(answer)
     monkeypatch.setattr(notifications, "_events", lambda: bus)
-    notifications.publish("PaymentCompleted", {"reservation_id": "RES-1", "amount": 112_500})
+    notifications.publish(EVENT)
     assert bus.entries == [
         {
             "EventBusName": "bookings",
             "Source": "booking.payments",
-            "DetailType": "PaymentCompleted",
-            "Detail": '{"reservation_id": "RES-1", "amount": 112500}',
+            "DetailType": "HoldReleased",
+            "Detail": '{"version":1,"event_id":"HoldReleased-PAY-RES-1","at":"2026-11-24T15:00:00.000Z",'
+            '"reservation_id":"RES-1","payment_id":"PAY-RES-1","nights":["2026-12-20"]}',
         }
     ]
     assert [json.loads(line)["message"] for line in log.getvalue().splitlines()] == logged

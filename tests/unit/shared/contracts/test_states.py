@@ -48,6 +48,7 @@ def test_a_replacement_execution_gets_the_refund_as_the_ledger_has_it(
 ) -> None:
     item = payment(refunds={"G1": refund(**entry)})
     fields = BOOKING | {"refund_id": "G1", "kind": "goodwill", "payment_intent": "pi_1", "amount": 500}
+    fields |= {"reason_public": None}
     assert RefundExecutionInput.of(item, "G1").model_dump() == fields | expected
 
 
