@@ -56,8 +56,8 @@ def three_attempts_then_released(booking: DemoBooking) -> None:
     booking.expect("the fourth try", answer["error_code"], "ATTEMPTS_EXHAUSTED")
     attempt = "CreateCheckoutSession AwaitPayment ExpireCheckoutSessions NextStep? RecordFailedAttempt AwaitRetry"
     booking.expect_end(
-        states=f"RecordPayment {attempt} RetrySignal? {attempt} RetrySignal? {attempt} HoldEnding? ExpireCheckoutSessions "
-        "NextStep? ReleaseHold AnnounceRelease HoldReleased",
+        states=f"RecordPayment {attempt} RetrySignal? {attempt} RetrySignal? {attempt} HoldEnding? "
+        "ExpireCheckoutSessions NextStep? ReleaseHold AnnounceRelease HoldReleased",
         reservation="expired",
         payment="expired",
         dates="available",
