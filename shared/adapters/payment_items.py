@@ -1,6 +1,7 @@
 """The payment item: consistent reads by key, and conditional writes that say whether their condition held."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -235,15 +236,21 @@ def _write_opened(update: UpdateBuilder, payment: Payment, matter: Matter) -> No
     write_attention(update, payment, opened, now=matter.since)
 
 
-def close_matters(payment: Payment, keys: Sequence[str], *, note: str, now: datetime) -> Payment:
+def close_matters(payment: Payment, keys: Collection[str], *, note: str, now: datetime) -> Payment:
     """Close open matters, and return the payment as it is then. Raises StoreBusy."""
-    left = {key: matter for key, matter in payment.attention.items() if key not in keys}
-    update = UpdateBuilder().set("updated_at", iso(now))
-    write_matters(update, payment.attention, left)
-    entries = [audit_operation(payment.payment_id, "matter_closed", now=now, subject=key, reason=note) for key in keys]
-    if not update_audited(payment.payment_id, update, entries):
-        raise StoreBusy("another matter was opened or closed meanwhile")
-    return payment.model_copy(update={"attention": left, "updated_at": now})
+    for _ in range(TRIES):
+        closed = payment.attention.keys() & keys
+        left = {key: matter for key, matter in payment.attention.items() if key not in closed}
+        update = UpdateBuilder().set("updated_at", iso(now))
+        write_matters(update, payment.attention, left)
+        entries = [
+            audit_operation(payment.payment_id, "matter_closed", now=now, subject=key, reason=note) for key in closed
+        ]
+        with contextlib.suppress(StoreBusy):  # an event may be writing the payment
+            if not closed or update_audited(payment.payment_id, update, entries):
+                return payment.model_copy(update={"attention": left, "updated_at": now})
+        payment = read_payment(payment.payment_id) or payment
+    raise StoreBusy("the payment kept changing while its matters were closed")
 
 
 def write_due(update: UpdateBuilder, after: Payment, *, now: datetime) -> None:
