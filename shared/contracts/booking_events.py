@@ -29,7 +29,7 @@ class EventDetail(BaseModel):
 
     @classmethod
     def about(cls, payment: Payment, fact: str, at: datetime, **fields: object) -> Self:
-        """The event about a payment; `fact` tells it from other events of its type about the same payment."""
+        """The event about a payment; `fact` distinguishes it from others of its type about the same payment."""
         return cls.model_validate(
             {
                 "event_id": "-".join(part for part in (cls.__name__, payment.payment_id, fact) if part),
