@@ -165,6 +165,14 @@ def test_a_deleted_reservation_is_a_booking_that_is_gone(booking: BookingStates,
     assert booking.night("2026-12-21")["reservation_id"] == "RES-2"
 
 
+def test_a_deleted_reservation_that_is_back_is_ended(booking: BookingStates, break_transaction: Any) -> None:
+    booking.open_session()
+    booking.stored.delete("reservations", "RES-1")
+    break_transaction(overtaken_by(booking.stored.reservation))
+    booking.release()
+    assert (booking.item["status"], booking.reservation["status"]) == ("expired", "expired")
+
+
 @pytest.mark.defect("R-13")
 def test_a_reservation_deleted_before_its_first_session_ends_without_its_nights(booking: BookingStates) -> None:
     """Nothing has stored which nights they were."""

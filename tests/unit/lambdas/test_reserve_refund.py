@@ -64,3 +64,12 @@ def test_a_cancellation_cancels_the_stay_and_frees_its_nights_and_no_others(
     paid.run_refund(reserve_refund, kind="cancellation", **ORDER)
     assert (paid.reservation["status"], paid.night("2026-12-20")["status"]) == ("cancelled", "available")
     assert paid.night("2026-12-21")["reservation_id"] == "RES-2"
+
+
+def test_a_capture_gets_the_role_unapplied_with_the_refund_of_an_unapplied_payment_alone(
+    booking: BookingStates,
+) -> None:
+    booking.replace(payment(captures={"pi_1": capture()}))
+    booking.run_refund(reserve_refund, kind="unapplied", payment_intent="pi_1", requested_by="workflow")
+    assert booking.entry["amount"] == TOTAL
+    assert booking.item["captures"]["pi_1"]["role"] == "unapplied"

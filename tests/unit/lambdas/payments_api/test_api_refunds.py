@@ -124,6 +124,25 @@ def test_a_refund_that_its_execution_refused_is_not_started_again(
     assert started == [CANCELLED]
 
 
+def test_a_refund_that_was_entered_when_its_execution_had_ended_is_answered(
+    paid: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+
+    def describe(_: str) -> step_functions.Execution:
+        paid.payment(payment(status="completed", captures=OWN_CAPTURE, refunds={CANCELLED: refund(status="succeeded")}))
+        return step_functions.Execution(status="SUCCEEDED", output={})
+
+    def start(name: str, _: object) -> bool:
+        started.append(name)
+        return True
+
+    monkeypatch.setattr(step_functions, "start_refund", start)
+    monkeypatch.setattr(step_functions, "refund_execution", describe)
+    assert call("POST", REFUND).status == 200
+    assert started == [CANCELLED]
+
+
 @pytest.mark.parametrize("first", [True, False])
 @in_table()
 @pytest.mark.defect("D-13")

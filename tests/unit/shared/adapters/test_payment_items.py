@@ -6,7 +6,7 @@ from shared.adapters import payment_items
 from shared.domain.errors import StoreBusy
 from shared.domain.models import iso
 from shared.domain.session_outcomes import SessionOutcome, never_opened
-from tests.harness.builders import NOW, capture, paying
+from tests.harness.builders import NOW, capture, opening, paying, reservation
 from tests.harness.stored_tables import Stored
 
 BEFORE = paying()
@@ -42,3 +42,19 @@ def test_outcomes_create_no_payment_item(stored: Stored) -> None:
     with pytest.raises(StoreBusy):
         payment_items.record_session_outcomes(BEFORE, EXPIRED, now=NOW)
     assert stored.all("payments") == []
+
+
+@pytest.mark.parametrize("changes", [{"cancel_requested_at": NOW}, {"status": "expired"}, {"current_attempt": "2"}])
+def test_no_attempt_is_opened_after_the_booking_changed(stored: Stored, changes: dict[str, object]) -> None:
+    """A request to cancel included."""
+    stored.payment(BEFORE.model_copy(update=changes))
+    before = stored.get("payments", "PAY-RES-1")
+    assert not payment_items.open_attempt(BEFORE, "2", opening(), reservation(), policy=[], now=NOW)
+    assert stored.get("payments", "PAY-RES-1") == before
+
+
+def test_refreshes_are_counted_one_by_one(stored: Stored) -> None:
+    stored.payment(BEFORE)
+    assert payment_items.claim_refresh(BEFORE, now=NOW)
+    assert not payment_items.claim_refresh(BEFORE, now=NOW)
+    assert stored.get("payments", "PAY-RES-1")["attempts"]["1"]["refreshes"] == 1

@@ -46,6 +46,28 @@ def test_a_ledger_that_changed_meanwhile_is_not_overwritten(stored: Stored) -> N
     assert read().refunds["G1"].status == "pending"
 
 
+@pytest.mark.defect("D-13")
+@pytest.mark.parametrize("changes", [{"status": "requires_action"}, {"amount": 400}, {"attempt": 2}])
+def test_an_entry_that_changed_meanwhile_is_not_overwritten(stored: Stored, changes: dict[str, Any]) -> None:
+    """The totals may be the same."""
+    stored.payment(RESERVED.model_copy(update={"refunds": {"G1": refund(**changes)}}))
+    before = read()
+    assert not refund_ledger.update_refund(RESERVED, "G1", refund(status="succeeded"), now=NOW)
+    assert read() == before
+
+
+@pytest.mark.parametrize(
+    "changes", [{"status": "under_review"}, {"closed_at": NOW}, {"status": "lost", "closed_at": NOW}]
+)
+def test_a_dispute_that_changed_meanwhile_is_not_overwritten(stored: Stored, changes: dict[str, Any]) -> None:
+    """A closed one is not opened again."""
+    stored.payment(PAID.model_copy(update={"disputes": {"du_1": DISPUTE.model_copy(update=changes)}}))
+    before, known = read(), PAID.model_copy(update={"disputes": {"du_1": DISPUTE}})
+    assert not refund_ledger.record_dispute(known, "du_1", DISPUTE, now=NOW)
+    assert not refund_ledger.record_dispute(PAID, "du_1", DISPUTE, now=NOW)
+    assert read() == before
+
+
 @pytest.mark.defect("D-31")
 def test_a_dashboard_refund_takes_from_its_capture_and_returns_what_it_failed_to_refund(stored: Stored) -> None:
     stored.payment(PAID)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -86,3 +87,19 @@ def test_only_a_busy_service_is_worth_a_retry(fake_aws: FakeAws, code: str, expe
         fake_aws.failures = [client_error(code)]
         with pytest.raises(expected):
             call()
+
+
+@pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist"])
+def test_a_state_that_no_longer_waits_is_no_error(fake_aws: FakeAws, code: str) -> None:
+    fake_aws.failures = [client_error(code)]
+    assert not step_functions.signal("token", "refresh")
+
+
+def test_a_history_is_read_to_its_last_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Paged:
+        def get_execution_history(self, **request: Any) -> Any:
+            page = int(request.get("nextToken", "1"))
+            return {"events": [{"id": page}], **({"nextToken": str(page + 1)} if page < 3 else {})}
+
+    monkeypatch.setattr(step_functions, "_client", Paged)
+    assert list(step_functions.history("payment", "RES-1")) == [{"id": 1}, {"id": 2}, {"id": 3}]

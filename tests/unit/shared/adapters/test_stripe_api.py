@@ -163,6 +163,9 @@ def test_undelivered_events_are_read_page_by_page(account: FakeStripe, clock: Cl
     with account.current():
         for number in range(250):
             account.emit("checkout.session.expired" if number % 2 else "charge.succeeded", {"id": f"cs_{number}"})
+    with account.current():
+        delivered = account.all("event")[2]
+        account.webhooks._undelivered[delivered["id"]] = set()
     clock.advance(timedelta(seconds=1))
     with account.current():
         account.emit("checkout.session.completed", {"id": "cs_too_new"})
@@ -171,7 +174,7 @@ def test_undelivered_events_are_read_page_by_page(account: FakeStripe, clock: Cl
     oldest, all_of_them = stripe_api.undelivered_events(since, clock.now, types, older_than=newest[0]["id"])
     assert all_of_them
     found = [event["data"]["object"]["id"] for event in [*oldest, *newest]]
-    assert found == [f"cs_{number}" for number in range(1, 250, 2)]
+    assert found == [f"cs_{number}" for number in range(3, 250, 2)]
 
 
 class Spy:

@@ -11,6 +11,8 @@ from shared.adapters.dynamodb import to_item
 from shared.domain.due import SOON
 from shared.domain.errors import StoreBusy
 from shared.domain.models import iso
+from shared.services import due_payments
+from shared.services.reconciliation import Report
 from tests.harness.builders import HOUR, NOW, capture, closed, payment, reservation
 from tests.harness.reconciler_runs import BOOKING, DAY, URLS, Json, Reconciler, notification
 from tests.harness.tables import in_table
@@ -34,6 +36,17 @@ def released(reconciler: Reconciler) -> str:
     attempts = {"1": closed(stripe_checkout_session_id=session), "2": closed(stripe_checkout_session_id=None)}
     reconciler.stored.payment(payment(status="expired", attempts=attempts, updated_at=NOW))
     return session
+
+
+def test_a_payment_that_is_no_longer_due_when_it_is_read_is_left_alone(reconciler: Reconciler) -> None:
+    """The index lags behind."""
+    report = Report(45)
+    for due_at in (None, NOW + HOUR):
+        reconciler.stored.payment(payment(status="expired", due_at=due_at))
+        before = reconciler.item
+        due_payments.check_due_payment("PAY-RES-1", report)
+        due_payments.check_due_payment("PAY-RES-of-nobody", report)
+        assert (reconciler.item, report.kinds) == (before, {})
 
 
 @pytest.mark.defect("D-04")
