@@ -80,7 +80,9 @@ def nothing(_: BookingDriver) -> None:
 
 
 def cancel_stay(booking: BookingDriver) -> None:
-    assert booking.refund().status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}
+    """Where many refunds start at once, one may not be entered yet when it is answered."""
+    answer = booking.refund()
+    assert answer.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED} or answer.outcome == (409, "REFUND_IN_PROGRESS")
 
 
 def refund_in_dashboard(booking: BookingDriver) -> None:
