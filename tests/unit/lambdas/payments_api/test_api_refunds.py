@@ -66,6 +66,17 @@ def test_no_more_is_refunded_than_is_left(stored: Stored, workflow: FakeAws) -> 
     assert answer.body["details"] == {"refundable_amount": 499}
 
 
+@pytest.mark.parametrize(
+    ("pi", "error"), [("pi_1", (409, "REFUND_IN_PROGRESS")), ("pi_2", (400, "REFUND_NOT_ALLOWED"))]
+)
+def test_what_another_refund_of_the_same_money_holds_may_come_back(
+    stored: Stored, workflow: FakeAws, pi: str, error: tuple[int, str]
+) -> None:
+    captures = {"pi_1": capture(role="booking", refundable=499), "pi_2": capture(role="unapplied")}
+    stored.payment(payment(status="completed", captures=captures, refunds={"G1": refund(payment_intent=pi)}))
+    assert call("POST", REFUND, {"amount": 500}, claims=OPERATOR).error == error
+
+
 CANCELLED = "PAY-RES-1-cancellation"
 
 
@@ -75,7 +86,7 @@ CANCELLED = "PAY-RES-1-cancellation"
 def test_a_refund_that_exists_is_not_taken_for_one_of_another_amount(
     paid: Stored, kind: str, refund_id: str, words: str, status: str
 ) -> None:
-    entry = refund(kind=kind, amount=500, status=status)
+    entry = refund(kind=kind, amount=500, status=status, policy="full_refund")
     paid.payment(payment(status="completed", captures=OWN_CAPTURE, refunds={refund_id: entry}))
     key = {"Idempotency-Key": "k"}
     answer = call("POST", REFUND, {"kind": kind, "amount": 10_000}, claims=OPERATOR, headers=key)
@@ -84,6 +95,7 @@ def test_a_refund_that_exists_is_not_taken_for_one_of_another_amount(
     assert answer.body["details"] == {"refund_id": refund_id, "amount": 500}
     same = call("POST", REFUND, {"kind": kind, "amount": 500}, claims=OPERATOR, headers=key)
     assert (same.status, same.body["amount"]) == (200 if status == "succeeded" else 202, 500)
+    assert same.body["refund_policy"] == "full_refund"
 
 
 @pytest.mark.defect("R-11")
