@@ -7,23 +7,26 @@ answer in the one error shape, and its importer supports only a part of OpenAPI 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
+from infra.openapi_examples import EXAMPLES
 from infra.routes import (
     COMMON_ERRORS,
     GATEWAY_ERRORS,
     OPERATIONS_ROUTES,
     PAYMENTS_ROUTES,
     WEBHOOK_ERRORS,
+    WEBHOOK_NAME,
     WEBHOOK_ROUTE,
     WEBHOOK_SUMMARY,
 )
-from shared.contracts.http_bodies import ErrorResponse, WebhookResponse
+from shared.contracts.http_bodies import ErrorResponse, RefundResponse, WebhookResponse
 from shared.contracts.states import Contract
-from shared.domain.api_errors import ErrorAnswer, error_answer
+from shared.domain.api_errors import ERROR_ANSWERS, ApiError, ErrorAnswer, error_answer
+from shared.domain.models import PaymentStatus
 
 _ROUTES = {**PAYMENTS_ROUTES, **OPERATIONS_ROUTES}
 
@@ -115,12 +118,13 @@ def published() -> Json:
         parameters = [
             *_variables(path),
             *[
-                {"name": name, "in": place, "description": description, "schema": {"type": "string"}}
+                {"name": name, "in": place, "description": description, "schema": _PARAMETERS.get(name, _TEXT)}
                 for place, descriptions in (("query", route.query), ("header", route.headers))
                 for name, description in (descriptions or {}).items()
             ],
         ]
         operation: Json = {
+            "operationId": route.name,
             "summary": route.summary,
             "security": [{"cognito": []}],
             "parameters": parameters,
@@ -133,6 +137,7 @@ def published() -> Json:
     method, path = WEBHOOK_ROUTE
     paths[path] = {
         method.lower(): {
+            "operationId": WEBHOOK_NAME,
             "summary": WEBHOOK_SUMMARY,
             "parameters": [
                 {"name": "Stripe-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
@@ -162,7 +167,9 @@ def published() -> Json:
                 "x-correlation-id": {
                     "description": "The id of the request, which is in every log line about it",
                     "schema": {"type": "string"},
-                }
+                },
+                "Location": {"description": "Where the status is read", "schema": {"type": "string"}},
+                "Retry-After": {"description": "Seconds until it is worth trying again", "schema": {"type": "integer"}},
             },
             "securitySchemes": {
                 "cognito": {
@@ -176,21 +183,56 @@ def published() -> Json:
     }
 
 
+_ACCEPTED, _POLLED = 202, ("Location", "Retry-After")
+_TEXT: Json = {"type": "string"}
+_TIME: Json = {"type": "string", "format": "date-time"}
+_PARAMETERS: Mapping[str, Json] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
+    "attention": {"type": "string", "enum": ["true"]},
+    "status": {"type": "string", "enum": list(get_args(PaymentStatus))},
+    "created_from": _TIME,
+    "created_to": _TIME,
+}
+_TIMES = {"at", "since", "deadline", "due_by"}
+_DATES = {"check_in", "check_out"}
+
+
 def _content(model: type[Contract]) -> Json:
-    return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}}
+    media: Json = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+    if model.__name__ in EXAMPLES:
+        media["example"] = EXAMPLES[model.__name__]
+    return {"content": {"application/json": media}}
 
 
 def _responses(answers: Mapping[int, type[Contract]], errors: Sequence[ErrorAnswer]) -> Json:
-    headers = {"x-correlation-id": {"$ref": "#/components/headers/x-correlation-id"}}
     descriptions = {200: "Done", 201: "Created", 202: "In progress: check the status"}
     responses = {
-        str(status): {"description": descriptions[status], "headers": headers, **_content(model)}
+        str(status): {
+            "description": descriptions[status],
+            "headers": _headers(
+                *(() if status != _ACCEPTED or model is RefundResponse else ("Location", "Retry-After"))
+            ),
+            **_content(model),
+        }
         for status, model in answers.items()
     }
     for status in sorted({error.status for error in errors}):
-        description = "\n".join(f"`{error.code}`: {error.message}" for error in errors if error.status == status)
-        responses[str(status)] = {"description": description, "headers": headers, **_content(ErrorResponse)}
+        of_status = [error for error in errors if error.status == status]
+        content = _content(ErrorResponse)
+        content["content"]["application/json"]["examples"] = {
+            error.code: {"value": ErrorResponse.of(ApiError(error.code, error.reason)).model_dump(exclude_none=True)}
+            for error in of_status
+        }
+        responses[str(status)] = {
+            "description": "\n".join(f"`{error.code}`: {error.message}" for error in of_status),
+            "headers": _headers(*(["Retry-After"] if any(error.retry_after for error in of_status) else [])),
+            **content,
+        }
     return responses
+
+
+def _headers(*more: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("x-correlation-id", *more)}
 
 
 class _OpenApi30(GenerateJsonSchema):
@@ -220,6 +262,8 @@ def _schemas() -> Json:
     for name, schema in schemas.items():
         del schema["title"]
         for field, value in schema["properties"].items():
+            if value.get("type") == "string" and (field.endswith("_at") or field in _TIMES | _DATES):
+                value["format"] = "date" if field in _DATES else "date-time"
             default = value.pop("default", None)
             if name not in {model.__name__ for model in requests}:
                 # Answers leave out fields that are None, and always include constants.
@@ -228,6 +272,7 @@ def _schemas() -> Json:
                     schema.setdefault("required", []).append(field)
             elif default is not None:
                 value["default"] = default
+    schemas["ErrorResponse"]["properties"]["error_code"]["enum"] = sorted({error.code for error in ERROR_ANSWERS})
     return dict(sorted(schemas.items()))
 
 

@@ -28,8 +28,12 @@ from shared.domain.api_errors import ErrorAnswer, error_answer
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """`answers` maps each status of success to its body; `errors` are codes beside those of every route."""
+    """`answers` maps each status of success to its body; `errors` are codes beside those of every route.
 
+    `name` is the name of the method in a generated client.
+    """
+
+    name: str
     summary: str
     answers: Mapping[int, type[Contract]]
     body: type[Contract] | None = None
@@ -47,31 +51,40 @@ _NO_SESSION = ("RESERVATION_NOT_PAYABLE", "ATTEMPTS_EXHAUSTED", "HOLD_ENDING", "
 
 PAYMENTS_ROUTES = {
     ("POST", "/payments/checkout-session"): Route(
+        name="createCheckoutSession",
         summary="Start or continue the payment of a booking",
         body=CheckoutSessionRequest,
         answers=_SESSION,
         errors=_NO_SESSION,
     ),
     ("GET", "/payments/{id}/status"): Route(
+        name="getPaymentStatus",
         summary="Read the status of a payment with its attempts and refunds",
         answers={200: PaymentStatusResponse},
         query={"session_id": "The Checkout Session that the guest has just come back from"},
     ),
     ("POST", "/payments/{id}/retry"): Route(
-        summary="Open the next attempt to pay", body=EmptyRequest, answers=_SESSION, errors=_NO_SESSION
+        name="retryPayment",
+        summary="Open the next attempt to pay",
+        body=EmptyRequest,
+        answers=_SESSION,
+        errors=_NO_SESSION,
     ),
     ("POST", "/payments/{id}/cancel"): Route(
+        name="cancelBooking",
         summary="Cancel an unpaid booking and release its dates",
         body=EmptyRequest,
         answers={200: PaymentStatusResponse, 202: PaymentStatusResponse},
         errors=("ALREADY_PAID",),
     ),
     ("GET", "/payments/{id}/refund-quote"): Route(
+        name="getRefundQuote",
         summary="Read what a cancellation gives back now, and when that changes next",
         answers={200: RefundQuoteResponse},
         errors=("REFUND_NOT_ALLOWED", "PAYMENT_DISPUTED"),
     ),
     ("POST", "/payments/{id}/refund"): Route(
+        name="requestRefund",
         summary="Cancel a paid booking with a refund by policy, or refund an amount out of goodwill",
         body=RefundRequest,
         answers={200: RefundResponse, 202: RefundResponse},
@@ -79,12 +92,14 @@ PAYMENTS_ROUTES = {
         headers={"Idempotency-Key": "Required for a goodwill refund; the same key always means the same refund"},
     ),
     ("POST", "/payments/{id}/attempts"): Route(
+        name="grantAttempt",
         summary="For operators: grant one more attempt to pay",
         body=EmptyRequest,
         answers={200: PaymentStatusResponse},
         errors=("RESERVATION_NOT_PAYABLE",),
     ),
     ("POST", "/payments/{id}/refunds/{refund_id}/resolution"): Route(
+        name="resolveRefund",
         summary="For operators: decide about a refund that failed",
         body=ResolutionRequest,
         answers={200: RefundResponse},
@@ -93,6 +108,7 @@ PAYMENTS_ROUTES = {
 }
 OPERATIONS_ROUTES = {
     ("GET", "/payments"): Route(
+        name="listPayments",
         summary="For operators: list and search payments, newest first",
         answers={200: PaymentListResponse},
         query={
@@ -107,13 +123,17 @@ OPERATIONS_ROUTES = {
         },
     ),
     ("GET", "/payments/{id}"): Route(
-        summary="For operators: read everything known about a payment", answers={200: PaymentRecordResponse}
+        name="getPayment",
+        summary="For operators: read everything known about a payment",
+        answers={200: PaymentRecordResponse},
     ),
     ("GET", "/payments/{id}/executions/{name}"): Route(
+        name="getExecution",
         summary="For operators: read which states an execution has visited, and where it waits",
         answers={200: ExecutionResponse},
     ),
     ("POST", "/payments/{id}/attention/{kind}/close"): Route(
+        name="closeMatter",
         summary="For operators: close a matter whose end the system cannot see, with a note",
         body=CloseMatterRequest,
         answers={200: PaymentRecordResponse},
@@ -133,6 +153,7 @@ COMMON_ERRORS = (
 """Codes that every route of the two tables can answer with."""
 
 WEBHOOK_ROUTE = ("POST", "/webhooks/stripe")
+WEBHOOK_NAME = "receiveStripeEvent"
 WEBHOOK_SUMMARY = "Receive an event from Stripe, verified by its signature"
 WEBHOOK_ERRORS = (
     error_answer("INVALID_SIGNATURE"),

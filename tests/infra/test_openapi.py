@@ -3,12 +3,15 @@
 import ast
 import inspect
 import json
+import re
 from pathlib import Path
 
 import openapi_spec_validator
 import pytest
+from openapi_schema_validator import OAS30Validator
 
 from infra import openapi
+from infra.openapi_examples import EXAMPLES
 from infra.routes import COMMON_ERRORS, GATEWAY_ERRORS, OPERATIONS_ROUTES, PAYMENTS_ROUTES, WEBHOOK_ERRORS
 from shared.contracts.http_bodies import RefundRequest
 from shared.domain.api_errors import ERROR_ANSWERS
@@ -110,3 +113,48 @@ def test_optional_and_nullable_fields_are_written_as_in_openapi_3_0() -> None:
     }
     assert schemas["ErrorResponse"]["properties"]["success"] == {"type": "boolean", "enum": [False]}
     assert "success" in schemas["ErrorResponse"]["required"]
+
+
+PUBLISHED = openapi.published()
+OPERATIONS = [operation for path in PUBLISHED["paths"].values() for operation in path.values()]
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    names = [operation["operationId"] for operation in OPERATIONS]
+    assert len(set(names)) == len(names) == len(PAYMENTS_ROUTES | OPERATIONS_ROUTES) + 1
+
+
+def test_every_example_is_valid() -> None:
+    used = set()
+    for operation in OPERATIONS:
+        for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+            media = part.get("content", {}).get("application/json", {})
+            examples = [example["value"] for example in media.get("examples", {}).values()]
+            examples += [media["example"]] if "example" in media else []
+            for example in examples:
+                validator = OAS30Validator({**media["schema"], "components": PUBLISHED["components"]})
+                validator.validate(example)
+            if "example" in media:
+                used.add(media["schema"]["$ref"].rpartition("/")[2])
+    assert used == EXAMPLES.keys()
+
+
+def test_times_dates_and_error_codes_have_their_types() -> None:
+    schemas = PUBLISHED["components"]["schemas"]
+    assert schemas["PaymentStatusResponse"]["properties"]["hold_expires_at"]["format"] == "date-time"
+    assert schemas["PaymentRecordResponse"]["properties"]["check_in"]["format"] == "date"
+    assert schemas["ErrorResponse"]["properties"]["error_code"]["enum"] == sorted({of.code for of in ERROR_ANSWERS})
+    untyped = {
+        (name, field)
+        for name, schema in schemas.items()
+        for field, value in schema["properties"].items()
+        if re.search(r"_at$|^at$|since|deadline|due_by", field) and value.get("format") != "date-time"
+    }
+    assert untyped == set()
+
+
+def test_an_answer_in_progress_says_where_and_when_to_ask() -> None:
+    accepted = [of["responses"]["202"]["headers"].keys() for of in OPERATIONS if "202" in of["responses"]]
+    assert accepted.count({"x-correlation-id", "Location", "Retry-After"}) == 3
+    for operation in OPERATIONS:
+        assert "Retry-After" in operation["responses"]["500"]["headers"]
