@@ -5,7 +5,7 @@ READY := .venv/.ready
 
 .PHONY: help demo run test test-production test-real test-account test-browser check lint format bench bench-pages \
 	bench-reconciler simulate fuzz mutants screenshots crashes package import-times stripe-webhook operator smoke \
-	stop-executions prune-versions permissions docs pulumi-cli clean
+	stop-executions erase prune-versions permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
@@ -59,6 +59,7 @@ Deploy
                        EMAIL=ada@example.com
   make smoke           check a deployed stack and what only AWS and Stripe can
                        answer; needs STACK=dev
+  make erase           erase what STACK stores about CUSTOMER, but not its books
   make stop-executions stop what runs in a stack before pulumi destroy; needs
                        STACK=dev; YES=1 answers the question
   make prune-versions  delete versions of functions that no execution can need;
@@ -165,6 +166,9 @@ smoke: $(READY)
 stop-executions: $(READY)
 	$(PYTHON) -m scripts.stop_executions $(or $(STACK),$(error give the stack, for example STACK=dev)) \
 		$(if $(YES),--yes)
+
+erase: $(READY)
+	$(PYTHON) -m scripts.erase_customer $(STACK) $(CUSTOMER)
 
 prune-versions: $(READY)
 	$(PYTHON) -m scripts.prune_versions $(or $(STACK),$(error give the stack, for example STACK=dev))

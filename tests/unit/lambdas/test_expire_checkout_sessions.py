@@ -153,3 +153,13 @@ def test_no_other_session_is_opened_beside_one_that_stripe_refuses_to_expire(boo
     booking.stripe.faults.add("checkout.sessions.expire", "refuse")
     assert booking.expire_sessions()["next_step"] == "await_stripe"
     assert booking.expire_sessions()["next_step"] == "await_retry"
+
+
+@pytest.mark.parametrize("paid", [False, True])
+def test_no_email_address_stays_once_an_attempt_is_closed(booking: BookingStates, *, paid: bool) -> None:
+    session = booking.open_session()
+    assert "ada@guests.example" in str(booking.item)
+    if paid:
+        booking.stripe.pay(session)
+    booking.expire_sessions()
+    assert "@" not in str([booking.item, booking.stored.all("audit")])
