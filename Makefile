@@ -29,7 +29,7 @@ Test more
                        event-ruler, asl-validator (half an hour);
                        PART=ministack, for example, selects one: pulumi,
                        guide, dynamodb_local, stripe_mock, jsonata, ministack,
-                       event_ruler, asl_validator, clients
+                       event_ruler, asl_validator, clients, runbook
   make test-browser    use the shop and the console in Chromium, at two widths,
                        light and dark; needs Node and, but for Debian's root,
                        Chromium

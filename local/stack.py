@@ -22,7 +22,7 @@ from infra.stripe_keys import store_keys
 from local import credentials
 from local.admin_api.admin_app import create_app
 from local.admin_api.local_admin import LocalAdmin
-from local.aws import emulator
+from local.aws import aws_endpoint, emulator
 from local.aws.eventbridge import EventBridge
 from local.aws.gateway import Gateway
 from local.aws.iam import Permissions
@@ -155,6 +155,7 @@ class LocalStack:
             routes=[
                 Mount(f"/{stage}", app=gateway),
                 Mount("/stripe", app=self.fake_stripe.app),
+                *aws_endpoint.ROUTES,
                 Mount("/local", app=self._admin_app()),
                 Mount(
                     "", app=Websites(self.url, stage=stage, admin=self.admin, environment=self.deployment.environment)

@@ -1,18 +1,11 @@
 """Serves the in-process AWS on an address of loopback, so that another process can use it."""
 
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import moto.core.models as core_models
-from botocore.awsrequest import AWSPreparedRequest
-from botocore.compat import HTTPHeaders
-
-from local.aws.aws_account import REGION
-
-_HOSTS = {"iam": "iam.amazonaws.com"}
+from local.aws import aws_endpoint
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -20,24 +13,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        signed = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", self.headers["Authorization"])
-        assert signed is not None
-        host = _HOSTS.get(signed[1], f"{signed[1]}.{REGION}.amazonaws.com")
-        headers = HTTPHeaders()
-        for name, value in self.headers.items():
-            if name != "Host":
-                headers[name] = value
-        request = AWSPreparedRequest(self.command, f"https://{host}{self.path}", headers, body, stream_output=False)
-        answered = core_models.botocore_stubber(f"before-send.{signed[1]}.Any", request)
-        content = answered.content
-        self.send_response_only(answered.status_code)
-        for name, value in answered.headers.items():
-            if name.lower() != "content-length" or self.command == "HEAD":
-                self.send_header(name, str(value))
-        if self.command != "HEAD":
-            self.send_header("Content-Length", str(len(content)))
+        status, headers, content = aws_endpoint.answer(self.command, self.path, self.headers.items(), body)
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - the base class's names
 
