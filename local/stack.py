@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
+from aws_lambda_powertools.utilities import parameters
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
@@ -91,6 +92,7 @@ class LocalStack:
         self._sandbox = sandbox
         self._dynamodb = dynamodb
         self._stop: list[Callable[[], None]] = []
+        self._running = contextlib.ExitStack()
 
     @property
     def outputs(self) -> dict[str, Any]:
@@ -112,8 +114,6 @@ class LocalStack:
         self.url = f"http://{HOST}:{listener.getsockname()[1] if listener else _VIRTUAL_PORT}"
         self.log = LOGS / f"functions-{listener.getsockname()[1] if listener else f'virtual-{os.getpid()}'}.log"
         _forget_environment()
-        in_virtual_time = contextlib.ExitStack()
-        self._stop.append(in_virtual_time.close)
         aws = emulator.start(self._dynamodb)
         self._stop.append(functools.partial(emulator.stop, aws))
         emulator.log_functions_to(self.log)
@@ -122,6 +122,14 @@ class LocalStack:
         config: dict[str, str | int] = {"frontendUrl": own, **self._config}
         if not self._sandbox:
             config = {"stripeApiBase": f"{self.url}/stripe", **config}
+        with contextlib.nullcontext() if self._seed is None else virtual_time.same_every_time():
+            self._deploy(config, self.stack_name)
+        self._stop.append(self._running.close)
+        app = self._run(config)
+        if listener is not None:
+            self._serve(app, listener)
+
+    def _deploy(self, config: Mapping[str, str | int]) -> None:
         self.deployment = self._deploy_with_engine(config) if self._pulumi else deploy(config, self.stack_name)
         store_keys(
             self.outputs,
@@ -132,23 +140,39 @@ class LocalStack:
                 "webhook_secret": credentials.WEBHOOK_SECRET,
             },
         )
+
+    def renew(self, seed: int) -> None:
+        """Begin again in virtual time, with another seed: nothing is left but what is deployed."""
+        self._running.close()
+        emulator.empty()
+        secrets._refreshed.clear()
+        for provider in vars(parameters.base)["DEFAULT_PROVIDERS"].values():
+            provider.clear_cache()
+        self.log.write_bytes(b"")
+        self._seed = seed
+        self._run(self.admin.config)
+
+    def _run(self, config: Mapping[str, str | int]) -> Starlette:
+        """Run what is in front of AWS, until `_running` is closed; the application that it is reached by."""
         if self._seed is not None:
-            in_virtual_time.enter_context(virtual_time.virtual_time(self._seed))
+            now = self._running.enter_context(virtual_time.virtual_time(self._seed))
+            self._running.callback(now.let_others_end, seconds=86_400)
+            self._running.callback(emulator.stop_executions)
         stage = self.deployment.stage["name"]
         self.fake_stripe = FakeStripe(
             base_url=f"{self.url}/stripe",
             webhook_url=f"{self.url}/{stage}/webhooks/stripe",
             enabled_events=sorted(HANDLED),
         )
-        self._stop.append(self.fake_stripe.close)
+        self._running.callback(self.fake_stripe.close)
         if self._seed is not None:
             self.fake_stripe.webhooks.retry_delays = LIVE_RETRY_DELAYS
         self.permissions = Permissions(self.deployment)
         emulator.access.append(self.permissions.check)
-        self._stop.append(EventBridge().close)
-        self.admin = LocalAdmin(self.deployment, self.fake_stripe, config=config, log=self.log)
+        self._running.callback(EventBridge().close)
+        self.admin = LocalAdmin(self.deployment, self.fake_stripe, config=dict(config), log=self.log)
         gateway = Gateway(self.deployment.openapi, stage=stage, limits=_limits(self.deployment))
-        self._stop.append(gateway.close)
+        self._running.callback(gateway.close)
         if self._pulumi:
             self._provider.on_change = functools.partial(self._follow, gateway)
         app = Starlette(
@@ -162,10 +186,9 @@ class LocalStack:
                 ),
             ]
         )
-        if listener is not None:
-            self._serve(app, listener)
-        else:
-            in_virtual_time.enter_context(served(self.url, app))
+        if self._seed is not None:
+            self._running.enter_context(served(self.url, app))
+        return app
 
     def _admin_app(self) -> CORSMiddleware:
         """The admin API, which the browsers of the configured front ends may call, as they may call the API."""
@@ -263,5 +286,4 @@ def _forget_environment() -> None:
                 if callable(clear := getattr(value, "cache_clear", None)):
                     clear()
     secrets._refreshed.clear()
-    if parameters := sys.modules.get("aws_lambda_powertools.utilities.parameters"):
-        parameters.clear_caches()
+    parameters.clear_caches()  # type: ignore[no-untyped-call]

@@ -37,7 +37,7 @@ class LocalAdmin(ExecutionsAdmin):
         super().__init__(deployment.outputs, client)
         self.fake_stripe = fake_stripe
         self._customer_id_claim = deployment.environment["CUSTOMER_ID_CLAIM"]
-        self._config = config
+        self.config = config
         self._log = log
         self._dynamodb = boto3.client("dynamodb", config=client)
         self._cognito = boto3.client("cognito-idp", config=client)
@@ -229,6 +229,6 @@ class LocalAdmin(ExecutionsAdmin):
             "stripe_publishable_key": credentials.PUBLISHABLE_KEY,
             "stripe_webhook_secret": self.fake_stripe.webhook_secrets[0],
             "log_file": str(self._log),
-            "config": self._config,
+            "config": self.config,
             **self.outputs,
         }

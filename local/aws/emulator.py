@@ -13,7 +13,10 @@ import moto.core.models as core_models
 import moto.stepfunctions.parser.models as interpreter
 import moto.stepfunctions.parser.utils as interpreter_utils
 from moto import mock_aws
+from moto.cognitoidp.models import cognitoidp_backends
 from moto.core.config import DefaultConfig, default_user_config
+from moto.dynamodb.models import dynamodb_backends
+from moto.sns.models import sns_backends
 from moto.stepfunctions.parser.api import ExecutionStatus
 
 from local import credentials
@@ -54,6 +57,7 @@ __all__ = [
     "aws_faults",
     "counts",
     "current_function",
+    "empty",
     "evaluate_jsonata",
     "install",
     "invoke",
@@ -63,6 +67,7 @@ __all__ = [
     "published",
     "start",
     "stop",
+    "stop_executions",
 ]
 
 _CONFIG: DefaultConfig = {
@@ -97,8 +102,8 @@ def start(dynamodb: str | None = None) -> mock_aws:
     return aws
 
 
-def stop(aws: mock_aws) -> None:
-    """Stop every execution and its threads, and forget everything."""
+def stop_executions() -> None:
+    """Stop every execution and wait for its threads."""
     on_execution_closed.clear()
     for account in interpreter.stepfunctions_parser_backends.values():
         for backend in account.values():
@@ -108,6 +113,27 @@ def stop(aws: mock_aws) -> None:
     for thread in interpreter_utils.TMP_THREADS:
         thread.join(max(0, deadline - time.monotonic()))
     interpreter_utils.TMP_THREADS.clear()
+
+
+def empty() -> None:
+    """Forget everything but what is deployed: items, executions, users, notifications and published events."""
+    for table in dynamodb_backends[ACCOUNT][REGION].tables.values():
+        table.items.clear()
+    for machine in interpreter.stepfunctions_parser_backends[ACCOUNT][REGION].state_machines:
+        machine.executions.clear()
+    for topic in sns_backends[ACCOUNT][REGION].topics.values():
+        topic.sent_notifications.clear()
+    for pool in cognitoidp_backends[ACCOUNT][REGION].user_pools.values():
+        pool.users.clear()
+        for group in pool.groups.values():
+            group.users.clear()
+    task_tokens.clear()
+    aws_account.reset()
+
+
+def stop(aws: mock_aws) -> None:
+    """Stop every execution and its threads, and forget everything."""
+    stop_executions()
     if other_dynamodb.endpoint is not None:
         client = boto3.client("dynamodb", region_name=REGION)
         for table in client.list_tables()["TableNames"]:

@@ -108,6 +108,13 @@ class Scheduler:
             if task is not self._main:
                 task.gate.release()
 
+    def let_others_end(self, seconds: float) -> list[str]:
+        """Wait until all other threads have ended; the names of those that have not after this time."""
+        deadline = self.now + seconds
+        while len(self._tasks) > 1 and self.now < deadline:
+            self.wait_for_news(deadline)
+        return sorted(thread.name for thread in threading.enumerate() if thread.ident in self._tasks)[1:]
+
     # Threads wait.
 
     def block(self, waiters: list[Task], deadline: float | None) -> None:
@@ -134,12 +141,15 @@ class Scheduler:
     def sleep(self, seconds: float) -> None:
         self.block([], self.now + max(0.0, seconds))
 
-    def wait_for_news(self) -> bool:
-        """Wait until something has happened and everything is at rest; False if nothing will ever happen."""
+    def wait_for_news(self, deadline: float) -> bool:
+        """Wait until something has happened and everything is at rest; False if nothing happens before the deadline."""
         task = self._tasks[get_ident()]
         task.seen = self._happened
+        heapq.heappush(self._timers, (deadline, next(self._numbers), task, task.turn))
         self._observers.append(task)
         self._switch(task)
+        if task in self._observers:
+            self._observers.remove(task)
         stuck, task.stuck = task.stuck, False
         return not stuck
 

@@ -74,6 +74,14 @@ def virtual_time(seed: int, now: datetime = START) -> Iterator[Scheduler]:
             _scheduler = None
 
 
+@contextlib.contextmanager
+def same_every_time() -> Iterator[None]:
+    """Within the block threads run as always, but it is always the same time, and AWS gives the same ids."""
+    mock_random.seed(0)
+    with time_machine.travel(START, tick=False):
+        yield
+
+
 def _replacements(of: Scheduler) -> list[tuple[Any, str, Any]]:
     def now() -> float:
         # Others poll until their clock has moved on, such as the thread that manages a pool of processes.

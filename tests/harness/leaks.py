@@ -62,6 +62,10 @@ class WatchedStack(LocalStack):
         super().__exit__()
         assert not leaks, "\n".join(leaks)
 
+    def renew(self, seed: int) -> None:
+        self._answers.clear()
+        super().renew(seed)
+
     def find_leaks(self, markers: Mapping[str, str] = MARKERS) -> list[str]:
         """What is in a log line, a history, a notification, an event or an answer so far, besides task tokens."""
         states = boto3.client("stepfunctions", region_name=emulator.REGION)

@@ -34,11 +34,11 @@ def wait_until[Found](
                 return found
         except LookupError as error:
             missing = error
-        if time.monotonic() > deadline or not possible:
+        if time.monotonic() >= deadline or not possible:
             described = what if isinstance(what, str) else what()
             raise WaitTimeoutError(f"waited {seconds:g} s for {described}") from missing
         if virtual is not None:
-            possible = virtual.wait_for_news()
+            possible = virtual.wait_for_news(deadline)
         else:
             time.sleep(pause)
             pause = min(0.3, pause * 1.3)

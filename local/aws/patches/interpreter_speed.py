@@ -4,6 +4,7 @@
 - It parses the definition for every execution (0.3 s for the payment workflow). The result is shared here: it keeps
   nothing between states, as the interpreter's memory is in the environment.
 - It searches a list of hundreds of services for every call. Here the services in use come first.
+- It lists the methods of a service's class for every request. Here once.
 - It prints every failure together with the whole state. The execution's history has it already.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from moto import backend_index
+from moto.core import responses
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
@@ -41,6 +43,7 @@ def _client_for(region: str, service: str, state_credentials: Any = None) -> Any
 
 
 replace(AmazonStateLanguageParser, "parse", staticmethod(_parse))
+replace(responses, "method_names_from_class", functools.cache(responses.method_names_from_class))
 for _name in ("_log_exception", "_log_failure_event_exception"):
     replace(EvalComponent, _name, lambda *_, **__: None)
 

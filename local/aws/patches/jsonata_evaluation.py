@@ -4,6 +4,7 @@ r"""Gaps of moto: it has no JSONata evaluator, breaks string variables, and acce
 - Variables are passed as text in front of the expression, and a string that contains `"` or `\\` breaks that text.
   Here they are bound as values. That is also forty times as fast, because only the expression is parsed.
 - Fractions of seconds are cut off and a timeout of 0 is accepted. AWS refuses both.
+- The history lists the variables that a state has assigned in another order in each process.
 """
 
 import copy
@@ -24,6 +25,7 @@ from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import Time
 from moto.stepfunctions.parser.asl.component.intrinsic.jsonata import get_intrinsic_functions_declarations
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.seconds import SecondsJSONata
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+from moto.stepfunctions.parser.asl.eval.variable_store import VariableStore
 
 from local.aws.patches.patching import replaces
 
@@ -103,6 +105,11 @@ def _evaluate_in_state(self: Any, env: Any) -> None:
     except Exception as error:
         raise _query_failed(env, f"The JSONata expression '{self.expression}' failed: {error}") from error
     env.stack.append(value)
+
+
+@replaces(VariableStore, "get_assigned_variables")
+def _assigned_variables(self: Any) -> dict[str, str]:
+    return dict(sorted(_assigned_variables.original(self).items()))
 
 
 @replaces(TimeoutSecondsJSONata, "_eval_seconds")

@@ -22,7 +22,7 @@ TRIES = 5
 
 class CrashDriver(HistoryDriver):
     def __init__(self, stack: SimulatedStack) -> None:
-        without_steps = History(0, HOLD, "deliver", (), (), processing_succeeds=True, newest_first=False)
+        without_steps = History(0, HOLD, 15, "deliver", (), (), processing_succeeds=True, newest_first=False)
         super().__init__(stack, without_steps)
 
     def call(self, method: str, path: str, body: Json | None = None, **options: Any) -> Answer:

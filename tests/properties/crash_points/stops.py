@@ -6,23 +6,17 @@ Plays all stops, which are read from the definitions, and prints a line for each
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from local.admin_api.executions import Workflow
 from statemachines.render import load
+from tests.harness.leaks import WatchedStack
 from tests.harness.running_stack import WORKFLOWS
 from tests.properties.crash_points.crash_driver import CrashDriver
 from tests.properties.crash_points.crash_scenarios import FOR_REMAINING_STATES, SCENARIOS, Scenario
-from tests.properties.crash_points.crash_table import (
-    IN_PARALLEL,
-    CleanRuns,
-    crash_stack,
-    play_and_compare,
-    run_without_faults,
-)
+from tests.properties.crash_points.crash_table import CleanRuns, crash_stack, play_and_compare, run_without_faults
 from tests.properties.crash_points.end_state import EndState
-from tests.properties.simulation.simulated_stack import SimulatedStack
+from tests.properties.simulation.simulated_stack import deployed
 from tests.properties.simulation.simulation_faults import Stop
 
 
@@ -56,33 +50,33 @@ def _stops(workflow: Workflow) -> Iterator[Stop]:
                 yield Stop(workflow, name, "waiting")
 
 
-def play_stop(stack: SimulatedStack, stop: Stop, scenario: Scenario, expected: EndState) -> Result:
-    driver = CrashDriver(stack)
-    driver.faults.stops.append(stop)
-    # Stopped before it notifies operators, an execution is reported as stopped instead.
-    ignored = frozenset({"notifications"} if stop.state in {"NotifyOperators", "NotifyDefect"} else ())
-    difference = play_and_compare(driver, scenario, expected, ignored)
-    return Result(stop, scenario, stop not in driver.faults.stops, difference)
+def play_stop(local: WatchedStack, stop: Stop, scenario: Scenario, expected: EndState) -> Result:
+    with crash_stack(local) as stack:
+        driver = CrashDriver(stack)
+        driver.faults.stops.append(stop)
+        # Stopped before it notifies operators, an execution is reported as stopped instead.
+        ignored = frozenset({"notifications"} if stop.state in {"NotifyOperators", "NotifyDefect"} else ())
+        difference = play_and_compare(driver, scenario, expected, ignored)
+        return Result(stop, scenario, stop not in driver.faults.stops, difference)
 
 
-def play_stops(stack: SimulatedStack, runs: CleanRuns, chosen: Sequence[Stop]) -> list[Result]:
+def play_stops(local: WatchedStack, runs: CleanRuns, chosen: Sequence[Stop]) -> list[Result]:
     """Play each stop in the first scenario that leads through its state."""
 
     def play(stop: Stop) -> Result:
         for scenario, run in runs.items():
             if (stop.workflow, stop.state) in run.visited:
-                return play_stop(stack, stop, scenario, run.end)
+                return play_stop(local, stop, scenario, run.end)
         return Result(stop, None)
 
-    with ThreadPoolExecutor(IN_PARALLEL) as pool:
-        return list(pool.map(play, chosen))
+    return [play(stop) for stop in chosen]
 
 
 def main() -> int:
     argparse.ArgumentParser(prog="python -m tests.properties.crash_points.stops", description=__doc__).parse_args()
-    with crash_stack() as stack:
-        runs = run_without_faults(stack, (*SCENARIOS, *FOR_REMAINING_STATES))
-        results = play_stops(stack, runs, all_stops())
+    with deployed() as local:
+        runs = run_without_faults(local, (*SCENARIOS, *FOR_REMAINING_STATES))
+        results = play_stops(local, runs, all_stops())
     for result in results:
         sys.stdout.write(f"{result}\n")
     failed = [result for result in results if result.difference or not result.stopped]

@@ -6,31 +6,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.leaks import WatchedStack
 from tests.properties.crash_points.crash_scenarios import FOR_REMAINING_STATES, SCENARIOS
-from tests.properties.crash_points.crash_table import (
-    PAGE,
-    CleanRuns,
-    crash_points,
-    crash_stack,
-    play_points,
-    run_without_faults,
-)
+from tests.properties.crash_points.crash_table import PAGE, CleanRuns, crash_points, play_points, run_without_faults
 from tests.properties.crash_points.stops import all_stops, play_stops
-from tests.properties.simulation.simulated_stack import SimulatedStack
+from tests.properties.simulation.simulated_stack import deployed
 
 ROOT = Path(__file__).parents[3]
 EVERY = 37
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[SimulatedStack]:
-    with crash_stack() as running:
-        yield running
+def local() -> Iterator[WatchedStack]:
+    with deployed() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
-def all_runs(stack: SimulatedStack) -> CleanRuns:
-    return run_without_faults(stack, (*SCENARIOS, *FOR_REMAINING_STATES))
+def all_runs(local: WatchedStack) -> CleanRuns:
+    return run_without_faults(local, (*SCENARIOS, *FOR_REMAINING_STATES))
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +39,10 @@ def test_no_scenario_violates_an_invariant(runs: CleanRuns) -> None:
     }
 
 
-def test_a_function_that_crashes_at_a_call_is_retried_to_the_same_end(stack: SimulatedStack, runs: CleanRuns) -> None:
+def test_a_function_that_crashes_at_a_call_is_retried_to_the_same_end(local: WatchedStack, runs: CleanRuns) -> None:
     points = list(crash_points(runs))
     notifying = [point for point in points if point.crash.operation == "sns.Publish"]  # notifications were lost once
-    results = list(play_points(stack, runs, [*points[::EVERY], *notifying]))
+    results = list(play_points(local, runs, [*points[::EVERY], *notifying]))
     assert [str(result) for result in results if result.difference] == []
     # A race between the guest, the webhook and the reconciler may keep a crash point from being reached; but not most.
     for sample in (results, [result for result in results if result.point in notifying]):
@@ -92,8 +86,8 @@ def test_the_page_lists_every_outside_call_and_no_different_end() -> None:
     assert ", 0 with a different end." in page
 
 
-def test_a_replacement_does_the_work_of_a_stopped_execution(stack: SimulatedStack, all_runs: CleanRuns) -> None:
+def test_a_replacement_does_the_work_of_a_stopped_execution(local: WatchedStack, all_runs: CleanRuns) -> None:
     """In every state that works or waits, before it does anything; in every wait also while it waits."""
     chosen = [stop for stop in all_stops() if stop.moment in {"entered", "waiting"}]
-    results = play_stops(stack, all_runs, chosen)
+    results = play_stops(local, all_runs, chosen)
     assert [str(result) for result in results if result.difference or not result.stopped] == []

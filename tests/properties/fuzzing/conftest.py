@@ -1,11 +1,12 @@
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from tests.harness.booking_reader import Json
-from tests.harness.running_stack import WORKFLOWS
+from tests.harness.running_stack import WORKFLOWS, start_stack
 from tests.properties.crash_points.crash_driver import CrashDriver
 from tests.properties.crash_points.crash_scenarios import (
     Scenario,
@@ -17,7 +18,7 @@ from tests.properties.crash_points.crash_scenarios import (
     stay_cancelled,
 )
 from tests.properties.fuzzing.malformed_requests import statuses
-from tests.properties.simulation.simulated_stack import SimulatedStack, simulated_stack
+from tests.properties.simulation.simulated_stack import CONFIGURATION, SimulatedStack
 
 
 class Target:
@@ -86,8 +87,12 @@ class Target:
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[Target]:
-    # The window is longer than any test run, so that the waiting booking goes on waiting.
-    with simulated_stack(20_000) as stack:
+    # In real time: what is malformed has to come through a socket. The window is longer than any test run.
+    with (
+        start_stack(CONFIGURATION) as local,
+        pytest.MonkeyPatch.context() as patch,
+        closing(SimulatedStack(local, patch)) as stack,
+    ):
         yield Target(stack)
     by_status = ", ".join(f"{times} answered {status}" for status, times in sorted(statuses.items()))
     sys.stdout.write(f"\n{statuses.total()} requests: {by_status}\n")

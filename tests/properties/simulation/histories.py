@@ -1,7 +1,6 @@
 """Random histories: what a guest, Stripe, AWS, the platform and the operators do to one booking.
 
-A history depends on its seed alone. How its threads interleave does not, so a seed that failed may need several runs
-to fail again.
+A history depends on its seed alone, and so does what comes of it: which thread runs when, and how long each call takes.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from tests.harness.booking_driver import CHALLENGED, DECLINED, NO_FUNDS, REFUND_
 
 CARDS = {VISA: 10, DECLINED: 3, NO_FUNDS: 1, CHALLENGED: 3, REFUND_FAILS_LATER: 2, REFUND_PENDING: 2}
 PRICE = 45_000  # cents
+PAUSES = (0.0, 0.0, 0.0, 0.05, 0.5, 5.0, 120.0)  # seconds
 WEBHOOK_MODES: tuple[WebhookMode, ...] = ("deliver", "hold", "drop", "duplicate", "reverse")
 
 STATES = (
@@ -102,13 +102,15 @@ class Step(NamedTuple):
 class History:
     """Everything that is done to one booking.
 
-    `hold`: how long the dates are held, in checkout windows. `answers`: what operators answer when a refund waits for
+    `hold`: how long the dates are held, in checkout windows. `reconcile_minutes`: how often the reconciler runs while
+    steps are made. `answers`: what operators answer when a refund waits for
     them. `processing_succeeds`: how payments end that Stripe is still processing after the last step. `newest_first`:
     the order in which held events are delivered.
     """
 
     seed: int
     hold: float
+    reconcile_minutes: int
     webhooks: WebhookMode
     steps: tuple[Step, ...]
     answers: tuple[str, ...]
@@ -118,8 +120,8 @@ class History:
     def __str__(self) -> str:
         steps = "; ".join(map(str, self.steps))
         return (
-            f"seed {self.seed}: hold of {self.hold} windows, webhooks: {self.webhooks}, "
-            f"operators answer {self.answers}: {steps}"
+            f"seed {self.seed}: hold of {self.hold} windows, reconciled every {self.reconcile_minutes} minutes, "
+            f"webhooks: {self.webhooks}, operators answer {self.answers}: {steps}"
         )
 
     def shorter(self) -> list["History"]:
@@ -147,9 +149,11 @@ def draw(seed: int) -> History:
         steps.remove(step)
     if "pay_now" not in {step.name for step in steps} and rng.random() < 0.9:
         steps.insert(0, _step("pay_now", rng))
+    hold = rng.choice((2.2, 3.2)) if outline in _LONG else rng.choices((0.5, 1.5, 2.2, 3.2, 48), (1, 3, 3, 3, 1))[0]
     return History(
         seed=seed,
-        hold=rng.choice((2.2, 3.2)) if outline in _LONG else rng.choices((0.5, 1.5, 2.2, 3.2), (1, 3, 3, 3))[0],
+        hold=hold,
+        reconcile_minutes=240 if hold == 48 else rng.choices((15, 60), (1, 2))[0],
         webhooks=webhooks,
         steps=tuple(steps),
         answers=rng.choice(((), ("retry",), ("retry", "settled_elsewhere"), ("settled_elsewhere",))),
@@ -159,7 +163,7 @@ def draw(seed: int) -> History:
 
 
 def _step(name: str, rng: Random, *, in_background: bool = False) -> Step:
-    return Step(name, _args(name, rng), in_background, rng.choice((0.0, 0.0, 0.0, 0.1, 0.3)))
+    return Step(name, _args(name, rng), in_background, rng.choice(PAUSES))
 
 
 # The names of an outline's steps, and whether each runs in the background.
@@ -247,6 +251,7 @@ _STEPS = {
     "grant_attempt": 1,
     "request_as_stranger": 1,
     "release_webhooks": 1,
+    "reconcile": 2,
     "fail_stripe": 7,
     "fail_aws": 8,
     "crash": 8,
@@ -268,7 +273,7 @@ def _args(name: str, rng: Random) -> tuple[Any, ...]:
         case "goodwill" | "refund_in_dashboard":
             return (rng.choice((PRICE, PRICE // 2, 1_000)), rng.randrange(3))
         case "stop":
-            return (rng.choice(("payment", "refund")), rng.choice((0.0, 0.05, 0.2)))
+            return (rng.choice(("payment", "refund")), rng.choice(PAUSES))
         case "fail_stripe":
             return (rng.choice(STRIPE_OPERATIONS), rng.choice(STRIPE_FAULTS), rng.choice((1, 2, 5)))
         case "fail_aws":

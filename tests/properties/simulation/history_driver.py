@@ -17,7 +17,7 @@ from tests.harness.fault_injection import Moment
 from tests.harness.running_stack import Answer
 from tests.harness.waiting import WaitTimeoutError, wait_until
 from tests.properties.simulation.histories import PRICE, History
-from tests.properties.simulation.simulated_stack import SimulatedStack
+from tests.properties.simulation.simulated_stack import HOLD, WINDOW, SimulatedStack
 from tests.properties.simulation.simulation_faults import Crash, SimulationFaults
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class HistoryDriver(BookingDriver):
     def __init__(self, stack: SimulatedStack, history: History) -> None:
         super().__init__(stack, stack.admin.reserve(nights=1))
         self.history = history
-        hold = history.hold * stack.window
+        hold = history.hold * WINDOW
         self.hold_ends = time.time() + hold
-        reserved = datetime.now(UTC) - timedelta(seconds=stack.hold - hold)
+        reserved = datetime.now(UTC) - timedelta(seconds=HOLD - hold)
         self.set_stored("reservations", "created_at", reserved.isoformat())
         self.offered_sessions: list[str] = []
         self.price = PRICE
@@ -225,15 +225,19 @@ class HistoryDriver(BookingDriver):
             return self.payment["status"] != "pending" or self.payment.get("awaiting") == "retry"
 
         with contextlib.suppress(WaitTimeoutError):
-            wait_until(waits, "the workflow", seconds=self.stack.window / 2)
+            wait_until(waits, "the workflow", seconds=WINDOW / 2)
 
     def wait_for_window_end(self) -> None:
         self.steps_done["window passed"] += 1
-        time.sleep(self.stack.window + 0.3)
+        time.sleep(WINDOW + 0.3)
 
     def wait_for_hold_end(self) -> None:
         self.steps_done["hold passed"] += 1
         time.sleep(max(0.0, self.hold_ends + 0.3 - time.time()))
+
+    def reconcile(self) -> None:
+        """A run of the reconciler that nobody has scheduled, beside the others."""
+        self.stack.reconcile()
 
     # The booking platform, without asking.
 

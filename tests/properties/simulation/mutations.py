@@ -17,9 +17,10 @@ from shared.domain.errors import StoreBusy
 from shared.domain.models import Attempt
 from shared.domain.session_outcomes import SessionOutcome, never_opened
 from shared.domain.stripe_values import CheckoutSession
+from tests.harness.leaks import WatchedStack
 from tests.properties.simulation.histories import draw
-from tests.properties.simulation.run import BATCH, batches_of_seeds, play_batch
-from tests.properties.simulation.simulated_stack import SimulatedStack
+from tests.properties.simulation.run import play_batch
+from tests.properties.simulation.simulated_stack import SimulatedStack, deployed
 
 type Mutation = Callable[[SimulatedStack, pytest.MonkeyPatch], None]
 
@@ -92,35 +93,34 @@ MUTATIONS: tuple[Mutation, ...] = (
 )
 
 
-def histories_to_find(mutation: Mutation, histories: int, first: int = 1) -> tuple[int, str] | None:
+def histories_to_find(
+    local: WatchedStack, mutation: Mutation, histories: int, first: int = 1
+) -> tuple[int, str] | None:
     """The number of histories until one fails, with its first violation; None if none of them fails."""
-    for seeds in batches_of_seeds(first, histories):
-        with pytest.MonkeyPatch.context() as patch:
-            failures = play_batch([draw(seed) for seed in seeds], lambda stack: mutation(stack, patch)).failures
+    for seed in range(first, first + histories):
+        failures = play_batch(local, [draw(seed)], lambda stack: mutation(stack, stack.patch)).failures
         if failures:
-            earliest = min(failures, key=lambda failure: failure.history.seed)
-            return earliest.history.seed - first + 1, earliest.violations[0]
+            return seed - first + 1, failures[0].violations[0]
     return None
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.properties.simulation.mutations", description=__doc__)
-    parser.add_argument(
-        "--histories", type=int, default=500, help=f"give up after this many, in batches of {BATCH} (default: 500)"
-    )
+    parser.add_argument("--histories", type=int, default=500, help="give up after this many (default: 500)")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the first history (default: 1)")
     parser.add_argument("mutations", nargs="*", help="the bugs to plant (default: all)")
     given = parser.parse_args()
     missed = 0
-    for mutation in MUTATIONS:
-        if given.mutations and mutation.__name__ not in given.mutations:
-            continue
-        began = time.monotonic()
-        found = histories_to_find(mutation, given.histories, given.seed)
-        missed += found is None
-        result = "not found" if found is None else f"found after {found[0]} histories: {found[1]}"
-        sys.stdout.write(f"{mutation.__name__}: {result} ({time.monotonic() - began:.0f} s)\n")
-        sys.stdout.flush()
+    with deployed() as local:
+        for mutation in MUTATIONS:
+            if given.mutations and mutation.__name__ not in given.mutations:
+                continue
+            began = time.perf_counter()
+            found = histories_to_find(local, mutation, given.histories, given.seed)
+            missed += found is None
+            result = "not found" if found is None else f"found after {found[0]} histories: {found[1]}"
+            sys.stdout.write(f"{mutation.__name__}: {result} ({time.perf_counter() - began:.0f} s)\n")
+            sys.stdout.flush()
     return 1 if missed else 0
 
 

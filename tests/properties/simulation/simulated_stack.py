@@ -1,42 +1,49 @@
-"""A local stack with fast timers, on which many bookings run at once, each with faults of its own.
+"""A local stack on virtual time, on which one booking meets its faults.
 
-The state machines, the handlers and the fake Stripe's rules are real; timers are shortened (`fast_timers`).
+The state machines, the handlers, the fake Stripe's rules and all timers are as deployed.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Self
 
 import pytest
 
+from local import credentials
 from local.admin_api.local_admin import LocalAdmin
+from local.aws import eventbridge
 from tests.harness.leaks import WatchedStack
 from tests.harness.running_stack import RunningStack, start_stack
-from tests.properties.simulation.fast_timers import (
-    WINDOW,
-    configuration,
-    hold_seconds,
-    shorten_deployed_waits,
-    shorten_waits,
-)
+from tests.properties.simulation import short_cut
+from tests.properties.simulation.recorder import Recorder
 from tests.properties.simulation.simulation_injector import SimulationInjector
 from tests.properties.simulation.write_monitor import WriteMonitor
 
+CONFIGURATION = MappingProxyType({"throttleRate": 5000, "throttleBurst": 5000})
+WINDOW, HOLD = 1800, 86_400  # seconds, as deployed
+REFUND_SECONDS = 3 * 3600  # until Stripe has settled a refund that is pending, or fails one that had succeeded
+
 
 class SimulatedStack(RunningStack):
-    """`window`: how many seconds a session is open. `patch`: undone when the stack ends."""
+    """`patch`: undone when the stack ends. `reconcile_minutes`: how often the reconciler runs on its schedule.
+
+    `recorder` records what happens in virtual time.
+    """
 
     admin: LocalAdmin
     faults: SimulationInjector  # type: ignore[assignment]  # it has further kinds of faults
 
-    def __init__(self, local: WatchedStack, patch: pytest.MonkeyPatch, window: int) -> None:
+    def __init__(self, local: WatchedStack, patch: pytest.MonkeyPatch, reconcile_minutes: int = 15) -> None:
         super().__init__(local, nights=1)
-        self.window, self.hold = window, hold_seconds(window)
-        self.patch = patch
+        self.patch, self.reconcile_minutes = patch, reconcile_minutes
+        patch.setattr(eventbridge, "_interval_seconds", lambda _: 60 * self.reconcile_minutes)
+        patch.setattr("lambdas.reconcile_payments.ThreadPoolExecutor", OneAfterTheOther)
+        keys = (credentials.STRIPE_API_KEY, credentials.WEBHOOK_SECRET, credentials.PUBLISHABLE_KEY)
+        self.recorder = Recorder(patch, hidden=[*keys, self.outputs["userPoolId"]])
         self.monitor = WriteMonitor(self.stripe)
-        self.stripe.refund_delay_seconds = 0.4
+        self.stripe.refund_delay_seconds = REFUND_SECONDS
         self.faults = SimulationInjector(self.stripe, self.monitor)
         self.faults.install(patch)
 
@@ -68,33 +75,23 @@ class OneAfterTheOther:
 
 
 @contextmanager
-def simulated_stack(window: int = WINDOW) -> Iterator[SimulatedStack]:
-    """A stack that runs until the end of the block."""
-    with pytest.MonkeyPatch.context() as patch:
-        shorten_deployed_waits(patch)
-        with start_stack(configuration(window)) as local:
-            shorten_waits(patch)
-            patch.setattr("lambdas.reconcile_payments.ThreadPoolExecutor", OneAfterTheOther)
-            stack = SimulatedStack(local, patch, window)
-            try:
-                yield stack
-            finally:
-                stack.close()
+def deployed() -> Iterator[WatchedStack]:
+    """What is deployed once for many histories."""
+    with start_stack(CONFIGURATION, seed=0) as local:
+        yield local
 
 
 @contextmanager
-def every(seconds: float, action: Callable[[], object]) -> Iterator[None]:
-    """Repeat the action in a thread until the end of the block."""
-    end = threading.Event()
-
-    def run() -> None:
-        while not end.wait(seconds):
-            action()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        end.set()
-        thread.join()
+def simulated_stack(
+    local: WatchedStack, seed: int, reconcile_minutes: int = 15, *, take_short_cut: bool = True
+) -> Iterator[SimulatedStack]:
+    """A new beginning on what is deployed, until the end of the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        local.renew(seed)
+        stack = SimulatedStack(local, patch, reconcile_minutes)
+        if take_short_cut:
+            short_cut.install(patch, stack.faults)
+        try:
+            yield stack
+        finally:
+            stack.close()

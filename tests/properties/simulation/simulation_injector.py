@@ -77,6 +77,11 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
     def fault_met(self, booking: str, description: str) -> None:
         self.of[booking].occurred[description] += 1
 
+    def aws_faults_to_come(self) -> bool:
+        return any(
+            of.delayed_writes or any(faults.pending() for faults in of.aws.values()) for of in list(self.of.values())
+        )
+
     def send_webhook(self, event: Json, send: Callable[[Json], Future[None]]) -> Future[None]:
         sent = super().send_webhook(event, send)
         if self.of[self.booking_of_object(event["data"]["object"])].events_lost:

@@ -1,0 +1,68 @@
+"""The short cut to moto's tables answers as the SDK does, errors included."""
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local.aws import emulator
+from tests.properties.simulation.simulated_stack import deployed, simulated_stack
+
+KEY = {"date": {"S": "2027-01-01"}}
+OTHER = {"date": {"S": "2027-01-02"}}
+WRITE: dict[str, Any] = {"UpdateExpression": "SET n = :n", "ExpressionAttributeValues": {":n": {"N": "1"}}}
+NEVER = {"ConditionExpression": "attribute_exists(never)"}
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("get_item", {"Key": KEY, "ConsistentRead": True}),
+    ("update_item", {"Key": KEY, **WRITE, "ReturnValues": "ALL_NEW"}),
+    ("get_item", {"Key": KEY}),
+    ("update_item", {"Key": KEY, **WRITE, **NEVER}),
+    ("put_item", {"Item": KEY, **NEVER}),
+    ("update_item", {"Key": KEY, "UpdateExpression": "nonsense"}),
+    ("update_item", {"Key": {"other": {"S": "1"}}, **WRITE}),
+    ("transact_write_items", {"TransactItems": [{"Update": {"Key": KEY, **WRITE}}]}),
+    ("transact_write_items", {"TransactItems": [{"Update": {"Key": KEY, **WRITE}}, {"Put": {"Item": OTHER, **NEVER}}]}),
+    ("batch_get_item", {"RequestItems": {"": {"Keys": [KEY]}}}),
+]
+
+
+def answers(client: Any, table: str) -> list[Any]:
+    """What the calls return or raise, without the metadata of HTTP."""
+    found: list[Any] = []
+    for name, given in CALLS:
+        call = getattr(client, name)
+        try:
+            answer = call(**with_table(given, table))
+        except ClientError as error:
+            answer = {**error.response, "class": type(error).__name__, "text": str(error)}
+            answer["Error"] = {field: error.response["Error"][field] for field in ("Code", "Message")}
+            answer.pop("message", None)
+        answer.pop("ResponseMetadata")
+        found.append(answer)
+    return found
+
+
+def with_table(given: dict[str, Any], table: str) -> dict[str, Any]:
+    if "RequestItems" in given:
+        return {"RequestItems": {table: given["RequestItems"][""]}}
+    if "TransactItems" in given:
+        items = [{kind: {"TableName": table, **item} for kind, item in one.items()} for one in given["TransactItems"]]
+        return {"TransactItems": items}
+    return {"TableName": table, **given}
+
+
+def test_both_ways_give_the_same_answers_and_errors() -> None:
+    found = {}
+    with deployed() as local:
+        for take_short_cut in (True, False):
+            with simulated_stack(local, seed=1, take_short_cut=take_short_cut) as stack:
+                config = Config(region_name=emulator.REGION, user_agent_extra=f"caller/{emulator.LOCAL}")
+                client = boto3.client("dynamodb", config=config)
+                found[take_short_cut] = answers(client, stack.outputs["availabilityTable"])
+    assert found[True] == found[False]
+    assert {answer["class"] for answer in found[True] if "class" in answer} == {
+        "ConditionalCheckFailedException",
+        "ClientError",
+        "TransactionCanceledException",
+    }
