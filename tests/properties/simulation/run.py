@@ -22,7 +22,7 @@ from tests.properties.simulation.simulated_stack import WINDOW, SimulatedStack, 
 from tests.properties.simulation.snapshots import StackSnapshot
 
 BATCH = 25  # histories that a process plays before it reports
-PATIENCE = 20 * 86_400.0  # seconds until a history has to come to rest
+PATIENCE = 4 * 86_400.0  # seconds until a history has to come to rest
 CHECK_AGAIN_SECONDS = 25 * 3600.0  # after that, the reconciler checks a released booking for the second time
 # At rest the reconciler finds little: the days until then would be most of a simulation's work.
 RECONCILE_MINUTES_AT_REST = 720

@@ -72,7 +72,7 @@ def _serve(request: _Request) -> Any:
 def _parsed(client: Any, operation: str, answer: AWSResponse) -> Any:
     """What botocore would return or raise."""
     body = json.loads(answer.raw.getvalue() or "{}")
-    metadata = {"HTTPStatusCode": answer.status_code, "HTTPHeaders": {}, "RetryAttempts": 0}
+    metadata = {"RequestId": "none", "HTTPStatusCode": answer.status_code, "HTTPHeaders": {}, "RetryAttempts": 0}
     if answer.status_code == 200:
         return {**body, "ResponseMetadata": metadata}
     code = body.pop("__type").rpartition("#")[2]

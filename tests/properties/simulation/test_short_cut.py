@@ -37,7 +37,8 @@ def answers(client: Any, table: str) -> list[Any]:
         except ClientError as error:
             answer = {**error.response, "class": type(error).__name__, "text": str(error)}
             answer["Error"] = {field: error.response["Error"][field] for field in ("Code", "Message")}
-            answer.pop("message", None)
+            for again in ("message", "Message"):  # the SDK repeats it where the service declares it
+                answer.pop(again, None)
         answer.pop("ResponseMetadata")
         found.append(answer)
     return found
