@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ START = datetime(2027, 1, 11, 9, tzinfo=UTC)
 """When virtual time begins, unless somebody says otherwise."""
 
 _new_lock, _sleep, _monotonic, _start_thread = threading.Lock, time.sleep, time.monotonic, threading.Thread.start
+_shut_down = ThreadPoolExecutor.shutdown
 _join_thread, _is_alive = threading.Thread.join, threading.Thread.is_alive
 
 # How long a call to AWS or Stripe takes, in seconds: the longest usual one, and now and then a slow one.
@@ -96,6 +98,7 @@ def _replacements(of: Scheduler) -> list[tuple[Any, str, Any]]:
         (threading, "Lock", Lock),
         (threading, "RLock", threading._PyRLock),  # type: ignore[attr-defined]
         (queue, "SimpleQueue", queue._PySimpleQueue),  # type: ignore[attr-defined]
+        (ThreadPoolExecutor, "shutdown", _shutdown),
         (threading.Thread, "start", _start),
         (threading.Thread, "join", _join),
         (threading.Thread, "is_alive", _alive),
@@ -175,6 +178,12 @@ def _start(thread: threading.Thread) -> None:
     thread.run = run_in_turns  # type: ignore[method-assign]
     with of.in_real_time():  # the new thread does not take turns before it says that it has started
         _start_thread(thread)
+
+
+def _shutdown(pool: Any, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
+    # The pool waits for its threads one after the other; in a set, their order would differ from process to process.
+    pool._threads = sorted(pool._threads, key=lambda thread: str(thread.name))
+    _shut_down(pool, wait, cancel_futures=cancel_futures)
 
 
 def _task_of(thread: threading.Thread) -> Task | None:

@@ -3,8 +3,9 @@
 A history depends on its seed alone, and so does what comes of it: which thread runs when, and how long each call takes.
 """
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Any, NamedTuple
 
@@ -123,6 +124,15 @@ class History:
             f"seed {self.seed}: hold of {self.hold} windows, reconciled every {self.reconcile_minutes} minutes, "
             f"webhooks: {self.webhooks}, operators answer {self.answers}: {steps}"
         )
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "History":
+        fields = json.loads(text)
+        steps = tuple(Step(name, tuple(args), *others) for name, args, *others in fields["steps"])
+        return cls(**{**fields, "steps": steps, "answers": tuple(fields["answers"])})
 
     def shorter(self) -> list["History"]:
         """Every history with one step less, and this one with its webhooks delivered normally."""

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -19,7 +18,7 @@ from shared.domain.session_outcomes import SessionOutcome, never_opened
 from shared.domain.stripe_values import CheckoutSession
 from tests.harness.leaks import WatchedStack
 from tests.properties.simulation.histories import draw
-from tests.properties.simulation.run import play_batch
+from tests.properties.simulation.run import REGRESSIONS, Failure, play_batch, print_line, shrink
 from tests.properties.simulation.simulated_stack import SimulatedStack, deployed
 
 type Mutation = Callable[[SimulatedStack, pytest.MonkeyPatch], None]
@@ -48,7 +47,7 @@ def release_without_expiring(_: SimulatedStack, patch: pytest.MonkeyPatch) -> No
     def skip(attempt: Attempt, _: str) -> SessionOutcome:
         return never_opened(attempt, "skipped", datetime.now(UTC))
 
-    patch.setattr("lambdas.expire_checkout_sessions._close", skip)
+    patch.setattr("lambdas.expire_checkout_sessions.close_session", skip)
 
 
 def refund_without_key_or_list(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
@@ -93,21 +92,31 @@ MUTATIONS: tuple[Mutation, ...] = (
 )
 
 
-def histories_to_find(
-    local: WatchedStack, mutation: Mutation, histories: int, first: int = 1
-) -> tuple[int, str] | None:
-    """The number of histories until one fails, with its first violation; None if none of them fails."""
-    for seed in range(first, first + histories):
+def first_failure(local: WatchedStack, mutation: Mutation, seeds: range) -> Failure | None:
+    for seed in seeds:
         failures = play_batch(local, [draw(seed)], lambda stack: mutation(stack, stack.patch)).failures
         if failures:
-            return seed - first + 1, failures[0].violations[0]
+            return failures[0]
     return None
+
+
+def _found(local: WatchedStack, mutation: Mutation, failure: Failure | None, seeds: range, *, write: bool) -> str:
+    if failure is None:
+        return "not found"
+    shortest = shrink(local, failure, lambda stack: mutation(stack, stack.patch))
+    if write:
+        (REGRESSIONS / f"{mutation.__name__}.json").write_text(shortest.history.to_json())
+    return (
+        f"found after {failure.history.seed - seeds.start + 1} histories, and shortened from "
+        f"{len(failure.history.steps)} steps to {len(shortest.history.steps)}: {shortest.violations[0]}"
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.properties.simulation.mutations", description=__doc__)
     parser.add_argument("--histories", type=int, default=500, help="give up after this many (default: 500)")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the first history (default: 1)")
+    parser.add_argument("--write", action="store_true", help="keep the shortest histories as regression tests")
     parser.add_argument("mutations", nargs="*", help="the bugs to plant (default: all)")
     given = parser.parse_args()
     missed = 0
@@ -115,12 +124,10 @@ def main() -> int:
         for mutation in MUTATIONS:
             if given.mutations and mutation.__name__ not in given.mutations:
                 continue
-            began = time.perf_counter()
-            found = histories_to_find(local, mutation, given.histories, given.seed)
-            missed += found is None
-            result = "not found" if found is None else f"found after {found[0]} histories: {found[1]}"
-            sys.stdout.write(f"{mutation.__name__}: {result} ({time.perf_counter() - began:.0f} s)\n")
-            sys.stdout.flush()
+            seeds = range(given.seed, given.seed + given.histories)
+            failure = first_failure(local, mutation, seeds)
+            missed += failure is None
+            print_line(f"{mutation.__name__}: {_found(local, mutation, failure, seeds, write=given.write)}")
     return 1 if missed else 0
 
 

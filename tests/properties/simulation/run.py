@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.harness.leaks import WatchedStack
 from tests.harness.waiting import WaitTimeoutError, wait_until
@@ -21,6 +22,7 @@ from tests.properties.simulation.invariants import coverage, violations
 from tests.properties.simulation.simulated_stack import WINDOW, SimulatedStack, deployed, simulated_stack
 from tests.properties.simulation.snapshots import StackSnapshot
 
+REGRESSIONS = Path(__file__).parents[1] / "regressions"
 BATCH = 25  # histories that a process plays before it reports
 PATIENCE = 4 * 86_400.0  # seconds until a history has to come to rest
 CHECK_AGAIN_SECONDS = 25 * 3600.0  # after that, the reconciler checks a released booking for the second time
@@ -194,26 +196,32 @@ def main() -> int:
         for seeds, batch in processes.imap_unordered(_play_seeds, seeds_of_batches):
             digests |= batch.digests
             covered += batch.coverage
-            _print(f"seeds {seeds.start}-{seeds.stop - 1}: {len(batch.failures)} failed; {len(digests)} played")
+            print_line(f"seeds {seeds.start}-{seeds.stop - 1}: {len(batch.failures)} failed; {len(digests)} played")
             for failure in batch.failures:
-                _print(f"  {failure}")
+                print_line(f"  {failure}")
             failures += batch.failures
     speed = len(digests) / (time.monotonic() - began)
     if failures and not given.no_shrink:
         with deployed() as local:
             for failure in failures[:3]:
-                _print(f"shortest: {shrink(local, failure)}")
+                shortest = shrink(local, failure)
+                print_line(f"shortest: {shortest}")
+                path = REGRESSIONS / f"seed_{failure.history.seed}.json"
+                path.write_text(shortest.history.to_json())
+                print_line(f"written to {path}, which is a test from now on")
     for kind, times in sorted(covered.items()):
-        _print(f"{times:6} {kind}")
-    _print(f"not covered: {', '.join(sorted(COVERAGE - covered.keys())) or 'nothing'}")
-    _print(json.dumps({"histories": len(digests), "failed": sorted({failure.history.seed for failure in failures})}))
-    _print(f"{speed:.1f} histories per second")
+        print_line(f"{times:6} {kind}")
+    print_line(f"not covered: {', '.join(sorted(COVERAGE - covered.keys())) or 'nothing'}")
+    print_line(
+        json.dumps({"histories": len(digests), "failed": sorted({failure.history.seed for failure in failures})})
+    )
+    print_line(f"{speed:.1f} histories per second")
     together = "".join(digests[seed] for seed in sorted(digests))
-    _print(f"history hash: {hashlib.sha256(together.encode()).hexdigest()}")
+    print_line(f"history hash: {hashlib.sha256(together.encode()).hexdigest()}")
     return 1 if failures else 0
 
 
-def _print(text: str) -> None:
+def print_line(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
