@@ -170,12 +170,13 @@ def batches_of_seeds(first: int, count: int) -> Iterator[range]:
         yield range(start, min(start + BATCH, first + count))
 
 
-_local: list[WatchedStack] = []  # of this process
+_process = contextlib.ExitStack()  # ends with the process that plays batches
+_local: list[WatchedStack] = []
 
 
 def _play_seeds(seeds: range) -> tuple[range, Batch]:
     if not _local:
-        _local.append(contextlib.ExitStack().enter_context(deployed()))
+        _local.append(_process.enter_context(deployed()))
     return seeds, play_batch(_local[0], [draw(seed) for seed in seeds])
 
 
