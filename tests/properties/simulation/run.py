@@ -25,6 +25,7 @@ from tests.properties.simulation.snapshots import StackSnapshot
 REGRESSIONS = Path(__file__).parents[1] / "regressions"
 BATCH = 25  # histories that a process plays before it reports
 PATIENCE = 4 * 86_400.0  # seconds until a history has to come to rest
+FAULTS_LAST_SECONDS = 600.0  # after the last step, so that its faults are met too
 CHECK_AGAIN_SECONDS = 25 * 3600.0  # after that, the reconciler checks a released booking for the second time
 # At rest the reconciler finds little: the days until then would be most of a simulation's work.
 RECONCILE_MINUTES_AT_REST = 720
@@ -83,6 +84,7 @@ def _play(stack: SimulatedStack, history: History) -> tuple[HistoryDriver, list[
     driver = HistoryDriver(stack, history)
     with ThreadPoolExecutor(64) as background:
         driver.play(background)
+    time.sleep(FAULTS_LAST_SECONDS)
     driver.end_faults()
     problems = []
     answers = list(history.answers)
