@@ -123,7 +123,7 @@ class LocalStack:
         if not self._sandbox:
             config = {"stripeApiBase": f"{self.url}/stripe", **config}
         with contextlib.nullcontext() if self._seed is None else virtual_time.same_every_time():
-            self._deploy(config, self.stack_name)
+            self._deploy(config)
         self._stop.append(self._running.close)
         app = self._run(config)
         if listener is not None:
