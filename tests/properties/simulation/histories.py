@@ -147,8 +147,10 @@ def draw(seed: int) -> History:
     outline = rng.choice(_OUTLINES)
     steps = [_step(name, rng, in_background=in_background) for name, in_background in outline(rng)]
     without_faults = rng.random() < 0.2
+    # Each history has kinds of faults of its own: where all are likely, none happens twice.
+    weights = [weight * (rng.choice((0, 1, 3, 9)) if name in _FAULTS else 1) for name, weight in _STEPS.items()]
     for _ in range(rng.randint(0, 5) if steps else rng.randint(2, 8)):
-        name = rng.choices(tuple(_STEPS), tuple(_STEPS.values()))[0]
+        name = rng.choices(tuple(_STEPS), weights)[0]
         if name not in _FAULTS:
             steps.insert(rng.randint(0, len(steps)), _step(name, rng, in_background=rng.random() < 0.3))
         elif not without_faults:
