@@ -68,8 +68,8 @@ type CleanRuns = dict[Scenario, CleanRun]
 
 @contextmanager
 def crash_stack(local: WatchedStack, seed: int = 1) -> Iterator[SimulatedStack]:
-    """A new beginning without cached secrets, and with a reconciler that runs every minute."""
-    with simulated_stack(local, seed, reconcile_minutes=1) as stack:
+    """A new beginning without cached secrets, and with a reconciler that runs every five minutes."""
+    with simulated_stack(local, seed, reconcile_minutes=5) as stack:
         stack.patch.setattr("shared.adapters.secrets.MAX_AGE", 0)
         yield stack
 
