@@ -16,7 +16,7 @@ from tests.properties.simulation.histories import History
 from tests.properties.simulation.history_driver import HistoryDriver
 from tests.properties.simulation.simulated_stack import SimulatedStack
 
-HOLD = 3.0  # checkout windows; no scenario waits for its end
+HOLD = 48  # checkout windows; no scenario waits for its end
 TRIES = 5
 
 
