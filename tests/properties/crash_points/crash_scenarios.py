@@ -11,6 +11,7 @@ from tests.properties.crash_points.refused_sessions import (
     refused_to_close_a_session_then_cancelled,
     refused_to_read_a_session_then_paid,
 )
+from tests.properties.crash_points.returned_payments import RETURNED
 from tests.properties.simulation.histories import PRICE
 from tests.properties.simulation.simulation_faults import Crash
 
@@ -276,6 +277,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     dashboard_refund_that_fails,
     disputed,
     attempt_granted_then_repriced,
+    *RETURNED,
     refused_to_read_a_session_then_paid,
     refused_to_close_a_session_then_cancelled,
     *RECONCILED,

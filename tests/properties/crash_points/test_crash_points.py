@@ -60,6 +60,7 @@ def calls_to_aws() -> set[tuple[str, str]]:
         if name in functions:
             found[name] = set(re.findall(r"\| ([a-z]+\.[A-Z]\w+) \|", section))
     assert set(found) == functions
+    found["operations_api"] -= {"dynamodb.Query"}  # the list of all payments is about no booking
     return {(name, operation) for name, operations in found.items() for operation in operations}
 
 
