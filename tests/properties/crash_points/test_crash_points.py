@@ -71,14 +71,12 @@ def calls_to_stripe() -> set[str]:
     return {f"stripe.{operation}" for operation in operations}
 
 
-@pytest.mark.xfail(reason="the scenarios do not reach the operators' function and the reading of pointers yet")
 def test_the_crash_points_include_every_outside_call(runs: CleanRuns) -> None:
     covered = {(point.crash.function, point.crash.operation) for point in crash_points(runs)}
     assert calls_to_aws() - covered == set()
     assert calls_to_stripe() - {operation for _, operation in covered} == set()
 
 
-@pytest.mark.xfail(reason="the scenarios do not reach the operators' function and the reading of pointers yet")
 def test_the_page_lists_every_outside_call_and_no_different_end() -> None:
     page = PAGE.read_text()
     rows = set(re.findall(r"^\| (\w+) \| ([\w.]+) \|", page, re.MULTILINE))
