@@ -16,7 +16,13 @@ from tests.harness.fault_injection import Moment
 from tests.harness.leaks import WatchedStack
 from tests.harness.waiting import WaitTimeoutError, wait_until
 from tests.properties.crash_points.crash_driver import CrashDriver
-from tests.properties.crash_points.crash_scenarios import RECONCILED, SCENARIOS, Scenario, hold_without_payment
+from tests.properties.crash_points.crash_scenarios import (
+    RECONCILED,
+    SCENARIOS,
+    Scenario,
+    events_not_delivered,
+    hold_without_payment,
+)
 from tests.properties.crash_points.end_state import EndState, end_state
 from tests.properties.simulation.simulated_stack import SimulatedStack, deployed, simulated_stack
 from tests.properties.simulation.simulation_faults import Crash, Invocation, without_repeats
@@ -27,6 +33,12 @@ TRIES = 4
 PATIENCE = 3600.0  # seconds until a different end counts
 BY_SCENARIO = {"stripe_webhook", "record_refund"}
 MOMENTS: tuple[Moment, ...] = ("before", "after")
+# The calls that are about no booking, each with a scenario in which the run has come to no booking before.
+OF_NO_BOOKING = {
+    "dynamodb.Query": hold_without_payment,
+    "sns.GetTopicAttributes": hold_without_payment,
+    "stripe.events.list": events_not_delivered,
+}
 
 
 @dataclass(frozen=True)
@@ -94,11 +106,10 @@ def crash_points(runs: CleanRuns) -> Iterator[CrashPoint]:
         for invocation in run.invocations:
             if scenario in RECONCILED or invocation.function != "reconcile_payments":
                 yield from _points_of(scenario, invocation, known)
-    if hold_without_payment in runs:
-        for operation in ("dynamodb.Query", "stripe.events.list", "sns.GetTopicAttributes"):
-            for moment in MOMENTS:
-                crash = Crash("reconcile_payments", 0, moment, operation)
-                yield CrashPoint(hold_without_payment, crash, of_no_booking=True)
+    for operation, scenario in OF_NO_BOOKING.items():
+        for moment in MOMENTS if scenario in runs else ():
+            crash = Crash("reconcile_payments", 0, moment, operation)
+            yield CrashPoint(scenario, crash, of_no_booking=True)
 
 
 def first_of_each_call(points: Iterable[CrashPoint]) -> Iterator[CrashPoint]:

@@ -43,8 +43,4 @@ def _answered(driver: CrashDriver, path: str) -> bool:
     return driver.stack.request("GET", f"payments{path}", driver.stack.operator).ok
 
 
-RETURNED = (
-    returned_before_the_confirmation,
-    returned_before_the_cancellation,
-    read_by_operators,
-)
+RETURNED = (returned_before_the_confirmation, returned_before_the_cancellation, read_by_operators)
