@@ -283,6 +283,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *RETURNED,
     refused_to_read_a_session_then_paid,
     refused_to_close_a_session_then_cancelled,
+    refused_for_good_then_cancelled,
     *RECONCILED,
 )
 
@@ -290,6 +291,5 @@ FOR_REMAINING_STATES: tuple[Scenario, ...] = (
     stripe_unavailable_then_paid,
     confirmed_by_the_platform,
     reservation_that_cannot_be_read,
-    refused_for_good_then_cancelled,
     refund_whose_function_keeps_crashing,
 )
