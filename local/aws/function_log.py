@@ -59,5 +59,7 @@ function_log = _FunctionLog()
 def log_functions_to(path: Path) -> None:
     """From now on everything that functions print goes to this file, which begins anew."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    function_log.log = path.open("w", buffering=1, encoding="utf-8")
+    path.write_bytes(b"")
+    # Appended to, so that whoever empties the file meanwhile leaves no hole at its beginning.
+    function_log.log = path.open("a", buffering=1, encoding="utf-8")
     function_log.attach()
