@@ -94,6 +94,20 @@ class CrashDriver(HistoryDriver):
         """Set a stored time to this long ago."""
         self.set_stored(table, name, iso(datetime.now(UTC) - by))
 
+    def close_matter(self, kind: str) -> None:
+        """Close it as an operator, once it is open."""
+        path = f"payments/{self.id}/attention/{kind}/close"
+
+        def is_open() -> bool:
+            return kind in self.payment.get("attention", {})
+
+        def closed() -> bool:
+            self.stack.request("POST", path, self.stack.operator, {"note": "seen to"})
+            return not is_open()
+
+        wait_until(is_open, f"the matter {kind}")
+        wait_until(closed, f"the end of the matter {kind}")
+
     def settle_refunds(self, status: Any) -> None:
         stripe = self.stack.stripe
         for refund in stripe.all("refund", lambda one: one["metadata"].get("reservation_id") == self.id):

@@ -211,6 +211,7 @@ def cancelled_by_the_platform(driver: CrashDriver) -> None:
     paid(driver)
     driver.cancel_on_platform()
     driver.wait_for_notification(f"CancelledMoneyKept: reservation {driver.id}")
+    driver.close_matter("cancelled_money_kept")
 
 
 # Scenarios that lead through the remaining states of the workflows.

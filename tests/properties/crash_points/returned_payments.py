@@ -7,19 +7,21 @@ from tests.properties.crash_points.crash_driver import CrashDriver
 
 def returned_before_the_confirmation(driver: CrashDriver) -> None:
     """The event of the payment never comes: VerifyPayment finds the money, and what was returned and disputed of it."""
+    driver.wait_for_session()
     _pay_and_return(driver)
     driver.return_from_stripe()
     driver.wait_until_awaiting("retry")
 
 
 def returned_before_the_cancellation(driver: CrashDriver) -> None:
-    _pay_and_return(driver)
+    """ExpireCheckoutSessions finds the money."""
+    driver.wait_for_session()
+    driver.faults.before("expire_checkout_sessions", lambda: _pay_and_return(driver))
     driver.cancel()
     driver.wait_for_status("expired")
 
 
 def _pay_and_return(driver: CrashDriver) -> None:
-    driver.wait_for_session()
     driver.faults.webhooks = "drop"
     driver.pay(VISA)
     driver.withdrawn = True

@@ -61,6 +61,7 @@ def install(patch: pytest.MonkeyPatch, faults: SimulationInjector) -> None:
 
 def _serve(request: _Request) -> Any:
     handler = DynamoHandler()
+    handler.body = request.body
     handler.params = json.loads(request.body)
     handler.querystring = {}
     handler.headers = {"X-Amz-Target": f"DynamoDB_20120810.{request.operation}"}
