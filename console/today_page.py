@@ -60,9 +60,9 @@ def add_routes(app: FastAPI, pages: Pages) -> None:
         """The slower part of the page: htmx asks for it; without scripts it is a page of its own."""
         _, api = pages.signed_in(request)
         now = datetime.now(UTC)
-        days = _days(api, pages, now)
+        rows, days = _days(api, pages, now)
         context = {"days": days, "most": max(day.opened for day in days) or 1}
-        context["holds"] = _ending_holds(api, now, workers.map)
+        context["holds"] = _ending_holds(api, rows, now, workers.map)
         whole = "hx-request" not in request.headers
         return pages.page("figures.html" if whole else "_figures.html", request, context)
 
@@ -89,22 +89,22 @@ def _rows(api: Api, query: dict[str, str]) -> Iterator[Json]:
         query["cursor"] = page["cursor"]
 
 
-def _days(api: Api, pages: Pages, now: datetime) -> list[Day]:
-    """The last 14 days at the property, today last."""
+def _days(api: Api, pages: Pages, now: datetime) -> tuple[list[Json], list[Day]]:
+    """The payments of the last 14 days at the property, newest first, and each day, today last."""
     zone = pages.configuration.time_zone
     today = now.astimezone(zone).date()
     days = {day: Day(day) for day in (today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1))}
     begin = datetime.combine(min(days), time(), zone)
-    for row in _rows(api, {"created_from": begin.isoformat()}):
+    rows = list(_rows(api, {"created_from": begin.isoformat()}))
+    for row in rows:
         if (day := days.get(wording.moment(row["created_at"]).astimezone(zone).date())) is not None:
             day.count(row)
-    return list(days.values())
+    return rows, list(days.values())
 
 
-def _ending_holds(api: Api, now: datetime, run: Callable[..., Iterator[Json | None]]) -> list[Json]:
+def _ending_holds(api: Api, rows: list[Json], now: datetime, run: Callable[..., Iterator[Json | None]]) -> list[Json]:
     """The unpaid bookings whose dates are held for at most two more hours, the first to end first."""
-    since = (now - timedelta(days=1)).isoformat()
-    pending = [row["reservation_id"] for row in _rows(api, {"status": "pending", "created_from": since})]
+    pending = [row["reservation_id"] for row in rows if row["status"] == "pending"]
 
     def read(reservation_id: str) -> Json | None:
         try:
