@@ -1,9 +1,12 @@
 """Today: what needs a person, most urgent first; the figures of today and of the last 14 days; holds that end soon."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,6 +20,7 @@ DAYS = 14
 MOST_PAGES = 30  # of 100 payments
 MOST_HOLDS = 100
 SOON = timedelta(hours=2)
+FRESH = 30  # seconds
 PAID = frozenset({"completed", "partially_refunded", "refunded"})
 
 type Json = dict[str, Any]
@@ -49,6 +53,8 @@ class Day:
 
 def add_routes(app: FastAPI, pages: Pages) -> None:
     workers = ThreadPoolExecutor(8, thread_name_prefix="console-today")
+    reading = threading.Lock()
+    figures_of: dict[str, tuple[float, Json]] = {}
 
     @app.get("/console")
     def today(request: Request) -> Response:
@@ -58,13 +64,23 @@ def add_routes(app: FastAPI, pages: Pages) -> None:
     @app.get("/console/figures")
     def figures(request: Request) -> Response:
         """The slower part of the page: htmx asks for it; without scripts it is a page of its own."""
-        _, api = pages.signed_in(request)
-        now = datetime.now(UTC)
-        rows, days = _days(api, pages, now)
-        context = {"days": days, "most": max(day.opened for day in days) or 1}
-        context["holds"] = _ending_holds(api, rows, now, workers.map)
+        session, api = pages.signed_in(request)
+        # Reloading the page must not read the payments of 14 days again and again, side by side.
+        with reading:
+            known = figures_of.get(session.id)
+            if known is None or time.monotonic() - known[0] > FRESH:
+                figures_of.clear()
+                known = figures_of[session.id] = (time.monotonic(), _figures(api, pages, workers.map))
+        context = known[1]
         whole = "hx-request" not in request.headers
         return pages.page("figures.html" if whole else "_figures.html", request, context)
+
+
+def _figures(api: Api, pages: Pages, run: Callable[..., Iterator[Json | None]]) -> Json:
+    now = datetime.now(UTC)
+    rows, days = _days(api, pages, now)
+    most = max(day.opened for day in days) or 1
+    return {"days": days, "most": most, "holds": _ending_holds(api, rows, now, run)}
 
 
 def _matters(api: Api) -> Iterator[tuple[Json, Json]]:
@@ -94,7 +110,7 @@ def _days(api: Api, pages: Pages, now: datetime) -> tuple[list[Json], list[Day]]
     zone = pages.configuration.time_zone
     today = now.astimezone(zone).date()
     days = {day: Day(day) for day in (today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1))}
-    begin = datetime.combine(min(days), time(), zone)
+    begin = datetime.combine(min(days), time_of_day(), zone)
     rows = list(_rows(api, {"created_from": begin.isoformat()}))
     for row in rows:
         if (day := days.get(wording.moment(row["created_at"]).astimezone(zone).date())) is not None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests.harness.running_stack import RunningStack, start_stack
 
 BOOKINGS = 2000
-TIMES = 15
+TIMES = 10
 # What the browser measured of the page that is open: ms until its last byte, and the bytes of all that it loaded.
 _MEASURED = """() => {
   const page = performance.getEntriesByType("navigation")[0];
@@ -29,10 +29,16 @@ def main() -> None:
         with sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             page = chromium.new_page()
+            # The page Today has its figures loaded afterwards; they are measured by themselves.
+            page.route(
+                "**/console/figures",
+                lambda route: route.abort() if route.request.resource_type == "xhr" else route.continue_(),
+            )
+            page.set_default_timeout(120_000)
             page.goto(f"{stack.url}/console")
             page.get_by_role("button", name="Sign in").click()
             page.get_by_role("button", name="Sign out").wait_for()
-            print(f"| page, among {BOOKINGS:,} bookings | median | slowest of {TIMES} | weight |\n|---|---|---|---|")
+            print(f"| page, among {BOOKINGS:,} bookings | first | median | slowest | weight |\n|---|---|---|---|---|")
             for name, path in {
                 "Today": "/console",
                 "Figures of 14 days": "/console/figures",
@@ -64,9 +70,12 @@ def _measure(page: Page, name: str, url: str) -> None:
     for _ in range(TIMES + 1):
         page.goto(url, wait_until="load")
         measured.append(page.evaluate(_MEASURED))
-    times = [time for time, _ in measured[1:]]  # the first one fills caches
+    first, *times = [time for time, _ in measured]
     weight = max(bytes_ for _, bytes_ in measured) / 1000
-    print(f"| {name} | {statistics.median(times):.0f} ms | {max(times):.0f} ms | {weight:.0f} kB |", flush=True)
+    print(
+        f"| {name} | {first:.0f} ms | {statistics.median(times):.0f} ms | {max(times):.0f} ms | {weight:.0f} kB |",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
