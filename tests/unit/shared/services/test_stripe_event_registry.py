@@ -27,6 +27,7 @@ def test_every_handled_type_has_its_function() -> None:
         "payment_intent.succeeded": "process_money",
         "refund.created": "process_refund",
         "refund.failed": "process_refund",
+        "radar.early_fraud_warning.created": "process_fraud_warning",
         "refund.updated": "process_refund",
     }
     assert set(HANDLERS) == HANDLED
