@@ -23,8 +23,7 @@ NPM = ["npm", "ci", "--no-audit", "--no-fund"]
 _ANY_ERROR = "States.ALL"
 _ANY_ERROR_STYLE = ', style=dotted, color="#8c959f", constraint=false'
 _ERROR_STYLE = ', style=dashed, color="#a1102a"'
-_COMPARISON = re.compile(r"^\$\w+ = '?(\w+)'?$")
-_NAMESPACE = re.compile(r"\bDynamoDb\.|Exception\b")
+_NEEDLESS = re.compile(r"\bDynamoDb\.|Exception\b")
 _GRAPH = """digraph "{name}" {{
   bgcolor=white; rankdir=TB; nodesep=0.12; ranksep=0.4; pad=0.2;
   node [shape=box, style="rounded,filled", fillcolor="#f6f8fa", color="#57606a", fontname="Helvetica,Arial,sans-serif",
@@ -49,7 +48,14 @@ def transitions(definition: dict[str, Any]) -> dict[tuple[str, str], list[str]]:
 def edge_label(labels: Sequence[str]) -> str:
     """What stands beside an edge: nothing at the normal transition and at any error; names and values otherwise."""
     shown = [] if "" in labels else [label for label in labels if label != _ANY_ERROR]
-    return "\n".join(_NAMESPACE.sub("", _COMPARISON.sub(r"\1", label)) for label in shown)
+    return "\n".join(
+        _NEEDLESS.sub("", label) if _is_error(label) or label == "else" else _when(label) for label in shown
+    )
+
+
+def _when(condition: str) -> str:
+    """The values that a condition names; "yes" where it asks what its state's name asks."""
+    return ", ".join(re.findall(r"'(\w+)'", condition)) or "yes"
 
 
 def dot(name: str, definition: Mapping[str, Any]) -> str:

@@ -40,7 +40,8 @@ def test_a_picture_has_an_arrow_for_each_transition_and_no_other(workflow: str) 
         (["States.ALL"], ""),
         (["DynamoDb.ConditionalCheckFailedException", "States.ALL"], "ConditionalCheckFailed"),
         (["$nextStep = 'confirm'", "else"], "confirm\nelse"),
-        (["$refused = true"], "true"),
+        (["$refused = true"], "yes"),
+        (["$status in ['pending', 'requires_action']"], "pending, requires_action"),
     ],
 )
 def test_an_arrow_says_in_a_word_why_it_is_taken(labels: list[str], shown: str) -> None:
