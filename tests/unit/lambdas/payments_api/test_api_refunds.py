@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shared.adapters import step_functions
+from shared.contracts.states import RefundExecutionInput
 from shared.domain.models import Dispute, Payment, Refund
 from tests.harness.builders import NOW, TOTAL, capture, payment, refund
 from tests.harness.fake_aws_clients import FakeAws
@@ -153,6 +154,23 @@ def test_a_refund_that_was_entered_when_its_execution_had_ended_is_answered(
     monkeypatch.setattr(step_functions, "refund_execution", describe)
     assert call("POST", REFUND).status == 200
     assert started == [CANCELLED]
+
+
+def test_a_cancellation_by_policy_returns_no_more_than_is_left(
+    stored: Stored, workflow: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = payment(status="completed", captures={"pi_1": capture(role="booking", refundable=499)})
+    stored.payment(of)
+    amounts: list[int | None] = []
+
+    def start(_: str, order: RefundExecutionInput) -> bool:
+        amounts.append(order.amount)
+        stored.payment(of.model_copy(update={"refunds": {CANCELLED: refund(amount=499, status="succeeded")}}))
+        return True
+
+    monkeypatch.setattr(step_functions, "start_refund", start)
+    assert call("POST", REFUND).status == 200
+    assert amounts == [499]
 
 
 @pytest.mark.parametrize("first", [True, False])
