@@ -13,8 +13,8 @@ from tests.properties.crash_points.refused_sessions import (
     refused_to_read_a_session_then_paid,
 )
 from tests.properties.crash_points.returned_payments import RETURNED
-from tests.properties.simulation.histories import PRICE
 from tests.properties.simulation.simulation_faults import Crash
+from tests.properties.simulation.steps import PRICE
 
 type Scenario = Callable[[CrashDriver], None]
 

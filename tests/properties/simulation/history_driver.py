@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from local.admin_api.executions import Workflow
 from local.fake_stripe import payment_intents
 from local.fake_stripe.stripe_errors import StripeError
-from tests.harness.booking_driver import VISA, BookingDriver
+from tests.harness.booking_driver import VISA
 from tests.harness.booking_reader import Json
 from tests.harness.fault_injection import Moment
 from tests.harness.running_stack import Answer
 from tests.harness.waiting import WaitTimeoutError, wait_until
-from tests.properties.simulation.histories import PRICE, History
+from tests.properties.simulation.histories import History
+from tests.properties.simulation.other_parties import OtherParties
 from tests.properties.simulation.simulated_stack import HOLD, WINDOW, SimulatedStack
 from tests.properties.simulation.simulation_faults import Crash, SimulationFaults
+from tests.properties.simulation.steps import PRICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 type Challenge = Literal["passed", "failed", "unresolved"]
 
 
-class HistoryDriver(BookingDriver):
+class HistoryDriver(OtherParties):
     """One booking; each kind of step is a method.
 
     `valid_payments`: PaymentIntents of the sessions that were paid while they were open. `withdrawn`: somebody did what
@@ -244,9 +246,12 @@ class HistoryDriver(BookingDriver):
     def cancel_on_platform(self) -> None:
         self.steps_done["cancelled by the platform"] += 1
         self.withdrawn = True
-        self.change_reservation(status="cancelled")
+        if not self.deleted:
+            self.change_reservation(status="cancelled")
 
     def reprice(self, price: int) -> None:
+        if self.deleted or self.unreadable:
+            return
         self.steps_done["repriced by the platform"] += 1
         self.withdrawn |= price != self.price
         changed = self.stack.admin.change_reservation(self.id, status=None, total_amount=price)
@@ -288,6 +293,7 @@ class HistoryDriver(BookingDriver):
     def end_faults(self) -> None:
         """Clear the faults, deliver what is held, and let Stripe finish what it is processing."""
         self.faults.clear()
+        self.fix_reservation()
         if self.faults.webhooks == "hold":
             self.release_webhooks()
         for intent in self.intents():

@@ -102,7 +102,7 @@ def _play(stack: SimulatedStack, history: History) -> tuple[HistoryDriver, list[
 def _check(stack: SimulatedStack, driver: HistoryDriver, problems: list[str], batch: Batch) -> None:
     booking, seed = StackSnapshot(stack).of(driver), driver.history.seed
     batch.digests[seed] = stack.recorder.digest
-    batch.reservations[seed] = booking.reservation["status"]
+    batch.reservations[seed] = driver.reservation_status
     batch.paid[seed] = bool(driver.steps_done["card paid"])
     batch.coverage.update(coverage(booking))
     batch.coverage.update(set(+driver.steps_done) | set(driver.faults.occurred))

@@ -42,7 +42,7 @@ class SimulatedStack(RunningStack):
         patch.setattr("lambdas.reconcile_payments.ThreadPoolExecutor", OneAfterTheOther)
         keys = (credentials.STRIPE_API_KEY, credentials.WEBHOOK_SECRET, credentials.PUBLISHABLE_KEY)
         self.recorder = Recorder(patch, hidden=[*keys, self.outputs["userPoolId"]])
-        self.monitor = WriteMonitor(self.stripe)
+        self.monitor = WriteMonitor(self.stripe, self.outputs["paymentsTable"])
         self.stripe.refund_delay_seconds = REFUND_SECONDS
         self.faults = SimulationInjector(self.stripe, self.monitor)
         self.faults.install(patch)

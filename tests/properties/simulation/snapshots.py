@@ -16,7 +16,10 @@ INFORMATIVE = ("ExecutionDied", "LatePayment")
 
 @dataclass(frozen=True)
 class BookingSnapshot:
-    """One booking. `unprocessed_events`: those that the webhook answered 2xx and has no effect on record for."""
+    """One booking. `unprocessed_events`: those that the webhook answered 2xx and has no effect on record for.
+
+    `foreign_refunds`: refunds of money of other systems.
+    """
 
     driver: HistoryDriver
     reservation: Json
@@ -25,6 +28,8 @@ class BookingSnapshot:
     sessions: list[Json]
     intents: list[Json]
     refunds: list[Json]
+    disputes: list[Json]
+    foreign_refunds: list[Json]
     executions: Mapping[str, str]
     notifications: list[str]
     unprocessed_events: list[Json] = field(default_factory=list)
@@ -82,6 +87,7 @@ class StackSnapshot:
             self._sessions = stripe.all("checkout.session")
             self._intents = stripe.all("payment_intent")
             self._refunds = stripe.all("refund")
+            self._disputes = stripe.all("dispute")
             acknowledged = {
                 delivery.event_id for delivery in stripe.webhooks.deliveries if delivery.status in range(200, 300)
             }
@@ -97,18 +103,21 @@ class StackSnapshot:
 
     def of(self, driver: HistoryDriver) -> BookingSnapshot:
         stack = self._stack
-        intents = [one for one in self._intents if one["metadata"].get("reservation_id") == driver.id]
+        tagged = [one for one in self._intents if one["metadata"].get("reservation_id") == driver.id]
+        intents = [one for one in tagged if one["id"] not in driver.foreign_intents]
         intent_ids = {intent["id"] for intent in intents}
         refunds = [refund for refund in self._refunds if refund["payment_intent"] in intent_ids]
-        ids = (driver.id, *intent_ids, *(refund["id"] for refund in refunds))
+        ids = (driver.id, *intent_ids, *driver.foreign_intents, *(refund["id"] for refund in refunds))
         return BookingSnapshot(
             driver=driver,
-            reservation=stack.admin.reservation(driver.id),
+            reservation={} if driver.deleted else stack.admin.reservation(driver.id),
             payment=driver.payment_or_empty,
             night=stack.admin.night(driver.nights[0]),
             sessions=[one for one in self._sessions if one["client_reference_id"] == driver.id],
             intents=intents,
             refunds=refunds,
+            disputes=[dispute for dispute in self._disputes if dispute["payment_intent"] in intent_ids],
+            foreign_refunds=[one for one in self._refunds if one["payment_intent"] in driver.foreign_intents],
             executions={name: status for name, status in self._executions.items() if any(one in name for one in ids)},
             notifications=[text for text in self._notifications if any(one in text for one in ids)],
             unprocessed_events=[

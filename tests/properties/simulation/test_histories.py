@@ -6,9 +6,10 @@ import pytest
 
 from tests.harness.booking_driver import CHALLENGED, DECLINED, VISA
 from tests.harness.leaks import WatchedStack
-from tests.properties.simulation.histories import History, Step, draw
+from tests.properties.simulation.histories import History, draw
 from tests.properties.simulation.run import play_batch
 from tests.properties.simulation.simulated_stack import SimulatedStack, deployed
+from tests.properties.simulation.steps import Step
 
 SEEDS = range(11, 51)
 COVERED = {

@@ -4,15 +4,18 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from local.aws import aws_account
+from moto.dynamodb.models import dynamodb_backends
+
+from local.aws import aws_account, emulator
 from local.fake_stripe.fake_stripe import FakeStripe
+from shared.adapters.dynamodb import from_item
 
 
 class WriteMonitor:
     """`violations`: the invariants that were broken, by booking."""
 
-    def __init__(self, stripe: FakeStripe) -> None:
-        self._stripe = stripe
+    def __init__(self, stripe: FakeStripe, payments_table: str) -> None:
+        self._stripe, self._payments = stripe, payments_table
         self._sequences: defaultdict[str, int] = defaultdict(int)
         self._offered: defaultdict[str, set[str]] = defaultdict(set)
         self.violations: defaultdict[str, list[str]] = defaultdict(list)
@@ -24,6 +27,8 @@ class WriteMonitor:
                 self.violations[booking].append(f"3: released while {sorted(payable)} can be paid")
 
     def after(self, operation: str, booking: str, text: str, response: Any) -> None:
+        if operation.startswith("dynamodb.") and '"PAY-' in text:
+            self._check_captures(booking)
         if operation != "dynamodb.UpdateItem" or response is None or response.status_code != 200:
             return
         self._check_sequence(booking, text)
@@ -34,6 +39,16 @@ class WriteMonitor:
         payable = self._open_sessions(booking)
         if len(payable) > 1:
             self.violations[booking].append(f"6: {sorted(payable)} can be paid at the same time")
+
+    def _check_captures(self, booking: str) -> None:
+        """What is left of each capture now, in moto's memory."""
+        items = dynamodb_backends[emulator.ACCOUNT][emulator.REGION].tables[self._payments].items
+        payments = [from_item(item.to_json()["Attributes"]) for item in list(items.values())]
+        for payment in payments:
+            for pi, of in payment.get("captures", {}).items():
+                problem = f"15: {of['refundable']} of {of['amount']} cents are left of {pi}"
+                if not 0 <= of["refundable"] <= of["amount"] and problem not in self.violations[booking]:
+                    self.violations[booking].append(problem)
 
     def _check_sequence(self, booking: str, text: str) -> None:
         written = re.search(r'":sequence": *\{"N": *"(\d+)"', text)

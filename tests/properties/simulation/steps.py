@@ -1,0 +1,174 @@
+"""The steps of random histories: which there are, how often each is drawn, and with which arguments."""
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, NamedTuple
+
+from tests.harness.booking_driver import CHALLENGED, DECLINED, NO_FUNDS, REFUND_FAILS_LATER, REFUND_PENDING, VISA
+
+CARDS = {VISA: 10, DECLINED: 3, NO_FUNDS: 1, CHALLENGED: 3, REFUND_FAILS_LATER: 2, REFUND_PENDING: 2}
+PRICE = 45_000  # cents
+TAGS = ("ours", "another stack", "none")  # whose metadata a charge of another system carries
+FOREIGN_STATUSES = ("checked_in", "no_show")
+# What the platform may write that we cannot read.
+UNREADABLE: Mapping[str, str] = {
+    "check_in": "2027-01-10T15:00:00+01:00",
+    "total_amount": "45000",
+    "created_at": "yesterday",
+}
+PAUSES = (0.0, 0.0, 0.0, 0.05, 0.5, 5.0, 120.0)  # seconds
+
+STATES = (
+    "create_checkout_session",
+    "verify_payment",
+    "expire_checkout_sessions",
+    "confirm_reservation",
+    "release_hold",
+    "reserve_refund",
+    "create_refund",
+    "check_refund",
+    "record_refund",
+)
+FUNCTIONS = (*STATES, "stripe_webhook", "payments_api", "reconcile_payments")
+STRIPE_FAULTS = (
+    *("rate_limit", "server_error", "server_error_after", "timeout_before", "timeout_after", "reset"),
+    *("html_403", "html_408"),
+)
+REFUSED_FOR_GOOD = {"checkout.sessions.create", "checkout.sessions.expire", "refunds.create"}
+STRIPE_OPERATIONS = (
+    "checkout.sessions.create",
+    "checkout.sessions.retrieve",
+    "checkout.sessions.expire",
+    "refunds.create",
+    "refunds.list",
+    "*",
+    "*",
+    "*",
+)
+AWS_OPERATIONS = (
+    "dynamodb.UpdateItem",
+    "dynamodb.UpdateItem",
+    "dynamodb.TransactWriteItems",
+    "dynamodb.TransactWriteItems",
+    "dynamodb.TransactWriteItems",
+    "dynamodb.BatchGetItem",
+    "dynamodb.GetItem",
+    "dynamodb.PutItem",
+    "lambda.Invoke",
+    "states.SendTaskSuccess",
+    "states.StartExecution",
+    "events.PutEvents",
+    "sns.Publish",
+)
+# The callers of these operations; any function may call the others.
+CALLERS: Mapping[str, tuple[str | None, ...]] = {
+    "dynamodb.TransactWriteItems": ("confirm_reservation", "release_hold", "reserve_refund", None),
+    "lambda.Invoke": ("states",),
+}
+CONFLICTING = {"dynamodb.UpdateItem", "dynamodb.TransactWriteItems", "dynamodb.PutItem"}
+
+
+class Step(NamedTuple):
+    """A call of the `HistoryDriver` method `name`.
+
+    `in_background`: the next step does not wait for this one. `pause`: seconds before it.
+    """
+
+    name: str
+    args: tuple[Any, ...] = ()
+    in_background: bool = False
+    pause: float = 0.0
+
+    def __str__(self) -> str:
+        text = f"{self.name}({', '.join(map(str, self.args))})"
+        return f"{text} in background" if self.in_background else text
+
+
+FAULTS = {"fail_stripe", "fail_aws", "crash", "delay_write"}
+STEPS = {
+    "pay": 14,
+    "pay_now": 4,
+    "double_click": 1,
+    "retry": 3,
+    "return_from_stripe": 3,
+    "cancel": 3,
+    "pay_in_old_tab": 3,
+    "pay_slowly": 1,
+    "expire_at_stripe": 2,
+    "wait_for_window_end": 3,
+    "wait_for_hold_end": 1,
+    "stop": 3,
+    "cancel_on_platform": 1,
+    "reprice": 2,
+    "lose_night": 1,
+    "refund": 3,
+    "refund_by_operator": 1,
+    "goodwill": 2,
+    "refund_in_dashboard": 1,
+    "charge_elsewhere": 2,
+    "refund_elsewhere": 1,
+    "refund_at_stripe": 1,
+    "inquire": 1,
+    "dispute": 1,
+    "escalate": 1,
+    "close_dispute": 1,
+    "confirm_on_platform": 1,
+    "set_status_on_platform": 1,
+    "delete_reservation": 1,
+    "break_reservation": 2,
+    "fix_reservation": 1,
+    "grant_attempt": 1,
+    "request_as_stranger": 1,
+    "release_webhooks": 1,
+    "reconcile": 2,
+    "fail_stripe": 7,
+    "fail_aws": 8,
+    "crash": 8,
+    "delay_write": 3,
+}
+
+
+def random_step(name: str, rng: Random, *, in_background: bool = False) -> Step:
+    args = _ARGS[name](rng) if name in _ARGS else ()
+    return Step(name, args, in_background, rng.choice(PAUSES))
+
+
+def _pay(rng: Random) -> tuple[Any, ...]:
+    card = rng.choices(tuple(CARDS), tuple(CARDS.values()))[0]
+    return (card, rng.choices(("passed", "failed", "unresolved"), (6, 2, 2))[0])
+
+
+def _fail_stripe(rng: Random) -> tuple[Any, ...]:
+    operation = rng.choice(STRIPE_OPERATIONS)
+    refusals = ("refuse", "refuse") if operation in REFUSED_FOR_GOOD else ()
+    return (operation, rng.choice((*STRIPE_FAULTS, *refusals)), rng.choice((1, 2, 5)))
+
+
+def _fail_aws(rng: Random) -> tuple[Any, ...]:
+    operation = rng.choice(AWS_OPERATIONS)
+    faults = ["throttled", "internal_error", "unanswered"] + ["conflict"] * (2 * (operation in CONFLICTING))
+    caller = rng.choice(CALLERS.get(operation, ("states", *FUNCTIONS, None, None, None)))
+    return (operation, rng.choice(faults), rng.choice((1, 1, 3)), caller)
+
+
+def _some_of_the_price(rng: Random) -> tuple[Any, ...]:
+    return (rng.choice((PRICE, PRICE // 2, 1_000)), rng.randrange(3))
+
+
+_ARGS: Mapping[str, Callable[[Random], tuple[Any, ...]]] = {
+    "pay": _pay,
+    "pay_in_old_tab": lambda rng: (rng.randrange(4),),
+    "reprice": lambda rng: (rng.choice((PRICE + 5_000, PRICE - 5_000, PRICE)),),
+    "refund_by_operator": lambda rng: (rng.choice((PRICE, 1_000)),),
+    "goodwill": _some_of_the_price,
+    "refund_in_dashboard": _some_of_the_price,
+    "stop": lambda rng: (rng.choice(("payment", "refund")), rng.choice(PAUSES)),
+    "charge_elsewhere": lambda rng: (rng.choice(TAGS), rng.choice((PRICE, 10_000)), rng.randrange(2)),
+    "refund_at_stripe": lambda rng: (rng.choice((PRICE, PRICE // 2)),),
+    "close_dispute": lambda rng: (rng.choice(("won", "lost")),),
+    "set_status_on_platform": lambda rng: (rng.choice(FOREIGN_STATUSES),),
+    "break_reservation": lambda rng: (rng.choice(tuple(UNREADABLE)),),
+    "fail_stripe": _fail_stripe,
+    "fail_aws": _fail_aws,
+    "crash": lambda rng: (rng.choice(FUNCTIONS), rng.randrange(6), rng.choice(("before", "after", "after"))),
+}
