@@ -32,7 +32,8 @@ class HistoryDriver(OtherParties):
     """One booking; each kind of step is a method.
 
     `valid_payments`: PaymentIntents of the sessions that were paid while they were open. `withdrawn`: somebody did what
-    may cost the booking although it is paid. `steps_done`: how often each kind of step took effect.
+    may cost the booking although it is paid. `steps_done`: how often each kind of step took effect. `faults_ended_at`:
+    the end of whatever an execution may have died of.
     """
 
     stack: SimulatedStack
@@ -53,6 +54,7 @@ class HistoryDriver(OtherParties):
         self.unexpected_answers: list[str] = []
         self.log: list[str] = []
         self.steps_done: Counter[str] = Counter()
+        self.faults_ended_at = 0.0
 
     @property
     def faults(self) -> SimulationFaults:
@@ -294,6 +296,7 @@ class HistoryDriver(OtherParties):
         """Clear the faults, deliver what is held, and let Stripe finish what it is processing."""
         self.faults.clear()
         self.fix_reservation()
+        self.faults_ended_at = time.time()
         if self.faults.webhooks == "hold":
             self.release_webhooks()
         for intent in self.intents():

@@ -18,20 +18,23 @@
 13  Money of other systems on the Stripe account is never touched, whatever its metadata says.
 14  No booking is confirmed whose charge does not hold its price.
 15  What is left of a capture is never negative nor above what was received, after every write.
+16  Every execution that died is replaced within a day of that, or of the end of what it died of; nobody edits an item.
 
 Every violation that is reported begins with one of these numbers. 7 and 9 are part of all checks: however its events
 are delivered, a booking ends in one of the ways allowed here, with nothing running or waiting. 11 and 12 are checked
 while histories run.
 """
 
+import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-from shared.adapters.step_functions import execution_name, payment_execution_name
+from shared.adapters.step_functions import execution_name
 from tests.properties.simulation.snapshots import REFUNDED, BookingSnapshot, is_live
 
 CONFIRMED = {"completed", "partially_refunded", "refunded"}
 MAX_ATTEMPTS = 3
+REPLACED_WITHIN = timedelta(days=1)
 UNDER_WAY = 180  # seconds from Stripe's answer to the confirmation, at most
 
 
@@ -39,7 +42,7 @@ def violations(booking: BookingSnapshot) -> list[str]:
     """A sentence for every invariant that does not hold."""
     checks = (
         *(_reservation, _captures, _booking_captures, _ledger, _refunds, _attempts, _executions, _events),
-        *(_foreign_money, _price_held),
+        *(_foreign_money, _price_held, _replacements),
     )
     return [problem for check in checks for problem in check(booking)] + booking.driver.unexpected_answers
 
@@ -160,21 +163,34 @@ def _replaced(booking: BookingSnapshot) -> int:
 
 
 def _executions(booking: BookingSnapshot) -> Iterator[str]:
-    last = payment_execution_name(booking.driver.id, _replaced(booking))
     awaiting_operator = [
         refund_id for refund_id, entry in booking.ledger.items() if entry.get("awaiting") == "operator"
     ]
     may_run = {execution_name(refund_id, restart) for refund_id in awaiting_operator for restart in range(20)}
-    for name, status in booking.executions.items():
-        if status == "RUNNING":
+    for name, (status, _, stopped_at) in booking.executions.items():
+        if stopped_at is None:
             if name not in may_run and not name.startswith("failed-"):
                 yield f"9: {name} still runs"
         elif status != "SUCCEEDED" and not any(name in text for text in booking.notifications):
             yield f"9: {name} is {status} and no operator was notified"
-    # An execution that fails after the payment has ended needs no replacement.
-    ended = booking.payment.get("status", "none") != "pending"
-    if not ended and booking.executions.get(last) != "SUCCEEDED":
-        yield f"9: {last} is {booking.executions.get(last)}"
+
+
+def _replacements(booking: BookingSnapshot) -> Iterator[str]:
+    fixed_at = datetime.fromtimestamp(booking.driver.faults_ended_at, UTC)
+    started_at = {_number(name): run.started_at for name, run in booking.executions.items()}
+    for name, (status, _, stopped_at) in booking.executions.items():
+        if stopped_at is None or status == "SUCCEEDED":
+            continue
+        first, number = _number(name)
+        replaced_at = started_at.get((first, number + 1))
+        if (replaced_at or datetime.now(UTC)) > max(stopped_at, fixed_at) + REPLACED_WITHIN:
+            yield f"16: {name} died at {stopped_at:%d %H:%M:%S} and was replaced: {replaced_at or 'never'}"
+
+
+def _number(execution: str) -> tuple[str, int]:
+    """The id that the name of an execution and of its replacements has in common, and which replacement it is."""
+    id_, number = re.fullmatch(r"(.*?)(?:-r(\d+))?", execution).groups()  # type: ignore[union-attr]  # fits every text
+    return id_ if number is None or not re.fullmatch(r"PAY-RES-\w+", id_) else id_.removeprefix("PAY-"), int(number or 0)
 
 
 def _events(booking: BookingSnapshot) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from tests.harness.booking_reader import Json
 from tests.harness.running_stack import WORKFLOWS
@@ -12,6 +13,14 @@ from tests.properties.simulation.simulated_stack import SimulatedStack
 REFUNDED = {"succeeded", "pending", "requires_action"}
 # Notifications that ask nobody to return the money of a refund.
 INFORMATIVE = ("ExecutionDied", "LatePayment")
+
+
+class Run(NamedTuple):
+    """An execution; `stopped_at` is None while it runs."""
+
+    status: str
+    started_at: datetime
+    stopped_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class BookingSnapshot:
     refunds: list[Json]
     disputes: list[Json]
     foreign_refunds: list[Json]
-    executions: Mapping[str, str]
+    executions: Mapping[str, Run]
     notifications: list[str]
     unprocessed_events: list[Json] = field(default_factory=list)
 
@@ -78,9 +87,7 @@ class StackSnapshot:
 
     def __init__(self, stack: SimulatedStack) -> None:
         self._stack = stack
-        self._executions = {
-            one["name"]: one["status"] for workflow in WORKFLOWS for one in stack.admin.executions(workflow)
-        }
+        self._executions = self._all_executions()
         self._notifications = [note["message"] for note in stack.admin.notifications()]
         with stack.stripe.lock:
             stripe = stack.stripe
@@ -94,6 +101,15 @@ class StackSnapshot:
             acknowledged_events = stripe.all("event", lambda event: event["id"] in acknowledged)
         processed = self._processed_events()
         self._unprocessed = [event for event in acknowledged_events if event["id"] not in processed]
+
+    def _all_executions(self) -> dict[str, Run]:
+        list_executions = self._stack.states.get_paginator("list_executions")
+        return {
+            one["name"]: Run(one["status"], one["startDate"], one.get("stopDate"))
+            for workflow in WORKFLOWS
+            for page in list_executions.paginate(stateMachineArn=self._stack.machine(workflow))
+            for one in page["executions"]
+        }
 
     def _processed_events(self) -> set[str]:
         table = self._stack.outputs["webhookEventsTable"]
@@ -118,7 +134,7 @@ class StackSnapshot:
             refunds=refunds,
             disputes=[dispute for dispute in self._disputes if dispute["payment_intent"] in intent_ids],
             foreign_refunds=[one for one in self._refunds if one["payment_intent"] in driver.foreign_intents],
-            executions={name: status for name, status in self._executions.items() if any(one in name for one in ids)},
+            executions={name: run for name, run in self._executions.items() if any(one in name for one in ids)},
             notifications=[text for text in self._notifications if any(one in text for one in ids)],
             unprocessed_events=[
                 event
