@@ -4,19 +4,21 @@ A history depends on its seed alone, and so does what comes of it: which thread 
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from random import Random
 
 from local.fake_stripe.webhook_delivery import Mode as WebhookMode
+from tests.properties.simulation.outlines import LONG, OUTLINES, outlines_to
+from tests.properties.simulation.places import MET, STOPPABLE, STRIPE_FAULTS
 from tests.properties.simulation.steps import (
     FAULTS,
     FOREIGN_STATUSES,
     STEPS,
-    STRIPE_FAULTS,
     TAGS,
     UNREADABLE,
     Step,
+    act_at,
+    fault_at,
     random_step,
 )
 
@@ -46,6 +48,7 @@ COVERAGE = frozenset(
 )
 
 MAX_STOPS = 3  # an execution is replaced this many times
+STEERED = 0.7  # of all histories, in which something is done at one state
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,9 @@ def draw(seed: int) -> History:
     """The history of a seed: the steps of an outline with random steps and faults in between."""
     rng = Random(seed)  # noqa: S311 - repeatable, not secret
     webhooks = rng.choices(WEBHOOK_MODES, (5, 2, 2, 1, 1))[0]
-    outline = rng.choice(_OUTLINES)
-    steps = [random_step(name, rng, in_background=in_background) for name, in_background in outline(rng)]
+    state = rng.choice(MET[1:]) if rng.random() < STEERED else None
+    outline = rng.choice(OUTLINES if state is None else outlines_to(state))
+    steps = outline(rng)
     without_faults = rng.random() < 0.2
     # Each history has kinds of faults of its own: where all are likely, none happens twice.
     weights = [weight * (rng.choice((0, 1, 3, 9)) if name in FAULTS else 1) for name, weight in STEPS.items()]
@@ -105,12 +109,14 @@ def draw(seed: int) -> History:
         elif not without_faults:
             # Never after the last step, where the fault would have nothing left to affect.
             steps.insert(rng.randint(0, max(0, len(steps) - 1)), random_step(name, rng))
-    stops = [step for step in steps if step.name == "stop"]
+    if state is not None:
+        steps = [*_at_one_state(rng, state), *steps]
+    stops = [step for step in steps if step.name in {"stop", "stop_in"}]
     for step in stops[MAX_STOPS:]:
         steps.remove(step)
     if "pay_now" not in {step.name for step in steps} and rng.random() < 0.9:
         steps.insert(0, random_step("pay_now", rng))
-    hold = rng.choice((2.2, 3.2)) if outline in _LONG else rng.choices((0.5, 1.5, 2.2, 3.2, 48), (1, 3, 3, 3, 1))[0]
+    hold = rng.choice((2.2, 3.2)) if outline in LONG else rng.choices((0.5, 1.5, 2.2, 3.2, 48), (1, 3, 3, 3, 1))[0]
     return History(
         seed=seed,
         hold=hold,
@@ -123,92 +129,7 @@ def draw(seed: int) -> History:
     )
 
 
-# The names of an outline's steps, and whether each runs in the background.
-type Outline = Callable[[Random], list[tuple[str, bool]]]
-
-
-def _random_steps_only(_: Random) -> list[tuple[str, bool]]:
-    return []
-
-
-def _refunded(rng: Random) -> list[tuple[str, bool]]:
-    """Paid; then refunds are requested in several ways at once."""
-    ways = rng.choices(
-        ("refund", "refund_by_operator", "goodwill", "refund_in_dashboard", "stop"),
-        (4, 1, 3, 1, 2),
-        k=rng.randint(1, 4),
-    )
-    return [
-        ("pay_now", False),
-        ("pay", False),
-        ("wait_for_workflow", False),
-        *((way, rng.random() < 0.6) for way in ways),
-    ]
-
-
-def _paid_twice(rng: Random) -> list[tuple[str, bool]]:
-    """A second session, and payments in both."""
-    paying = [("pay", rng.random() < 0.5), ("pay_in_old_tab", rng.random() < 0.5)]
-    rng.shuffle(paying)
-    ends = rng.choice(("expire_at_stripe", "wait_for_window_end"))
-    return [("pay_now", False), (ends, False), ("wait_for_workflow", False), ("retry", False), *paying]
-
-
-def _cancelled_while_paying(rng: Random) -> list[tuple[str, bool]]:
-    concurrent = [("pay", True), (rng.choice(("cancel", "cancel_on_platform", "reprice", "lose_night")), True)]
-    rng.shuffle(concurrent)
-    return [("pay_now", False), *concurrent]
-
-
-def _paid_late(rng: Random) -> list[tuple[str, bool]]:
-    """Paid while the window or the hold ends, or afterwards."""
-    first, last = rng.choice(
-        (("wait_for_window_end", "pay"), ("wait_for_hold_end", "pay"), ("wait_for_hold_end", "pay_in_old_tab"))
-    )
-    return [("pay_now", False), (first, rng.random() < 0.5), (last, False)]
-
-
-def _attempts_used_up(rng: Random) -> list[tuple[str, bool]]:
-    again = [("expire_at_stripe", False), ("wait_for_workflow", False), (rng.choice(("retry", "pay_now")), False)]
-    return [("pay_now", False), *again, *again, *again, ("grant_attempt", False), ("retry", False), ("pay", False)]
-
-
-def _refunded_before_confirmation(rng: Random) -> list[tuple[str, bool]]:
-    between = [("stop", False)] if rng.random() < 0.5 else []
-    return [("pay_now", False), *between, ("pay", rng.random() < 0.5), ("refund_at_stripe", rng.random() < 0.5)]
-
-
-def _disputed(rng: Random) -> list[tuple[str, bool]]:
-    opens = rng.choice((("inquire", "escalate"), ("inquire",), ("dispute",)))
-    refunds = rng.choice((("refund",), ("goodwill",), ()))
-    return [("pay_now", False), ("pay", False), *((one, False) for one in (*opens, *refunds, "close_dispute"))]
-
-
-def _unreadable_while_paying(rng: Random) -> list[tuple[str, bool]]:
-    paying = [("break_reservation", False), ("pay", rng.random() < 0.5)]
-    rng.shuffle(paying)
-    return [("pay_now", False), *paying, ("wait_for_workflow", False), ("fix_reservation", False)]
-
-
-def _paid_elsewhere(rng: Random) -> list[tuple[str, bool]]:
-    platform = rng.choice(("confirm_on_platform", "set_status_on_platform", "delete_reservation"))
-    concurrent = [("pay", rng.random() < 0.5), (platform, rng.random() < 0.5), ("charge_elsewhere", False)]
-    rng.shuffle(concurrent)
-    return [("pay_now", False), *concurrent]
-
-
-_OUTLINES: tuple[Outline, ...] = (
-    _random_steps_only,
-    _random_steps_only,
-    _refunded,
-    _refunded,
-    _paid_twice,
-    _cancelled_while_paying,
-    _paid_late,
-    _attempts_used_up,
-    _refunded_before_confirmation,
-    _disputed,
-    _unreadable_while_paying,
-    _paid_elsewhere,
-)
-_LONG = {_paid_twice, _attempts_used_up}
+def _at_one_state(rng: Random, state: str) -> list[Step]:
+    """What happens when an execution enters the state; drawn by state, so that rare ones are met as often as others."""
+    acts = [act_at(state, rng) for _ in range(rng.randint(1, 3))]
+    return acts + ([fault_at(state, rng) for _ in range(rng.randint(0, 2))] if state in STOPPABLE else [])

@@ -6,37 +6,34 @@ import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from threading import Event
+from typing import Any, Literal
 
-from local.admin_api.executions import Workflow
 from local.fake_stripe import payment_intents
 from local.fake_stripe.stripe_errors import StripeError
 from tests.harness.booking_driver import VISA
 from tests.harness.booking_reader import Json
-from tests.harness.fault_injection import Moment
 from tests.harness.running_stack import Answer
 from tests.harness.waiting import WaitTimeoutError, wait_until
+from tests.properties.simulation.fault_steps import FaultSteps
 from tests.properties.simulation.histories import History
 from tests.properties.simulation.other_parties import OtherParties
 from tests.properties.simulation.simulated_stack import HOLD, WINDOW, SimulatedStack
-from tests.properties.simulation.simulation_faults import Crash, SimulationFaults
-from tests.properties.simulation.steps import PRICE
+from tests.properties.simulation.steps import ACTS, FAULTS, PRICE, Step
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+ENTRY_SECONDS = 4 * WINDOW  # how long a step waits for the state in which it is to happen
 
 type Challenge = Literal["passed", "failed", "unresolved"]
 
 
-class HistoryDriver(OtherParties):
+class HistoryDriver(OtherParties, FaultSteps):
     """One booking; each kind of step is a method.
 
     `valid_payments`: PaymentIntents of the sessions that were paid while they were open. `withdrawn`: somebody did what
     may cost the booking although it is paid. `steps_done`: how often each kind of step took effect. `faults_ended_at`:
     the end of whatever an execution may have died of.
     """
-
-    stack: SimulatedStack
 
     def __init__(self, stack: SimulatedStack, history: History) -> None:
         super().__init__(stack, stack.admin.reserve(nights=1))
@@ -52,13 +49,8 @@ class HistoryDriver(OtherParties):
         self.granted_attempts = 0
         self.requested_refunds: set[str] = set()
         self.unexpected_answers: list[str] = []
-        self.log: list[str] = []
         self.steps_done: Counter[str] = Counter()
         self.faults_ended_at = 0.0
-
-    @property
-    def faults(self) -> SimulationFaults:
-        return self.stack.faults.of[self.id]
 
     def play(self, background: ThreadPoolExecutor) -> None:
         self.faults.webhooks = self.history.webhooks
@@ -66,13 +58,35 @@ class HistoryDriver(OtherParties):
         running: list[Future[object]] = []
         for step in self.history.steps:
             time.sleep(step.pause)
-            act: Callable[..., object] = getattr(self, step.name)
-            if step.in_background:
-                running.append(background.submit(act, *step.args))
+            if step.at and step.name in FAULTS:
+                self.stack.faults.on_entry[self.id, step.at].append(partial(self._act, step))
+            elif step.at:
+                running.append(background.submit(self._act_at_entry, step, self._entry(step.at)))
+            elif step.in_background:
+                running.append(background.submit(self._act, step))
             else:
-                act(*step.args)
+                self._act(step)
         for future in running:
             future.result()
+
+    def _act(self, step: Step) -> None:
+        if step.name in ACTS:
+            states = self.stack.faults.states[self.id].values()
+            self.stack.faults.pairs.acts.update((step.name, state) for state in states)
+        getattr(self, step.name)(*step.args)
+
+    def _entry(self, state: str) -> Event:
+        """Set when an execution enters the state, or has entered nothing since."""
+        entered = Event()
+        if state in self.stack.faults.states[self.id].values():
+            entered.set()
+        else:
+            self.stack.faults.on_entry[self.id, state].append(entered.set)
+        return entered
+
+    def _act_at_entry(self, step: Step, entered: Event) -> None:
+        if entered.wait(ENTRY_SECONDS):
+            self._act(step)
 
     # Over HTTP.
 
@@ -265,36 +279,12 @@ class HistoryDriver(OtherParties):
         self.withdrawn = True
         super().lose_night()
 
-    # Faults.
-
-    def stop(self, workflow: Workflow, pause: float) -> None:
-        """Stop one of the booking's executions after some seconds."""
-        time.sleep(pause)
-        ids = (self.id, *(intent["id"] for intent in self.intents()))
-        for name, of in self.stack.running().items():
-            if of == workflow and any(one in name for one in ids):
-                self.stack.states.stop_execution(executionArn=self.stack.execution_arn(name, workflow))
-                self.faults.occurred[f"{workflow} execution stopped"] += 1
-                self.log.append(f"stopped {name}")
-                return
-
-    def fail_stripe(self, operation: str, kind: Any, times: int) -> None:
-        self.faults.fail_stripe(operation, kind, times)
-
-    def fail_aws(self, operation: str, kind: Any, times: int, caller: str | None) -> None:
-        self.faults.fail_aws(operation, kind, times, caller=caller)
-
-    def delay_write(self) -> None:
-        self.faults.delayed_writes += 1
-
-    def crash(self, function: str, call: int, moment: Moment) -> None:
-        self.faults.crashes.append(Crash(function, call, moment))
-
     # After the last step.
 
     def end_faults(self) -> None:
         """Clear the faults, deliver what is held, and let Stripe finish what it is processing."""
         self.faults.clear()
+        self.stack.faults.on_entry.clear()
         self.fix_reservation()
         self.faults_ended_at = time.time()
         if self.faults.webhooks == "hold":

@@ -19,6 +19,7 @@
 14  No booking is confirmed whose charge does not hold its price.
 15  What is left of a capture is never negative nor above what was received, after every write.
 16  Every execution that died is replaced within a day of that, or of the end of what it died of; nobody edits an item.
+    Replacements that die as well follow at ever longer intervals.
 
 Every violation that is reported begins with one of these numbers. 7 and 9 are part of all checks: however its events
 are delivered, a booking ends in one of the ways allowed here, with nothing running or waiting. 11 and 12 are checked
@@ -35,6 +36,7 @@ from tests.properties.simulation.snapshots import REFUNDED, BookingSnapshot, is_
 CONFIRMED = {"completed", "partially_refunded", "refunded"}
 MAX_ATTEMPTS = 3
 REPLACED_WITHIN = timedelta(days=1)
+DEATHS_AN_HOUR = 12  # at most; six of them without any progress
 UNDER_WAY = 180  # seconds from Stripe's answer to the confirmation, at most
 
 
@@ -185,12 +187,20 @@ def _replacements(booking: BookingSnapshot) -> Iterator[str]:
         replaced_at = started_at.get((first, number + 1))
         if (replaced_at or datetime.now(UTC)) > max(stopped_at, fixed_at) + REPLACED_WITHIN:
             yield f"16: {name} died at {stopped_at:%d %H:%M:%S} and was replaced: {replaced_at or 'never'}"
+    deaths = sorted(
+        one.stopped_at for one in booking.executions.values() if one.stopped_at and one.status != "SUCCEEDED"
+    )
+    for first, last in zip(deaths, deaths[DEATHS_AN_HOUR:], strict=False):
+        if last - first < timedelta(hours=1):
+            yield f"16: more than {DEATHS_AN_HOUR} executions died within an hour"
+            break
 
 
 def _number(execution: str) -> tuple[str, int]:
     """The id that the name of an execution and of its replacements has in common, and which replacement it is."""
     id_, number = re.fullmatch(r"(.*?)(?:-r(\d+))?", execution).groups()  # type: ignore[union-attr]  # fits every text
-    return id_ if number is None or not re.fullmatch(r"PAY-RES-\w+", id_) else id_.removeprefix("PAY-"), int(number or 0)
+    first = id_.removeprefix("PAY-") if number and re.fullmatch(r"PAY-RES-\w+", id_) else id_
+    return first, int(number or 0)
 
 
 def _events(booking: BookingSnapshot) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """Plant bugs on purpose, and count the histories that it takes to find each."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -11,11 +12,16 @@ from uuid import uuid4
 import pytest
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
+from lambdas import reconcile_payments
 from shared.adapters import bookings, stripe_api
+from shared.adapters.dynamodb import UpdateBuilder
+from shared.domain.due import SHARDS
 from shared.domain.errors import StoreBusy
-from shared.domain.models import Attempt
+from shared.domain.models import Attempt, Payment
 from shared.domain.session_outcomes import SessionOutcome, never_opened
 from shared.domain.stripe_values import CheckoutSession
+from shared.services import ownership, replacements
+from shared.services.ownership import Owner
 from tests.harness.leaks import WatchedStack
 from tests.properties.simulation.histories import draw
 from tests.properties.simulation.run import REGRESSIONS, Failure, play_batch, print_line, shrink
@@ -83,12 +89,70 @@ def token_without_sequence(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None
     patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(parse_without))
 
 
+def ownership_by_metadata(stack: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
+    """A PaymentIntent is ours if its metadata says so."""
+
+    def find(pi: str) -> Owner | None:
+        metadata = stack.stripe.get("payment_intent", pi)["metadata"]
+        payment = ownership._find_named(metadata)
+        attempt = metadata.get("attempt", "")
+        return Owner(payment, attempt) if payment is not None and attempt in payment.attempts else None
+
+    patch.setattr(ownership, "_find_by_sessions", find)
+
+
+def confirm_what_is_not_held(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
+    """A booking is confirmed without looking at what its charge still holds."""
+    confirm, require = bookings.confirm_reservation, UpdateBuilder.require
+
+    def require_other(builder: UpdateBuilder, path: str, value: Any) -> UpdateBuilder:
+        return builder if path.endswith(".refundable") else require(builder, path, value)
+
+    def confirm_anyway(*args: Any, **kwargs: Any) -> bool:
+        with pytest.MonkeyPatch.context() as meanwhile:
+            meanwhile.setattr(UpdateBuilder, "require", require_other)
+            return confirm(*args, **kwargs)
+
+    patch.setattr(Payment, "whole", lambda *_: True)
+    patch.setattr(bookings, "confirm_reservation", confirm_anyway)
+
+
+def restarts_without_spacing(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
+    """Every dead execution is replaced at once."""
+    patch.setattr(replacements, "PAUSES", (timedelta(0),))
+
+
+def retry_without_sequence(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
+    """AwaitRetry stores its task token even if a newer one is stored already."""
+    parse = AmazonStateLanguageParser.parse
+
+    def parse_without(definition: str) -> Any:
+        program = json.loads(definition)
+        if wait := program["States"].get("AwaitRetry"):
+            wait["Arguments"]["ConditionExpression"] = wait["Arguments"]["ConditionExpression"].replace(SEQUENCE, "")
+        return parse(json.dumps(program))
+
+    patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(parse_without))
+
+
+def last_shard_skipped(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
+    """The reconciler leaves out the last shard of what is due."""
+    lists = [one for one in reconcile_payments.LISTS if getattr(one, "args", None) != (SHARDS[-1],)]
+    assert len(lists) == len(reconcile_payments.LISTS) - 1
+    patch.setattr(reconcile_payments, "LISTS", lists)
+
+
 MUTATIONS: tuple[Mutation, ...] = (
     confirm_without_verifying,
     release_without_expiring,
     refund_without_key_or_list,
     conflict_taken_for_loss,
     token_without_sequence,
+    ownership_by_metadata,
+    confirm_what_is_not_held,
+    restarts_without_spacing,
+    retry_without_sequence,
+    last_shard_skipped,
 )
 
 

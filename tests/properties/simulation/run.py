@@ -19,6 +19,7 @@ from tests.harness.waiting import WaitTimeoutError, wait_until
 from tests.properties.simulation.histories import COVERAGE, History, draw
 from tests.properties.simulation.history_driver import HistoryDriver
 from tests.properties.simulation.invariants import coverage, violations
+from tests.properties.simulation.pairs import Pairs
 from tests.properties.simulation.simulated_stack import WINDOW, SimulatedStack, deployed, simulated_stack
 from tests.properties.simulation.snapshots import StackSnapshot
 
@@ -57,7 +58,7 @@ class Failure:
 class Batch:
     """`reservations`: how each seed's ended; `paid`: whether the guest's card was charged on an open session.
 
-    `digests`: the hash of what each seed has done.
+    `digests`: the hash of what each seed has done. `pairs`: what has met which state.
     """
 
     failures: list[Failure] = field(default_factory=list)
@@ -65,6 +66,7 @@ class Batch:
     reservations: dict[int, str] = field(default_factory=dict)
     paid: dict[int, bool] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
+    pairs: Pairs = field(default_factory=Pairs)
 
 
 def play_batch(local: WatchedStack, histories: Iterable[History], mutate: Mutate | None = None) -> Batch:
@@ -102,6 +104,7 @@ def _play(stack: SimulatedStack, history: History) -> tuple[HistoryDriver, list[
 def _check(stack: SimulatedStack, driver: HistoryDriver, problems: list[str], batch: Batch) -> None:
     booking, seed = StackSnapshot(stack).of(driver), driver.history.seed
     batch.digests[seed] = stack.recorder.digest
+    batch.pairs.add(stack.faults.pairs)
     batch.reservations[seed] = driver.reservation_status
     batch.paid[seed] = bool(driver.steps_done["card paid"])
     batch.coverage.update(coverage(booking))
@@ -193,12 +196,14 @@ def main() -> int:
     failures: list[Failure] = []
     covered: Counter[str] = Counter()
     digests: dict[int, str] = {}
+    pairs = Pairs()
     began = time.monotonic()
     with spawn.Pool(given.processes) as processes:
         seeds_of_batches = batches_of_seeds(given.seed, given.histories)
         for seeds, batch in processes.imap_unordered(_play_seeds, seeds_of_batches):
             digests |= batch.digests
             covered += batch.coverage
+            pairs.add(batch.pairs)
             print_line(f"seeds {seeds.start}-{seeds.stop - 1}: {len(batch.failures)} failed; {len(digests)} played")
             for failure in batch.failures:
                 print_line(f"  {failure}")
@@ -215,6 +220,8 @@ def main() -> int:
     for kind, times in sorted(covered.items()):
         print_line(f"{times:6} {kind}")
     print_line(f"not covered: {', '.join(sorted(COVERAGE - covered.keys())) or 'nothing'}")
+    for line in pairs.report():
+        print_line(line)
     print_line(
         json.dumps({"histories": len(digests), "failed": sorted({failure.history.seed for failure in failures})})
     )

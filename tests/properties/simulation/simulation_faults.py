@@ -92,8 +92,9 @@ class SimulationFaults(BookingFaults):
     occurred: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
-        """Remove the faults that are still to come, except those of webhooks and the stops."""
+        """Remove the faults that are still to come, except those of webhooks."""
         self.delayed_writes = 0
         self.clear_aws()
         self.stripe.clear()
         self.crashes.clear()
+        self.stops.clear()

@@ -1,11 +1,12 @@
 """Injects a simulation's faults: functions crash at their outside calls, executions are stopped, writes are delayed."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service as tasks
@@ -15,15 +16,15 @@ from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import MockRawResponse
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 
+from local.admin_api.executions import Workflow
 from local.aws import aws_account, aws_faults, emulator
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared.adapters import stripe_api
 from tests.harness.fault_injection import FaultInjector, Json, Moment, aws_request, running_function
+from tests.properties.simulation.pairs import Pairs
+from tests.properties.simulation.places import NOT_STARTED, STOPPABLE, place
 from tests.properties.simulation.simulation_faults import Invocation, SimulationFaults
 from tests.properties.simulation.write_monitor import WriteMonitor
-
-if TYPE_CHECKING:
-    from local.admin_api.executions import Workflow
 
 WRITE_DELAY = 0.5  # seconds until a delayed write is executed
 
@@ -33,13 +34,22 @@ _running_task: ContextVar[Json | None] = ContextVar("_running_task", default=Non
 
 
 class SimulationInjector(FaultInjector[SimulationFaults]):
-    """`invocations`: where runs of functions are recorded, if they are."""
+    """`invocations`: where runs of functions are recorded, if they are.
+
+    `pairs`: what has met which state. `states`: the state that each booking's newest execution of a workflow has
+    entered last. `on_entry`: what happens when one enters a state, by booking and state, once.
+    """
 
     def __init__(self, stripe: FakeStripe, monitor: WriteMonitor) -> None:
         super().__init__(stripe, SimulationFaults)
         self._monitor = monitor
         self._states = boto3.client("stepfunctions", region_name=emulator.REGION)
         self.invocations: list[Invocation] | None = None
+        self.pairs = Pairs()
+        self.states: defaultdict[str, dict[str, str]] = defaultdict(lambda: {"payment": NOT_STARTED})
+        self.on_entry: defaultdict[tuple[str, str], list[Callable[[], object]]] = defaultdict(list)
+        # Where this thread's call is made; Stripe's faults are met in another context of the same thread.
+        self._here = threading.local()
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         super().install(patch)
@@ -49,11 +59,14 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
         wait = callbacks.StateTaskServiceCallback._wait_for_task_token_timeout
 
         def call(operation: str, request: Any) -> Any:
+            self._note_call(f"stripe.{operation}", running_function.get())
             with self._outside_call(f"stripe.{operation}"):
                 return call_stripe(operation, request)
 
         def enter_state(state: Any, env: Any) -> None:
-            self._stop(env.states.context_object.context_object_data, "entered")
+            context = env.states.context_object.context_object_data
+            self._enter(context)
+            self._stop(context, "entered")
             enter(state, env)
 
         def run_task_of_state(task: Any, env: Any) -> None:
@@ -76,6 +89,7 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
 
     def fault_met(self, booking: str, description: str) -> None:
         self.of[booking].occurred[description] += 1
+        self.pairs.faults[description, getattr(self._here, "place", "")] += 1
 
     def aws_faults_to_come(self) -> bool:
         return any(
@@ -110,11 +124,31 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
             self.invocations.append(invocation)
         return invocation
 
+    # What can be met where.
+
+    def _enter(self, context: Json) -> None:
+        booking, workflow = context["Execution"]["Input"]["reservation_id"], _workflow(context)
+        name = self.states[booking][workflow] = place(workflow, context["State"]["Name"])
+        if name in STOPPABLE:
+            self.pairs.possible.add((f"{workflow} execution stopped", name))
+        for act in self.on_entry.pop((booking, name), []):
+            act()
+
+    def _note_call(self, operation: str, booking: str) -> None:
+        invocation, task = _invocation.get(), _running_task.get()
+        if task is not None:
+            self._here.place = place(_workflow(task), task["State"]["Name"])
+        else:
+            self._here.place = invocation.function if invocation else ""
+        if booking and self._here.place:
+            self.pairs.called(operation, self._here.place, by_function=invocation is not None)
+
     def call_aws(self, operation: str, request: Any, call: Callable[[], Any]) -> Any:
         return super().call_aws(operation, request, lambda: self._call_aws(operation, call))
 
     def _call_aws(self, operation: str, call: Callable[[], Any]) -> Any:
         booking, text = aws_request.get()
+        self._note_call(operation, booking)
         if _invocation.get() is None:
             self._stop(_running_task.get(), "calling")
         if '":token"' in text and self.of[booking].delayed_writes:
@@ -183,14 +217,23 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
         """Stop the execution if a fault says so for this state and moment."""
         if context is None:
             return
-        execution = context["Execution"]
-        stops = self.of[execution["Input"]["reservation_id"]].stops
-        workflow: Workflow = "refund" if "refund_id" in execution["Input"] else "payment"
+        execution, workflow = context["Execution"], _workflow(context)
+        booking, state = execution["Input"]["reservation_id"], context["State"]["Name"]
+        stops = self.of[booking].stops
         for stop in stops:
-            if (stop.workflow, stop.state, stop.moment) == (workflow, context["State"]["Name"], moment):
+            if (stop.workflow, stop.state, stop.moment) == (workflow, state, moment):
                 stops.remove(stop)
+                self.execution_stopped(booking, workflow, place(workflow, state))
                 token = _running_task.set(None)
                 try:
                     self._states.stop_execution(executionArn=execution["Id"])
                 finally:
                     _running_task.reset(token)
+
+    def execution_stopped(self, booking: str, workflow: Workflow, where: str) -> None:
+        self.of[booking].occurred[f"{workflow} execution stopped"] += 1
+        self.pairs.faults[f"{workflow} execution stopped", where] += 1
+
+
+def _workflow(context: Json) -> Workflow:
+    return "refund" if "refund_id" in context["Execution"]["Input"] else "payment"

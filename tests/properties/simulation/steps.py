@@ -5,6 +5,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from tests.harness.booking_driver import CHALLENGED, DECLINED, NO_FUNDS, REFUND_FAILS_LATER, REFUND_PENDING, VISA
+from tests.properties.simulation.places import CALLS, REFUSED_FOR_GOOD, STATES, STOPPABLE, STRIPE_FAULTS, aws_faults
 
 CARDS = {VISA: 10, DECLINED: 3, NO_FUNDS: 1, CHALLENGED: 3, REFUND_FAILS_LATER: 2, REFUND_PENDING: 2}
 PRICE = 45_000  # cents
@@ -18,73 +19,35 @@ UNREADABLE: Mapping[str, str] = {
 }
 PAUSES = (0.0, 0.0, 0.0, 0.05, 0.5, 5.0, 120.0)  # seconds
 
-STATES = (
-    "create_checkout_session",
-    "verify_payment",
-    "expire_checkout_sessions",
-    "confirm_reservation",
-    "release_hold",
-    "reserve_refund",
-    "create_refund",
-    "check_refund",
-    "record_refund",
-)
-FUNCTIONS = (*STATES, "stripe_webhook", "payments_api", "reconcile_payments")
-STRIPE_FAULTS = (
-    *("rate_limit", "server_error", "server_error_after", "timeout_before", "timeout_after", "reset"),
-    *("html_403", "html_408"),
-)
-REFUSED_FOR_GOOD = {"checkout.sessions.create", "checkout.sessions.expire", "refunds.create"}
 STRIPE_OPERATIONS = (
     "checkout.sessions.create",
     "checkout.sessions.retrieve",
-    "checkout.sessions.expire",
-    "refunds.create",
+    *sorted(REFUSED_FOR_GOOD),
     "refunds.list",
-    "*",
-    "*",
-    "*",
 )
-AWS_OPERATIONS = (
-    "dynamodb.UpdateItem",
-    "dynamodb.UpdateItem",
-    "dynamodb.TransactWriteItems",
-    "dynamodb.TransactWriteItems",
-    "dynamodb.TransactWriteItems",
-    "dynamodb.BatchGetItem",
-    "dynamodb.GetItem",
-    "dynamodb.PutItem",
-    "lambda.Invoke",
-    "states.SendTaskSuccess",
-    "states.StartExecution",
-    "events.PutEvents",
-    "sns.Publish",
-)
-# The callers of these operations; any function may call the others.
-CALLERS: Mapping[str, tuple[str | None, ...]] = {
-    "dynamodb.TransactWriteItems": ("confirm_reservation", "release_hold", "reserve_refund", None),
-    "lambda.Invoke": ("states",),
-}
-CONFLICTING = {"dynamodb.UpdateItem", "dynamodb.TransactWriteItems", "dynamodb.PutItem"}
+FUNCTIONS = tuple(CALLS)
 
 
 class Step(NamedTuple):
     """A call of the `HistoryDriver` method `name`.
 
-    `in_background`: the next step does not wait for this one. `pause`: seconds before it.
+    `in_background`: the next step does not wait for this one. `pause`: seconds before it. `at`: when an execution enters
+    this state, and only then.
     """
 
     name: str
     args: tuple[Any, ...] = ()
     in_background: bool = False
     pause: float = 0.0
+    at: str = ""
 
     def __str__(self) -> str:
         text = f"{self.name}({', '.join(map(str, self.args))})"
+        text = f"{text} at {self.at}" if self.at else text
         return f"{text} in background" if self.in_background else text
 
 
-FAULTS = {"fail_stripe", "fail_aws", "crash", "delay_write"}
+FAULTS = {"fail_stripe", "fail_aws", "crash", "delay_write", "stop_in"}
 STEPS = {
     "pay": 14,
     "pay_now": 4,
@@ -125,7 +88,14 @@ STEPS = {
     "fail_aws": 8,
     "crash": 8,
     "delay_write": 3,
+    "stop_in": 2,
 }
+# What people do, as opposed to chance and time.
+ACTS = tuple(
+    name
+    for name in STEPS
+    if name not in FAULTS | {"stop", "reconcile", "release_webhooks"} and not name.startswith("wait_for_")
+)
 
 
 def random_step(name: str, rng: Random, *, in_background: bool = False) -> Step:
@@ -139,16 +109,57 @@ def _pay(rng: Random) -> tuple[Any, ...]:
 
 
 def _fail_stripe(rng: Random) -> tuple[Any, ...]:
-    operation = rng.choice(STRIPE_OPERATIONS)
+    operation = rng.choice((*STRIPE_OPERATIONS, "*", "*", "*"))
     refusals = ("refuse", "refuse") if operation in REFUSED_FOR_GOOD else ()
     return (operation, rng.choice((*STRIPE_FAULTS, *refusals)), rng.choice((1, 2, 5)))
 
 
 def _fail_aws(rng: Random) -> tuple[Any, ...]:
-    operation = rng.choice(AWS_OPERATIONS)
-    faults = ["throttled", "internal_error", "unanswered"] + ["conflict"] * (2 * (operation in CONFLICTING))
-    caller = rng.choice(CALLERS.get(operation, ("states", *FUNCTIONS, None, None, None)))
-    return (operation, rng.choice(faults), rng.choice((1, 1, 3)), caller)
+    """A call that somebody makes: a function, or a state itself."""
+    if rng.random() < 0.3:
+        operation, caller = rng.choice([call for state in STATES.values() for call in state.calls]), "states"
+    else:
+        caller = rng.choice(FUNCTIONS)
+        operation = rng.choice([call for call in CALLS[caller] if call != "stripe"])
+    return (operation, rng.choice(aws_faults(operation)), rng.choice((1, 1, 3)), caller)
+
+
+def _crash(rng: Random, function: str | None = None) -> tuple[Any, ...]:
+    return (function or rng.choice(FUNCTIONS), rng.randrange(6), rng.choice(("before", "after", "after")))
+
+
+def _stop_in(rng: Random, state: str | None = None) -> tuple[Any, ...]:
+    state = state or rng.choice(STOPPABLE)
+    moments = ["entered"]
+    if STATES[state].kind == "Task":
+        moments += ["calling", "finished"] + ["waiting"] * (state.startswith("Await"))
+    return (STATES[state].workflow, state.removesuffix(" (refund)"), rng.choice(moments))
+
+
+def fault_at(name: str, rng: Random) -> Step:
+    """A fault that the next execution to enter the state meets there."""
+    state = STATES[name]
+    ways = ["stop_in", *(["crash", "call", "call"] if state.function else []), *(["own call"] * 3 * bool(state.calls))]
+    way = rng.choice(ways)
+    if way == "stop_in":
+        return Step("stop_in", _stop_in(rng, name))
+    if way == "crash":
+        return Step("crash", _crash(rng, state.function), at=name)
+    function = state.function if way == "call" else None
+    operation = rng.choice(CALLS[function] if function else state.calls)
+    if operation == "stripe":
+        refusals = ("refuse",) if name in {"CreateCheckoutSession", "ExpireCheckoutSessions", "CreateRefund"} else ()
+        return Step("fail_stripe", ("*", rng.choice((*STRIPE_FAULTS, *refusals)), rng.choice((1, 2, 5))), at=name)
+    delayed = operation == "dynamodb.UpdateItem" and name.startswith("Await") and rng.random() < 0.2
+    if delayed:
+        return Step("delay_write", at=name)
+    fault = (operation, rng.choice(aws_faults(operation)), rng.choice((1, 1, 3)), function or "states")
+    return Step("fail_aws", fault, at=name)
+
+
+def act_at(name: str, rng: Random) -> Step:
+    """Something that somebody does just when an execution enters the state."""
+    return random_step(rng.choice(ACTS), rng, in_background=True)._replace(pause=0.0, at=name)
 
 
 def _some_of_the_price(rng: Random) -> tuple[Any, ...]:
@@ -170,5 +181,6 @@ _ARGS: Mapping[str, Callable[[Random], tuple[Any, ...]]] = {
     "break_reservation": lambda rng: (rng.choice(tuple(UNREADABLE)),),
     "fail_stripe": _fail_stripe,
     "fail_aws": _fail_aws,
-    "crash": lambda rng: (rng.choice(FUNCTIONS), rng.randrange(6), rng.choice(("before", "after", "after"))),
+    "crash": _crash,
+    "stop_in": _stop_in,
 }
