@@ -31,8 +31,8 @@ FUNCTIONS = tuple(CALLS)
 class Step(NamedTuple):
     """A call of the `HistoryDriver` method `name`.
 
-    `in_background`: the next step does not wait for this one. `pause`: seconds before it. `at`: when an execution enters
-    this state, and only then.
+    `in_background`: the next step does not wait for this one. `pause`: seconds before it. `at`: when an execution
+    enters this state, and only then.
     """
 
     name: str
