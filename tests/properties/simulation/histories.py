@@ -48,7 +48,7 @@ COVERAGE = frozenset(
 )
 
 MAX_STOPS = 3  # an execution is replaced this many times
-STEERED = 0.7  # of all histories, in which something is done at one state
+NOT_STEERED = 5  # one in so many histories is drawn at random alone
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def draw(seed: int) -> History:
     """The history of a seed: the steps of an outline with random steps and faults in between."""
     rng = Random(seed)  # noqa: S311 - repeatable, not secret
     webhooks = rng.choices(WEBHOOK_MODES, (5, 2, 2, 1, 1))[0]
-    state = rng.choice(MET[1:]) if rng.random() < STEERED else None
-    outline = rng.choice(OUTLINES if state is None else outlines_to(state))
+    at_state = _at_one_state(seed, rng)
+    outline = rng.choice(OUTLINES if at_state is None else outlines_to(at_state[0]))
     steps = outline(rng)
     without_faults = rng.random() < 0.2
     # Each history has kinds of faults of its own: where all are likely, none happens twice.
@@ -109,8 +109,8 @@ def draw(seed: int) -> History:
         elif not without_faults:
             # Never after the last step, where the fault would have nothing left to affect.
             steps.insert(rng.randint(0, max(0, len(steps) - 1)), random_step(name, rng))
-    if state is not None:
-        steps = [*_at_one_state(rng, state), *steps]
+    if at_state is not None:
+        steps = [*at_state[1], *steps]
     stops = [step for step in steps if step.name in {"stop", "stop_in"}]
     for step in stops[MAX_STOPS:]:
         steps.remove(step)
@@ -129,7 +129,16 @@ def draw(seed: int) -> History:
     )
 
 
-def _at_one_state(rng: Random, state: str) -> list[Step]:
-    """What happens when an execution enters the state; drawn by state, so that rare ones are met as often as others."""
-    acts = [act_at(state, rng) for _ in range(rng.randint(1, 3))]
-    return acts + ([fault_at(state, rng) for _ in range(rng.randint(0, 2))] if state in STOPPABLE else [])
+def _at_one_state(seed: int, rng: Random) -> tuple[str, list[Step]] | None:
+    """A state, and what happens when an execution enters it.
+
+    Not drawn, but the next of all states, acts and faults: rare ones are met as often as others.
+    """
+    if seed % NOT_STEERED == 0:
+        return None
+    turn, number = divmod(seed, len(MET) - 1)
+    state = MET[1 + number]
+    acts = [act_at(state, 3 * turn + 7 * number + one, rng) for one in range(3)]
+    if state not in STOPPABLE or turn % 2:
+        return state, acts
+    return state, acts + [fault_at(state, 2 * turn + 5 * number + one, rng) for one in range(2)]

@@ -128,38 +128,41 @@ def _crash(rng: Random, function: str | None = None) -> tuple[Any, ...]:
     return (function or rng.choice(FUNCTIONS), rng.randrange(6), rng.choice(("before", "after", "after")))
 
 
-def _stop_in(rng: Random, state: str | None = None) -> tuple[Any, ...]:
-    state = state or rng.choice(STOPPABLE)
-    moments = ["entered"]
-    if STATES[state].kind == "Task":
-        moments += ["calling", "finished"] + ["waiting"] * (state.startswith("Await"))
-    return (STATES[state].workflow, state.removesuffix(" (refund)"), rng.choice(moments))
+def _stop_in(rng: Random) -> tuple[Any, ...]:
+    return rng.choice([stop for name in STOPPABLE for stop in _stops(name)])
 
 
-def fault_at(name: str, rng: Random) -> Step:
-    """A fault that the next execution to enter the state meets there."""
+def _stops(name: str) -> list[tuple[Any, ...]]:
+    """Every moment at which an execution can be stopped in a state."""
     state = STATES[name]
-    ways = ["stop_in", *(["crash", "call", "call"] if state.function else []), *(["own call"] * 3 * bool(state.calls))]
-    way = rng.choice(ways)
-    if way == "stop_in":
-        return Step("stop_in", _stop_in(rng, name))
-    if way == "crash":
-        return Step("crash", _crash(rng, state.function), at=name)
-    function = state.function if way == "call" else None
-    operation = rng.choice(CALLS[function] if function else state.calls)
-    if operation == "stripe":
+    moments = ["entered"]
+    if state.kind == "Task":
+        moments += ["calling", "finished"] + ["waiting"] * name.startswith("Await")
+    return [(state.workflow, name.removesuffix(" (refund)"), moment) for moment in moments]
+
+
+def fault_at(name: str, number: int, rng: Random) -> Step:
+    """One of the faults that the next execution to enter the state can meet there; the number says which."""
+    state, times = STATES[name], rng.choice((1, 1, 3))
+    function, calls = state.function, CALLS[state.function] if state.function else ()
+    faults = [Step("stop_in", stop) for stop in _stops(name)]
+    if function is not None:
+        crashes = [(function, rng.randrange(6), moment) for moment in ("before", "after", "after")]
+        faults += [Step("crash", crash, at=name) for crash in crashes]
+    if "stripe" in calls:
         refusals = ("refuse",) if name in {"CreateCheckoutSession", "ExpireCheckoutSessions", "CreateRefund"} else ()
-        return Step("fail_stripe", ("*", rng.choice((*STRIPE_FAULTS, *refusals)), rng.choice((1, 2, 5))), at=name)
-    delayed = operation == "dynamodb.UpdateItem" and name.startswith("Await") and rng.random() < 0.2
-    if delayed:
-        return Step("delay_write", at=name)
-    fault = (operation, rng.choice(aws_faults(operation)), rng.choice((1, 1, 3)), function or "states")
-    return Step("fail_aws", fault, at=name)
+        faults += [Step("fail_stripe", ("*", kind, times), at=name) for kind in (*STRIPE_FAULTS, *refusals)]
+    for caller, operations in ((function, calls), ("states", state.calls)):
+        failing = [(call, kind) for call in operations if call != "stripe" for kind in aws_faults(call)]
+        faults += [Step("fail_aws", (call, kind, times, caller), at=name) for call, kind in failing]
+    if name.startswith("Await") and state.calls:
+        faults.append(Step("delay_write", at=name))
+    return faults[number % len(faults)]
 
 
-def act_at(name: str, rng: Random) -> Step:
-    """Something that somebody does just when an execution enters the state."""
-    return random_step(rng.choice(ACTS), rng, in_background=True)._replace(pause=0.0, at=name)
+def act_at(name: str, number: int, rng: Random) -> Step:
+    """Something that somebody does just when an execution enters the state; the number says what."""
+    return random_step(ACTS[number % len(ACTS)], rng, in_background=True)._replace(pause=0.0, at=name)
 
 
 def _some_of_the_price(rng: Random) -> tuple[Any, ...]:
