@@ -189,8 +189,8 @@ def _replacements(booking: BookingSnapshot) -> Iterator[str]:
             yield f"16: {name} died at {stopped_at:%d %H:%M:%S} and was replaced: {replaced_at or 'never'}"
     dead = [run.stopped_at for run in booking.executions.values() if run.status != "SUCCEEDED"]
     deaths = sorted(stopped_at for stopped_at in dead if stopped_at is not None)
-    for first, last in zip(deaths, deaths[DEATHS_AN_HOUR:], strict=False):
-        if last - first < timedelta(hours=1):
+    for death, later in zip(deaths, deaths[DEATHS_AN_HOUR:], strict=False):
+        if later - death < timedelta(hours=1):
             yield f"16: more than {DEATHS_AN_HOUR} executions died within an hour"
             break
 
