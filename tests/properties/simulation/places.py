@@ -10,31 +10,27 @@ from tests.harness.running_stack import WORKFLOWS
 
 NOT_STARTED = "not started"
 # What the functions call about a booking. Of Stripe, histories let fail whatever is called.
+_SESSIONS = ("stripe", "dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.TransactWriteItems")
 CALLS: Mapping[str, tuple[str, ...]] = {
-    "create_checkout_session": ("stripe", "dynamodb.BatchGetItem", "dynamodb.UpdateItem"),
-    "verify_payment": ("stripe", "dynamodb.BatchGetItem", "dynamodb.UpdateItem", "sns.Publish"),
-    "expire_checkout_sessions": ("stripe", "dynamodb.BatchGetItem", "dynamodb.UpdateItem", "sns.Publish"),
+    "create_checkout_session": _SESSIONS,
+    "verify_payment": (*_SESSIONS, "sns.Publish"),
+    "expire_checkout_sessions": (*_SESSIONS, "sns.Publish"),
     "confirm_reservation": ("dynamodb.BatchGetItem", "dynamodb.TransactWriteItems"),
     "release_hold": ("dynamodb.BatchGetItem", "dynamodb.TransactWriteItems"),
-    "reserve_refund": (
-        "dynamodb.BatchGetItem",
-        "dynamodb.GetItem",
-        "dynamodb.TransactWriteItems",
-        "eventbridge.PutEvents",
-    ),
+    "reserve_refund": (*_SESSIONS, "eventbridge.PutEvents"),
     "create_refund": ("stripe", "dynamodb.GetItem", "dynamodb.UpdateItem"),
     "check_refund": ("stripe", "dynamodb.GetItem", "dynamodb.UpdateItem"),
-    "record_refund": ("dynamodb.GetItem", "dynamodb.UpdateItem", "eventbridge.PutEvents"),
+    "record_refund": ("dynamodb.GetItem", "dynamodb.TransactWriteItems", "eventbridge.PutEvents"),
     "stripe_webhook": (
-        *("stripe", "dynamodb.GetItem", "dynamodb.UpdateItem", "dynamodb.PutItem", "sfn.SendTaskSuccess"),
+        *("stripe", "dynamodb.GetItem", "dynamodb.TransactWriteItems", "dynamodb.PutItem", "sfn.SendTaskSuccess"),
         *("sfn.StartExecution", "eventbridge.PutEvents", "sns.Publish"),
     ),
     "payments_api": (
-        *("dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.UpdateItem", "dynamodb.TransactWriteItems"),
+        *("dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.TransactWriteItems"),
         *("sfn.SendTaskSuccess", "sfn.StartExecution", "sfn.DescribeExecution"),
     ),
     "reconcile_payments": (
-        *("stripe", "dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.UpdateItem", "dynamodb.PutItem"),
+        *("stripe", "dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.TransactWriteItems", "dynamodb.PutItem"),
         *("sfn.SendTaskSuccess", "sfn.StartExecution", "sfn.DescribeExecution", "eventbridge.PutEvents"),
         "sns.Publish",
     ),
