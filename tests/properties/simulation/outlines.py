@@ -90,6 +90,11 @@ def _released(rng: Random) -> list[Step]:
     return _steps(rng, "pay_now", concurrent=(rng.choice(("cancel", "wait_for_hold_end", "cancel_on_platform")),))
 
 
+def _reminded(rng: Random) -> list[Step]:
+    """No session is open when the guest is to be reminded that the hold ends."""
+    return _steps(rng, "pay_now", "expire_at_stripe", "wait_for_workflow", "wait_for_hold_end")
+
+
 def _stripe_down(rng: Random) -> list[Step]:
     kind = rng.choice(("rate_limit", "server_error", "timeout_before", "html_403"))
     down = Step("fail_stripe", (rng.choice(("checkout.sessions.retrieve", "checkout.sessions.expire")), kind, 20))
@@ -140,6 +145,7 @@ _LEADING_TO: Mapping[Outline, tuple[str, ...]] = {
     _disputed: ("RefundRefused",),
     _confirmed_by_platform: ("NotifyBookedElsewhere", "BookedElsewhere"),
     _released: ("ReleaseHold", "AnnounceRelease", "HoldReleased", "ExpireCheckoutSessions"),
+    _reminded: ("PublishHoldEnding",),
     _stripe_down: ("AwaitStripe",),
     _refused: ("NotifyPaymentRefused", "AwaitRetry"),
     _unreadable: ("NotifyOperators", "NeedsAttention"),
