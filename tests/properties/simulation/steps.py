@@ -125,7 +125,7 @@ def _fail_aws(rng: Random) -> tuple[Any, ...]:
 
 
 def _crash(rng: Random, function: str | None = None) -> tuple[Any, ...]:
-    return (function or rng.choice(FUNCTIONS), rng.randrange(6), rng.choice(("before", "after", "after")))
+    return (function or rng.choice(FUNCTIONS), rng.randrange(4), rng.choice(("before", "after", "after")))
 
 
 def _stop_in(rng: Random) -> tuple[Any, ...]:
@@ -147,7 +147,7 @@ def fault_at(name: str, number: int, rng: Random) -> Step:
     function, calls = state.function, CALLS[state.function] if state.function else ()
     faults = [Step("stop_in", stop) for stop in _stops(name)]
     if function is not None:
-        crashes = [(function, rng.randrange(6), moment) for moment in ("before", "after", "after")]
+        crashes = [(function, rng.randrange(4), moment) for moment in ("before", "after", "after")]
         faults += [Step("crash", crash, at=name) for crash in crashes]
     if "stripe" in calls:
         refusals = ("refuse",) if name in {"CreateCheckoutSession", "ExpireCheckoutSessions", "CreateRefund"} else ()
