@@ -124,8 +124,8 @@ def _fail_aws(rng: Random) -> tuple[Any, ...]:
     return (operation, rng.choice(aws_faults(operation)), rng.choice((1, 1, 3)), caller)
 
 
-def _crash(rng: Random, function: str | None = None) -> tuple[Any, ...]:
-    return (function or rng.choice(FUNCTIONS), rng.randrange(4), rng.choice(("before", "after", "after")))
+def _crash(rng: Random) -> tuple[Any, ...]:
+    return (rng.choice(FUNCTIONS), rng.randrange(4), rng.choice(("before", "after", "after")))
 
 
 def _stop_in(rng: Random) -> tuple[Any, ...]:
