@@ -68,7 +68,7 @@ def _states() -> dict[str, State]:
 
 
 def place(workflow: str, state: str) -> str:
-    """The name of a state; of those that both workflows have, the refund's are told apart."""
+    """The name of a state; of those that both workflows have, the refund's have a name of their own."""
     return f"{state} (refund)" if workflow == "refund" and state in {"NotifyOperators", "NeedsAttention"} else state
 
 
