@@ -49,7 +49,7 @@ def measure() -> BookingCounts:
         written = log.read_text(encoding="utf-8")[log_before:]
         memory = _memory()
         calls = {name: len(seconds) / BOOKINGS for name, seconds in functions.items()}
-        http = sum(calls[name] for name in HTTP)
+        http = sum(calls.get(name, 0) for name in HTTP)
         return BookingCounts(
             measured=datetime.now(UTC).date().isoformat(),
             transitions=statistics.mean(transitions),
