@@ -1,4 +1,4 @@
-"""Ten stories, each with its whole record: who did what, and sums that agree with the ledger to the cent."""
+"""Ten scenarios, each with its whole record: who did what, and sums that agree with the ledger to the cent."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from tests.harness.running_stack import RunningStack
 from tests.harness.waiting import wait_until
 
 type Json = dict[str, Any]
-type Story = Callable[[RunningStack], BookingDriver]
+type Scenario = Callable[[RunningStack], BookingDriver]
 TOTAL = 45_001
 
 
@@ -101,7 +101,7 @@ def refunded_in_the_dashboard(stack: RunningStack) -> BookingDriver:
 OPERATOR, GUEST, STRIPE, STATE = "operator", "guest", "stripe", "workflow"
 CONFIRMED = (STATE, "booking_confirmed")
 # Each with who did what, in order, and the kinds of matters that are open at its end.
-STORIES: Mapping[str, tuple[Story, list[tuple[str, str]], list[str]]] = {
+SCENARIOS: Mapping[str, tuple[Scenario, list[tuple[str, str]], list[str]]] = {
     "paid": (paid, [CONFIRMED], []),
     "declined": (declined, [(STATE, "attempt_closed")], []),
     "released": (released, [(GUEST, "cancel_requested"), (STATE, "attempt_closed"), (STATE, "hold_released")], []),
@@ -130,9 +130,9 @@ STORIES: Mapping[str, tuple[Story, list[tuple[str, str]], list[str]]] = {
 RETURNS = {"refund_succeeded", "refund_settled_elsewhere", "dashboard_refund_recorded"}
 
 
-@pytest.mark.parametrize("name", STORIES)
-def test_a_story_has_its_whole_record(stack: RunningStack, name: str) -> None:
-    play, expected, matters = STORIES[name]
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_booking_has_its_whole_record(stack: RunningStack, name: str) -> None:
+    play, expected, matters = SCENARIOS[name]
     booking = play(stack)
     stack.stripe.webhooks.wait_until_idle()
     record = booking.call("GET", booking.id, token=stack.operator).body
