@@ -179,7 +179,6 @@ class LocalStack:
             routes=[
                 Mount(f"/{stage}", app=gateway),
                 Mount("/stripe", app=self.fake_stripe.app),
-                *aws_endpoint.ROUTES,
                 Mount("/local", app=self._admin_app()),
                 Mount(
                     "", app=Websites(self.url, stage=stage, admin=self.admin, environment=self.deployment.environment)
@@ -193,7 +192,9 @@ class LocalStack:
     def _admin_app(self) -> CORSMiddleware:
         """The admin API, which the browsers of the configured front ends may call, as they may call the API."""
         origins = self.deployment.environment["FRONTEND_URLS"].split(",")
-        return CORSMiddleware(create_app(self.admin), allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+        app = create_app(self.admin)
+        app.router.routes += aws_endpoint.ROUTES
+        return CORSMiddleware(app, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
 
     def _deploy_with_engine(self, config: Mapping[str, str | int]) -> Deployment:
         # These take seconds to import, and are needed only here.

@@ -54,4 +54,5 @@ async def _endpoint(request: Request) -> Response:
     return Response(content, status, headers)
 
 
-ROUTES = [Route(path, _endpoint, methods=_METHODS) for path in (ADDRESS, f"{ADDRESS}/{{path:path}}")]
+# Below the address of the admin API, whose own routes come first.
+ROUTES = [Route(path, _endpoint, methods=_METHODS) for path in ("/aws", "/aws/{path:path}")]
