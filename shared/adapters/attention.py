@@ -31,7 +31,7 @@ def write_matters(update: UpdateBuilder, before: Mapping[str, Matter], after: Ma
         for key, matter in after.items():
             if before.get(key) != matter:
                 update.set(f"attention.{key}", to_item(matter))
-        update.remove(*[f"attention.{key}" for key in before.keys() - after.keys()])
+        update.remove(*[f"attention.{key}" for key in sorted(before.keys() - after.keys())])
     else:
         update.set("attention", {key: to_item(matter) for key, matter in after.items()})
     update.set("attention_since", iso(min(matter.since for matter in after.values())))

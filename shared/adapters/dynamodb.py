@@ -77,7 +77,7 @@ class UpdateBuilder:
         for name, value in new.items():
             if value != old.get(name):
                 self.set(f"{path}.{name}", value)
-        return self.remove(*[f"{path}.{name}" for name in old.keys() - new.keys()])
+        return self.remove(*[f"{path}.{name}" for name in sorted(old.keys() - new.keys())])
 
     def increase(self, path: str, by: int) -> Self:
         """Add to a number; a missing one counts as 0."""

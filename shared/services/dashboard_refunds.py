@@ -41,7 +41,7 @@ def record_dashboard_refund(payment: Payment, refund: StripeRefund) -> Outcome:
         refundable, changed = entered
         if refund_ledger.record_dashboard_refund(payment, refund.id, refundable, changed, now=now):
             count("Refunds", outcome=f"dashboard_{refund.status}")
-            for refund_id in changed.keys() - {refund.id}:
+            for refund_id in sorted(changed.keys() - {refund.id}):
                 _replaced(payment, refund, refund_id, changed[refund_id])
             return "success", "the refund is entered"
         payment = payment_items.read_payment(payment.payment_id) or payment
