@@ -18,6 +18,7 @@ DOMAIN = {
 }
 STATEFUL = {
     ("Table", "payments"),
+    ("Table", "audit"),
     ("Table", "stripe-webhook-events"),
     ("Table", "reservations"),
     ("Table", "availability"),
@@ -55,6 +56,7 @@ def test_production_differs_from_dev_by_a_key_a_web_acl_and_a_subscription(dev: 
     assert types(dev)["MetricAlarm"] == 47
     assert {r["name"] for r in inputs(prod, "aws:dynamodb/table:Table").values()} == {
         "booking-prod-payments",
+        "booking-prod-audit",
         "booking-prod-stripe-webhook-events",
         "booking-prod-reservations",
         "booking-prod-availability",
@@ -85,7 +87,7 @@ def test_production_is_encrypted_with_its_own_key(dev: Seen, prod: Seen) -> None
 
     (key,) = set(keys(prod))
     assert key.startswith("arn:aws:kms:eu-west-1:123456789012:key/")
-    assert len(keys(prod)) == 4 + 1 + 16 + 2
+    assert len(keys(prod)) == 5 + 1 + 16 + 2
     assert set(keys(dev)) == {None}
     assert inputs(prod, "aws:kms/key:Key")["data"]["enableKeyRotation"] is True
 

@@ -42,6 +42,7 @@ def test_every_object_has_the_fields_and_types_of_the_sdk(account: Account) -> N
     account.v1.refunds.create({"payment_intent": paid.id, "amount": 5})
     account.fake.refund_status = "pending"
     account.v1.refunds.create({"payment_intent": paid.id, "amount": 5})
+    account.fake.warn_of_fraud(paid.id)
     account.fake.open_dispute(paid.id)
     for kind, object_type in OBJECT_TYPES.items():
         found = account.fake.all(kind)
