@@ -92,9 +92,9 @@ test: $(READY)
 test-production: $(READY)
 	$(PYTHON) -m pytest tests/e2e --production
 
-# Pulumi leaves event loops and sockets open, which pytest reports after the last test.
+# Pulumi leaves event loops and sockets open, which pytest reports after the last test. Some tests take minutes.
 test-real: $(READY)
-	$(PYTHON) -m pytest tests/real $(if $(PART),-m "$(PART)") -W ignore::ResourceWarning \
+	$(PYTHON) -m pytest tests/real $(if $(PART),-m "$(PART)") -o faulthandler_timeout=1800 -W ignore::ResourceWarning \
 		-W ignore::pytest.PytestUnraisableExceptionWarning
 
 test-browser: $(READY)
