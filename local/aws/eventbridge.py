@@ -18,12 +18,15 @@ type Json = dict[str, Any]
 
 logger = logging.getLogger(__name__)
 
+# Seconds before each of the two retries of a function that failed, as Lambda waits for a target of a rule.
+_RETRY_AFTER = (60.0, 120.0)
+
 
 class EventBridge:
     """Applies the rules of the default bus and the schedules that are deployed to moto, until `close`."""
 
     def __init__(self) -> None:
-        self._workers = ThreadPoolExecutor(4, thread_name_prefix="eventbridge")
+        self._workers = ThreadPoolExecutor(16, thread_name_prefix="eventbridge")
         self._sns = boto3.client("sns", region_name=emulator.REGION)
         self._kms = boto3.client("kms", region_name=emulator.REGION)
         self._end = threading.Event()
@@ -60,7 +63,7 @@ class EventBridge:
         transformer = target.get("InputTransformer")
         service = target["Arn"].split(":")[2]
         if service == "lambda":
-            _invoke(target["Arn"], event)
+            self._invoke_until_it_works(target["Arn"], event)
         elif service == "sns":
             if not self._may_publish(target["Arn"]):
                 logger.warning("dropped: EventBridge may not publish to %s", target["Arn"])
@@ -69,6 +72,12 @@ class EventBridge:
             self._sns.publish(TopicArn=target["Arn"], Message=message)
         else:
             raise NotImplementedError(f"EventBridge targets of {service} are not supported")
+
+    def _invoke_until_it_works(self, function_arn: str, event: Json) -> None:
+        for pause in _RETRY_AFTER:
+            if _invoke(function_arn, event) or self._end.wait(pause):
+                return
+        _invoke(function_arn, event)
 
     def _may_publish(self, topic_arn: str) -> bool:
         """Whether the policies of the topic and of its key let EventBridge use them."""
@@ -121,8 +130,10 @@ def _value_at(path: str, event: Json) -> str:
     return str(value)
 
 
-def _invoke(function_arn: str, event: Json) -> None:
+def _invoke(function_arn: str, event: Json) -> bool:
+    """Whether the function ended without an error."""
     result, failed = emulator.invoke(function_arn, event)
     if failed:
-        # AWS would retry twice. The log of the functions has the details.
+        # The log of the functions has the details.
         logger.warning("%s: %s", function_arn, result.get("errorType"))
+    return not failed

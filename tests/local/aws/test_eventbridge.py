@@ -87,3 +87,16 @@ def test_a_deleted_schedule_starts_nothing_more(aws: None, monkeypatch: pytest.M
         scheduler.delete_schedule(Name="every-minute")
         time.sleep(150)
         assert len(started) == 2
+
+
+def test_a_function_that_fails_is_tried_twice_more(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[float] = []
+
+    def invoke(*_: object) -> tuple[dict[str, str], bool]:
+        tries.append(time.monotonic())
+        return {"errorType": "StoreBusy"}, True
+
+    monkeypatch.setattr(emulator, "invoke", invoke)
+    with virtual_time(seed=1), contextlib.closing(EventBridge()) as bridge:
+        bridge._send({"Arn": "arn:aws:lambda:eu-west-1:123456789012:function:reconcile"}, {})
+    assert tries == [0, 60, 180]
