@@ -107,9 +107,13 @@ def _notify_of_returned_money(payment: Payment, decided: NextStep) -> None:
 
 
 def _publish_failed_attempts(before: Payment, after: Payment, now: datetime) -> None:
-    """Publish the attempts that have just ended without money, of those that the guest was offered."""
+    """Publish the attempts that have just ended without money, of those that the guest was offered.
+
+    The current one even if it had ended before: whoever recorded that may have stopped before publishing it.
+    """
     for key, attempt in after.attempts.items():
-        if attempt.status == "closed" and attempt.counted and before.attempts[key].status != "closed":
+        news = key == after.current_attempt or before.attempts[key].status != "closed"
+        if news and attempt.status == "closed" and attempt.counted:
             reason = attempt.failure_code or attempt.close_reason or "expired"
             expires = iso(after.hold_expires_at)
             publish(AttemptFailed.about(after, key, now, attempt=int(key), reason=reason, hold_expires_at=expires))

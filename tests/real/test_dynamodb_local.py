@@ -39,8 +39,7 @@ BUSY_TRIES = 20
     [
         "pytest tests/unit/lambdas tests/unit/shared/adapters tests/unit/shared/services",
         "pytest tests/e2e",
-        "tests.properties.crash_points.crash_table --once",
-        "tests.properties.simulation.run --histories 300 --processes 1",
+        "tests.properties.simulation.run --histories 30 --processes 1",
     ],
 )
 def test_the_other_tests_pass_on_dynamodb_local(dynamodb_local: str, command: str) -> None:

@@ -3,10 +3,12 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import Any
 
 import pytest
 import requests
+from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import BotocoreStubber
 from requests.adapters import HTTPAdapter
 
@@ -27,8 +29,7 @@ class Recorder:
 
         def call(stubber: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
             answer = call_aws(stubber, event_name, request, **kwargs)
-            # Not its content: that would use up the stream of a function's result.
-            self._record(event_name, request.body, answer and (answer.status_code, answer.raw.getvalue()))
+            self._record(event_name, request.body, answer and (answer.status_code, _content(answer)))
             return answer
 
         def send_request(adapter: Any, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -50,3 +51,10 @@ class Recorder:
     @property
     def digest(self) -> str:
         return self._hash.hexdigest()
+
+
+def _content(answer: AWSResponse) -> bytes:
+    if isinstance(answer.raw, BytesIO):
+        # Its stream is left to be read, as that of a function's result is.
+        return answer.raw.getvalue()
+    return bytes(answer.content)  # of another DynamoDB

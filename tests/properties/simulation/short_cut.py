@@ -1,8 +1,8 @@
 """Calls of DynamoDB that go straight to moto's tables, without a request in between: half of a simulation's work.
 
-Permissions, faults, crashes and the recorder see them as before. While a fault of AWS is to come, calls go the long
-way, through the SDK's retries and errors. test_short_cut.py compares both; the wire format is proven by the end-to-end
-tests and on DynamoDB Local.
+Permissions, faults, crashes and the recorder see them as before. While a fault of AWS is to come, and where another
+DynamoDB has the tables, calls go the long way, through the SDK's retries and errors. test_short_cut.py compares both;
+the wire format is proven by the end-to-end tests and on DynamoDB Local.
 """
 
 import json
@@ -43,7 +43,7 @@ def install(patch: pytest.MonkeyPatch, faults: SimulationInjector) -> None:
         agent = client.meta.config.user_agent_extra or ""
         of_the_system = aws_account.current_function.get() is not None or "caller/" in agent
         is_item = operation in _ITEMS and client.meta.service_model.service_name == "dynamodb"
-        if not (is_item and of_the_system) or faults.aws_faults_to_come():
+        if not (is_item and of_the_system) or faults.aws_faults_to_come() or aws_calls.other_dynamodb.endpoint:
             return original(client, operation, params)
         request = _Request(operation, json.dumps(params), {"User-Agent": agent})
         answer = BotocoreStubber.__call__(core_models.botocore_stubber, f"before-send.dynamodb.{operation}", request)

@@ -3,8 +3,11 @@
 import pytest
 
 from shared.adapters import bookings
+from shared.contracts.booking_events import EventDetail
 from shared.contracts.states import NextStepOutput, VerifyPaymentInput
+from shared.domain.errors import NotificationFailed
 from shared.domain.session_outcomes import SessionOutcome, never_opened
+from shared.services import record_and_decide as record_and_decide_module
 from shared.services.record_and_decide import record_and_decide
 from tests.harness.builders import NOW, attempt, capture, paying
 from tests.harness.frozen_clock import Clock
@@ -42,3 +45,23 @@ def test_the_reason_is_why_the_session_closed(stored: Stored) -> None:
     output = decide(never_opened(attempt(), "expired", NOW))
     assert output == NextStepOutput(next_step="await_retry", reason="expired")
     assert stored.get("payments", "PAY-RES-1")["attempts"]["1"]["status"] == "closed"
+
+
+def test_a_failed_attempt_is_published_by_the_next_run_if_the_first_stopped_before_it(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event has the same id however often it is published."""
+    published: list[EventDetail] = []
+
+    def stop(_: EventDetail) -> None:
+        raise NotificationFailed("stopped")
+
+    monkeypatch.setattr(record_and_decide_module, "publish", stop)
+    with pytest.raises(NotificationFailed):
+        decide(never_opened(attempt(), "expired", NOW))
+    assert stored.get("payments", "PAY-RES-1")["attempts"]["1"]["status"] == "closed"
+    monkeypatch.setattr(record_and_decide_module, "publish", published.append)
+    for _ in range(2):
+        decide(never_opened(attempt(status="closed", closed_at=NOW, close_reason="expired"), "expired", NOW))
+    assert {event.event_id for event in published} == {"AttemptFailed-PAY-RES-1-1"}
+    assert len(published) == 2
