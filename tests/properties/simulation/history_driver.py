@@ -226,6 +226,7 @@ class HistoryDriver(OtherParties, FaultSteps):
         pi = self.payment_or_empty.get("stripe_payment_intent_id")
         if pi is not None:
             self.requested_refunds.add("dashboard")
+            self.withdrawn |= self.payment["status"] == "pending"  # what is returned does not confirm the booking
             with contextlib.suppress(StripeError):
                 self.stack.stripe.dashboard_refund(pi, amount)
                 self.steps_done["refund in the dashboard"] += 1
