@@ -138,6 +138,7 @@ def stop(aws: mock_aws) -> None:
         client = boto3.client("dynamodb", region_name=REGION)
         for table in client.list_tables()["TableNames"]:
             client.delete_table(TableName=table)
+        other_dynamodb.endpoint = None
     aws.stop()
     archives.forget()
     function_log.release()

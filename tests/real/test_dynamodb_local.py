@@ -19,6 +19,7 @@ from lambdas import confirm_reservation, release_hold, reserve_refund
 from local import credentials
 from local.aws import emulator
 from local.fake_stripe.fake_stripe import FakeStripe
+from shared import observability
 from shared.adapters import dynamodb, payment_items
 from shared.domain.errors import BookedElsewhere, BookingLost, NotRefundable, StoreBusy
 from shared.settings import settings as function_settings
@@ -104,6 +105,7 @@ def call_at_once(*calls: Callable[[], str]) -> list[str]:
     start = threading.Barrier(len(calls))
 
     def run(call: Callable[[], str]) -> str:
+        observability._ACTOR.set(observability.Actor("guest:guest-1", "concurrent-call"))
         start.wait()
         for _ in range(BUSY_TRIES):
             try:

@@ -76,6 +76,7 @@ def test_prod_is_created_as_previewed_stays_the_same_and_is_not_destroyed(cloud:
     assert (cloud.changes, cloud.existing()) == (changes, existing)
     protected = [name for kind, name in re.findall(r"aws:(\S+?) \((\S+)\):\n\s+error: ", str(refused.value))]
     assert sorted(protected) == [
+        "audit",
         "availability",
         "guests",
         "payments",

@@ -84,7 +84,7 @@ def complete(engine: PulumiEngine, cloud: PulumiCloud) -> None:
     assert engine.up() == {"same": registered(engine)}
     existing = cloud.existing()
     assert {kind: names for kind, names in existing.items() if len(set(names)) < len(names)} == {}
-    assert [len(existing[kind]) for kind in ("tables", "pools", "clients", "apis", "deployments")] == [4, 1, 1, 1, 1]
+    assert [len(existing[kind]) for kind in ("tables", "pools", "clients", "apis", "deployments")] == [5, 1, 2, 1, 1]
     # Each function has $LATEST and one version, and each state machine has one version.
     assert len(existing["versions"]) == 2 * len(existing["functions"]) == 26
     for machine in ("payment", "refund"):
