@@ -3,12 +3,11 @@
 An entry is one operation of the transaction that makes the change, so there is no change without its entry.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from shared.adapters.dynamodb import UpdateBuilder, put_operation, transact, update_operation
+from shared.adapters.dynamodb import put_operation
 from shared.adapters.queries import query_items
 from shared.domain.audit_entries import AuditAction, AuditEntry
 from shared.domain.models import iso
@@ -39,12 +38,6 @@ def audit_operation(
     }
     stored = {name: value for name, value in entry.items() if value is not None}
     return put_operation(settings().audit_table, stored, key="payment_id")
-
-
-def update_audited(payment_id: str, update: UpdateBuilder, entries: Sequence[Any]) -> bool:
-    """Update the payment item together with the entries; False if the condition did not hold."""
-    changed = update_operation(settings().payments_table, {"payment_id": payment_id}, update)
-    return transact([changed, *entries])
 
 
 def read_audit(payment_id: str) -> list[AuditEntry]:

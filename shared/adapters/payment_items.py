@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.adapters import dynamodb
 from shared.adapters.attention import write_attention, write_matters
-from shared.adapters.audit import audit_operation, update_audited
+from shared.adapters.audit import audit_operation
 from shared.adapters.dynamodb import UpdateBuilder, to_item, transact
 from shared.adapters.pointers import Pointer, pointer_operation
 from shared.domain.attempts import AttemptKey, forgettable
@@ -30,8 +30,13 @@ def read_payment(payment_id: str) -> Payment | None:
     return None if item is None else Payment.model_validate(item)
 
 
-def update_payment(payment_id: str, update: UpdateBuilder) -> bool:
-    """Update the payment item; False if the condition did not hold."""
+def update_payment(payment_id: str, update: UpdateBuilder, *operations: dict[str, Any]) -> bool:
+    """Update the payment item, in one transaction with the operations if there are any.
+
+    False if a condition did not hold.
+    """
+    if operations:
+        return transact([payment_operation(payment_id, update), *operations])
     return dynamodb.update_item(settings().payments_table, {"payment_id": payment_id}, update)
 
 
@@ -62,7 +67,7 @@ def request_cancel(payment: Payment, *, by: str, now: datetime) -> bool:
     update.require_that("attribute_not_exists({}) OR {} = {}", "payment_id", "status", value="pending")
     if payment.cancel_requested_at is not None:
         return update_payment(payment_id, update)
-    return update_audited(payment_id, update, [audit_operation(payment_id, "cancel_requested", now=now)])
+    return update_payment(payment_id, update, audit_operation(payment_id, "cancel_requested", now=now))
 
 
 def open_attempt(
@@ -139,20 +144,15 @@ def _write_with_pointers(
 ) -> None:
     """Write captures, the pointers to their payment and entries of the audit trail, all or nothing."""
     update.set("updated_at", iso(now)).require_exists("payment_id")
-    operations = [*(pointer_operation(pi, pointer) for pi, pointer in pointers.items()), *entries]
-    written = (
-        transact([payment_operation(payment.payment_id, update), *operations])
-        if operations
-        else update_payment(payment.payment_id, update)
-    )
-    if not written:
+    operations = [pointer_operation(pi, pointer) for pi, pointer in pointers.items()]
+    if not update_payment(payment.payment_id, update, *operations, *entries):
         raise StoreBusy("a PaymentIntent belongs to another payment, or a matter was opened or closed meanwhile")
 
 
 def grant_attempt(payment_id: str, *, now: datetime) -> bool:
     """Allow one more attempt; False if the payment is no longer pending."""
     update = UpdateBuilder().increase("attempts_granted", 1).set("updated_at", iso(now)).require("status", "pending")
-    return update_audited(payment_id, update, [audit_operation(payment_id, "attempt_granted", now=now)])
+    return update_payment(payment_id, update, audit_operation(payment_id, "attempt_granted", now=now))
 
 
 def claim_refresh(payment: Payment, *, now: datetime) -> bool:
@@ -239,7 +239,7 @@ def _write_opened(update: UpdateBuilder, payment: Payment, matter: Matter) -> No
 def close_matters(payment: Payment, keys: Collection[str], *, note: str, now: datetime) -> Payment:
     """Close open matters, and return the payment as it is then. Raises StoreBusy."""
     for _ in range(TRIES):
-        closed = payment.attention.keys() & keys
+        closed = sorted(payment.attention.keys() & keys)
         left = {key: matter for key, matter in payment.attention.items() if key not in closed}
         update = UpdateBuilder().set("updated_at", iso(now))
         write_matters(update, payment.attention, left)
@@ -247,7 +247,7 @@ def close_matters(payment: Payment, keys: Collection[str], *, note: str, now: da
             audit_operation(payment.payment_id, "matter_closed", now=now, subject=key, reason=note) for key in closed
         ]
         with contextlib.suppress(StoreBusy):  # an event may be writing the payment
-            if not closed or update_audited(payment.payment_id, update, entries):
+            if not closed or update_payment(payment.payment_id, update, *entries):
                 return payment.model_copy(update={"attention": left, "updated_at": now})
         payment = read_payment(payment.payment_id) or payment
     raise StoreBusy("the payment kept changing while its matters were closed")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.adapters.attention import write_attention
-from shared.adapters.audit import audit_operation, update_audited
+from shared.adapters.audit import audit_operation
 from shared.adapters.dynamodb import UpdateBuilder, to_item
 from shared.adapters.payment_items import update_payment, write_due
 from shared.domain.audit_entries import AuditAction
@@ -39,7 +39,7 @@ def update_refund(payment: Payment, refund_id: str, refund: Refund, *, now: date
     action = _ACTIONS.get(refund.status)
     if action is None or refund.status == payment.refunds[refund_id].status:
         return update_payment(payment.payment_id, update)
-    return update_audited(payment.payment_id, update, [_entry(payment, action, refund_id, refund, now)])
+    return update_payment(payment.payment_id, update, _entry(payment, action, refund_id, refund, now))
 
 
 _ACTIONS: Mapping[str, AuditAction] = {
@@ -83,7 +83,7 @@ def record_dashboard_refund(
         for entry_id, entry in changed.items()
         if entry_id != refund_id and entry.status != payment.refunds[entry_id].status
     ]
-    return update_audited(payment.payment_id, update, entries)
+    return update_payment(payment.payment_id, update, *entries)
 
 
 def _require_entry(update: UpdateBuilder, refund: Refund, refund_id: str) -> None:
@@ -155,7 +155,7 @@ def record_answer(
     update.require(f"refunds.{refund_id}.task_token", token)
     reason = answer if note is None else f"{answer}: {note}"
     entry = audit_operation(payment_id, "refund_answered", now=now, subject=refund_id, reason=reason)
-    return update_audited(payment_id, update, [entry])
+    return update_payment(payment_id, update, entry)
 
 
 def record_fraud_warning(payment: Payment, pi: str, warning: FraudWarning, *, now: datetime) -> bool:
@@ -171,7 +171,7 @@ def record_fraud_warning(payment: Payment, pi: str, warning: FraudWarning, *, no
         amount=payment.captures[pi].amount,
         reason=warning.fraud_type,
     )
-    return update_audited(payment.payment_id, update, [entry])
+    return update_payment(payment.payment_id, update, entry)
 
 
 def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: datetime) -> bool:
@@ -196,4 +196,4 @@ def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: 
         amount=dispute.amount,
         reason=dispute.status,
     )
-    return update_audited(payment.payment_id, update, [entry])
+    return update_payment(payment.payment_id, update, entry)
