@@ -55,6 +55,7 @@ class PaymentExecutionInput(ExecutionInput):
 
     reservation_id: ReservationId
     payment_id: str
+    customer_id: str
     due_shard: str
     hold_expires_at: str
     success_url: str
@@ -65,6 +66,7 @@ class PaymentExecutionInput(ExecutionInput):
         return cls(
             reservation_id=payment.reservation_id,
             payment_id=payment.payment_id,
+            customer_id=payment.customer_id or "",
             due_shard=due_shard(payment.payment_id),
             hold_expires_at=iso(payment.hold_expires_at),
             success_url=payment.success_url,

@@ -62,6 +62,7 @@ def never_paid(booking: BookingDriver) -> None:
     assert booking.published_types() == ["AttemptFailed", "HoldEnding", "HoldReleased"]
     (reminder,) = booking.published("HoldEnding")
     assert reminder["hold_expires_at"] == booking.payment["hold_expires_at"]
+    assert reminder["customer_id"] == booking.customer_id
     assert reminder["link"].endswith(f"?reservation_id={booking.id}")
     assert booking.retry().outcome == (400, "RESERVATION_NOT_PAYABLE")
 

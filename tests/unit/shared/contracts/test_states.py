@@ -29,7 +29,7 @@ FAILURE = BOOKING | {"refund_id": "G1", "failed_stripe_refund_id": "re_1", "fail
 def test_the_input_of_a_payment() -> None:
     """Literal, because StartExecution succeeds for a running execution only if the input is the same text."""
     assert PaymentExecutionInput.of(payment()).to_json() == (
-        '{"cancel_url": "https://stay.example/booking/cancel", "due_shard": "d", '
+        '{"cancel_url": "https://stay.example/booking/cancel", "customer_id": "", "due_shard": "d", '
         '"hold_expires_at": "2026-11-25T13:00:00.000Z", "payment_id": "PAY-RES-1", "reservation_id": "RES-1", '
         '"success_url": "https://stay.example/booking/success"}'
     )
