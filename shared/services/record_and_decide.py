@@ -99,7 +99,10 @@ def notify_of_refusal(payment: Payment, key: AttemptKey) -> None:
 def _notify_of_returned_money(payment: Payment, decided: NextStep) -> None:
     """Notify the operators of money that was returned before it could confirm the booking, which stays unpaid."""
     pi = decided.payment_intent
-    if decided.name == "refund_unapplied" and pi is not None and payment.status == "pending" and not payment.whole(pi):
+    if decided.name != "refund_unapplied" or pi is None or payment.status != "pending":
+        return
+    # With a role, it is our own refund that has reserved the money: an earlier execution started it.
+    if payment.captures[pi].role is None and not payment.whole(pi):
         what = f"{pi} was refunded or disputed before it could confirm the booking, which is not paid; its hold goes on"
         amount = payment.captures[pi].amount
         matter = Matter(kind="payment_returned", subject=pi, since=datetime.now(UTC), amount=amount)

@@ -30,7 +30,7 @@ from tests.properties.simulation.simulation_faults import Crash, Invocation, wit
 PAGE = Path(__file__).parents[3] / "docs" / "crashes.md"
 # Where calls depend on a race or on polling, a crash point may not be reached: then it is tried again.
 TRIES = 4
-PATIENCE = 3600.0  # seconds until a different end counts
+PATIENCE = 3 * 3600.0  # seconds until a different end counts: longer than from the reminder to the end of the hold
 BY_SCENARIO = {"stripe_webhook", "record_refund"}
 MOMENTS: tuple[Moment, ...] = ("before", "after")
 # The calls that are about no booking, each with a scenario in which the run has come to no booking before.

@@ -181,3 +181,17 @@ def test_nothing_is_confirmed_while_stripe_does_not_say_what_is_disputed(
     assert booking.verify()["next_step"] == "await_stripe"
     assert booking.verify()["next_step"] == "refund_unapplied"
     assert fake_aws.notified == ["PaymentReturned"]
+
+
+@pytest.mark.parametrize(("role", "notified"), [(None, ["PaymentReturned"]), ("unapplied", [])])
+def test_money_that_our_own_refund_has_reserved_is_not_reported_as_returned(
+    booking: BookingStates, fake_aws: FakeAws, role: Any, notified: list[str]
+) -> None:
+    """The execution that started the refund may have stopped: its replacement finds the capture with its role."""
+    session = booking.open_session()
+    booking.stripe.pay(session)
+    pi = booking.verify()["payment_intent"]
+    [capture] = booking.item["captures"].values()
+    booking.change(captures={pi: {**capture, "role": role, "refundable": 0}})
+    assert booking.verify()["next_step"] == "refund_unapplied"
+    assert fake_aws.notified == notified
