@@ -5,7 +5,7 @@ READY := .venv/.ready
 
 .PHONY: help demo run test test-production test-real test-account test-browser check lint format bench bench-pages \
 	bench-reconciler simulate fuzz mutants screenshots crashes package import-times stripe-webhook operator smoke \
-	stop-executions erase prune-versions permissions docs pulumi-cli clean
+	stop-executions erase recover prune-versions permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
@@ -60,6 +60,9 @@ Deploy
   make smoke           check a deployed stack and what only AWS and Stripe can
                        answer; needs STACK=dev
   make erase           erase what STACK stores about CUSTOMER, but not its books
+  make recover         bring a stack up to date after a restore of its tables;
+                       needs STACK=dev and SINCE=2026-11-28T09:30:00Z;
+                       PLAN=1 says what it would do, and changes nothing
   make stop-executions stop what runs in a stack before pulumi destroy; needs
                        STACK=dev; YES=1 answers the question
   make prune-versions  delete versions of functions that no execution can need;
@@ -169,6 +172,11 @@ stop-executions: $(READY)
 
 erase: $(READY)
 	$(PYTHON) -m scripts.erase_customer $(STACK) $(CUSTOMER)
+
+recover: $(READY)
+	$(PYTHON) -m scripts.recover $(or $(STACK),$(error give the stack, for example STACK=dev)) \
+		$(or $(SINCE),$(error give the moment of the restore, for example SINCE=2026-11-28T09:30:00Z)) \
+		$(if $(PLAN),--plan)
 
 prune-versions: $(READY)
 	$(PYTHON) -m scripts.prune_versions $(or $(STACK),$(error give the stack, for example STACK=dev))

@@ -38,8 +38,11 @@ def actor() -> Actor:
 
 
 def act_as(name: str) -> None:
-    """Set who acts from now on: `operator:{sub}`, `guest:{customer_id}`, `workflow:{execution}`, `stripe:{event}`."""
-    _ACTOR.set(replace(actor(), name=name))
+    """Set who acts from now on: `operator:{sub}`, `guest:{customer_id}`, `workflow:{execution}`, `stripe:{event}`.
+
+    Outside an invocation the name is the correlation id as well.
+    """
+    _ACTOR.set(replace(_ACTOR.get(Actor(name, name)), name=name))
 
 
 class UnexpectedError(Exception):

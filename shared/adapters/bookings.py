@@ -119,10 +119,7 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
     complete = UpdateBuilder()
     write_totals(complete, payment, after)
     complete.set(f"captures.{pi}.role", "booking")
-    complete.set_all(amount=capture.amount, currency=capture.currency, stripe_payment_intent_id=pi)
-    complete.set_all(provider="stripe", provider_transaction_id=pi, payment_method="card")
-    if capture.charge is not None:
-        complete.set("stripe_charge_id", capture.charge)
+    complete.set_all(amount=capture.amount, currency=capture.currency, **copies(pi, capture))
     complete.set_all(completed_at=iso(now), updated_at=iso(now))
     complete.remove("task_token", "awaiting", "error_message")
     write_due(complete, after, now=now)
@@ -141,6 +138,13 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
             audit_operation(payment.payment_id, "booking_confirmed", now=now, subject=pi, amount=capture.amount),
         ]
     )
+
+
+def copies(pi: str, capture: Capture) -> dict[str, str]:
+    """Attributes of a confirmed payment that are there for readers alone."""
+    charge = {} if capture.charge is None else {"stripe_charge_id": capture.charge}
+    names = {"stripe_payment_intent_id": pi, "provider_transaction_id": pi}
+    return {"provider": "stripe", "payment_method": "card", **names, **charge}
 
 
 def release_hold(booking: Booking, *, status: str, now: datetime) -> bool:

@@ -58,7 +58,7 @@ def create_checkout_session(parameters: str, *, idempotency_key: str) -> Checkou
     """
     params: Any = json.loads(parameters)
     options = _options(idempotency_key)
-    return _session(
+    return checkout_session(
         _call("checkout.sessions.create", lambda v1: v1.checkout.sessions.create(params=params, options=options))
     )
 
@@ -66,7 +66,7 @@ def create_checkout_session(parameters: str, *, idempotency_key: str) -> Checkou
 def retrieve_checkout_session(session_id: str) -> CheckoutSession:
     """The session with its PaymentIntent and charge. Raises StripeUnavailable or StripeRefused."""
     params: SessionRetrieveParams = {"expand": EXPAND}
-    return _session(
+    return checkout_session(
         _call("checkout.sessions.retrieve", lambda v1: v1.checkout.sessions.retrieve(session_id, params=params))
     )
 
@@ -79,7 +79,7 @@ def expire_checkout_session(session_id: str) -> CheckoutSession:
     """
     params: SessionExpireParams = {"expand": EXPAND}
     try:
-        return _session(
+        return checkout_session(
             _call("checkout.sessions.expire", lambda v1: v1.checkout.sessions.expire(session_id, params=params))
         )
     except StripeRefused:
@@ -93,7 +93,7 @@ def list_checkout_sessions(pi: str) -> list[CheckoutSession]:
     """
     params: SessionListParams = {"payment_intent": pi}
     listed = _call("checkout.sessions.list", lambda v1: v1.checkout.sessions.list(params=params))
-    return [_session(fields) for fields in listed["data"]]
+    return [checkout_session(fields) for fields in listed["data"]]
 
 
 def retrieve_payment_intent(pi: str) -> PaymentIntent:
@@ -235,7 +235,8 @@ def _translate(operation: str, error: stripe.StripeError) -> StripeUnavailable |
     return StripeUnavailable(message) if transient else StripeRefused(message, code=code, param=param)
 
 
-def _session(fields: dict[str, Any]) -> CheckoutSession:
+def checkout_session(fields: dict[str, Any]) -> CheckoutSession:
+    """A session as Stripe describes it, with its PaymentIntent where that is expanded."""
     intent = fields.get("payment_intent")
     return CheckoutSession(
         id=fields["id"],

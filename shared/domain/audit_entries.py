@@ -11,6 +11,7 @@ AuditAction = Literal[
     "booking_confirmed",
     "hold_released",
     "booking_cancelled",
+    "booking_recovered",
     "refund_requested",
     "refund_succeeded",
     "refund_failed",

@@ -23,14 +23,14 @@ from shared.services.stripe_event_registry import HANDLERS, Outcome, Result
 HANDLED = frozenset(HANDLERS)
 
 
-def process(event: StripeEvent, payload_hash: str) -> WebhookResponse:
-    """Act on an event, then record it.
+def process(event: StripeEvent, payload_hash: str, *, again: bool = False) -> WebhookResponse:
+    """Act on an event, then record it; `again` although it was recorded before, as after a restore of the tables.
 
     Raises TransientError, after recording the failure, if Stripe must deliver the event again.
     """
     act_as(f"stripe:{event.id}")
     bind(stripe_event_id=event.id, stripe_event_type=event.type, stripe_id=event.object.get("id"))
-    if event.type in HANDLED and webhook_events.event_processed(event.id):
+    if event.type in HANDLED and not again and webhook_events.event_processed(event.id):
         return _response(event, "duplicate", "processed before")
     record: dict[str, str | None] = {"event_type": event.type, "payload_hash": payload_hash}
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Gap of moto: it runs functions in Docker, or returns a canned answer.
+"""Gaps of moto: it runs functions in Docker, or returns a canned answer, and ignores the concurrency that is reserved.
 
 Here the function's real handler runs in this process, with the errors that Lambda itself reports.
 """
@@ -13,11 +13,17 @@ from types import ModuleType
 from typing import Any
 
 from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_backends
+from moto.core.exceptions import AWSError
 
 from local.aws import archives
 from local.aws.aws_account import ACCOUNT, REGION, counts, current_function
 from local.aws.function_log import function_log
 from local.aws.patches.patching import replaces
+
+
+class TooManyRequestsException(AWSError):  # type: ignore[misc]
+    TYPE = "TooManyRequestsException"
+    STATUS = 429
 
 
 class LambdaContext:
@@ -46,8 +52,7 @@ def invoke(function_arn: str, event: Mapping[str, Any]) -> tuple[Any, bool]:
     """Call a deployed function (by name, ARN, version or alias): its answer, and whether it is an error."""
     functions = lambda_simple_backends[ACCOUNT][REGION]
     function = functions.get_function(function_arn)
-    # Not None: without a reserved concurrency, a function shares the account's.
-    if functions.get_function(function.function_name).reserved_concurrency == 0:
+    if _stopped(function):
         return {"errorType": "TooManyRequestsException", "errorMessage": "Rate Exceeded."}, True
     answer, failed = run_handler(function, json.dumps(event))
     return json.loads(answer), failed
@@ -57,10 +62,19 @@ def invoke(function_arn: str, event: Mapping[str, Any]) -> tuple[Any, bool]:
 def invoke_by_api(
     self: Any, function_name: str, qualifier: str | None, body: Any, _: Any, response_headers: dict[str, str]
 ) -> bytes:
-    answer, failed = run_handler(self.get_function(function_name, qualifier), body)
+    function = self.get_function(function_name, qualifier)
+    if _stopped(function):
+        raise TooManyRequestsException("Rate Exceeded.")
+    answer, failed = run_handler(function, body)
     if failed:
         response_headers["x-amz-function-error"] = "Unhandled"
     return answer
+
+
+def _stopped(function: Any) -> bool:
+    """Whether none of its runs are reserved; without a reservation, a function shares the account's."""
+    newest = lambda_simple_backends[ACCOUNT][REGION].get_function(function.function_name)
+    return bool(newest.reserved_concurrency == 0)
 
 
 def run_handler(function: Any, body: str | bytes) -> tuple[bytes, bool]:

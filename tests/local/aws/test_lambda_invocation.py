@@ -11,7 +11,7 @@ from moto.awslambda_simple.models import LambdaSimpleBackend
 
 from local.aws import emulator
 from local.aws.patches import lambda_invocation
-from tests.local.aws.machine_runner import deploy_function, output
+from tests.local.aws.machine_runner import deploy_function, output, run
 
 
 class RoomTaken(Exception):
@@ -81,6 +81,15 @@ def test_an_exception_is_caught_by_its_class_name(aws: None) -> None:
 def test_lambda_reports_errors_outside_the_handler(aws: None, handler: Callable[[Any, Any], Any], error: str) -> None:
     answer, failed = emulator.invoke(deploy_function(handler, timeout=1), {})
     assert (failed, answer["errorType"]) == (True, error)
+
+
+def test_a_function_without_runs_of_its_own_is_refused_to_states_as_well(aws: None) -> None:
+    arn = deploy_function(lambda *_: "ran")
+    boto3.client("lambda").put_function_concurrency(FunctionName="booking-echo", ReservedConcurrentExecutions=0)
+    assert emulator.invoke(arn, {})[0]["errorType"] == "TooManyRequestsException"
+    assert run({"Invoke": invoke_state(arn)})["error"] == "Lambda.TooManyRequestsException"
+    boto3.client("lambda").delete_function_concurrency(FunctionName="booking-echo")
+    assert emulator.invoke(arn, {}) == ("ran", False)
 
 
 def test_events_and_results_pass_through_json(aws: None) -> None:

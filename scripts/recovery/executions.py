@@ -1,0 +1,152 @@
+"""What Step Functions knows: a restore takes back the tables, but no execution."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import boto3
+
+from scripts.recovery.stripe_side import Pace
+from shared.adapters import step_functions
+from shared.adapters.step_functions import Workflow, execution_name, payment_execution_name
+from shared.contracts.states import RefundExecutionInput, RefundInput
+from shared.settings import starter_settings
+
+DEAD = ("FAILED", "TIMED_OUT", "ABORTED")
+
+
+@dataclass(frozen=True)
+class PaymentRun:
+    """The newest execution of a payment; `restart` is its number, `outcome` how it ended if it succeeded."""
+
+    restart: int
+    runs: bool
+    outcome: str | None
+    stopped_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RefundRun:
+    """A refund as its executions know it; `restart` is the number of the newest, whose name is `newest`.
+
+    `given` is what the first one was started with. `state` is where the newest is, or was last.
+    """
+
+    refund_id: str
+    given: RefundExecutionInput
+    started_at: datetime
+    stopped_at: datetime | None
+    restart: int
+    newest: str
+    runs: bool
+    succeeded: bool
+    state: str
+    settled_elsewhere: bool
+
+
+@dataclass(frozen=True)
+class RunningExecution:
+    workflow: Workflow
+    name: str
+    arn: str
+
+
+class Executions:
+    """Reads the executions of both workflows, at most `pace` calls a second."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._client, self._pace = boto3.client("stepfunctions"), pace
+
+    def listed(self, workflow: Workflow, status: str, since: datetime | None = None) -> Iterator[RunningExecution]:
+        """The executions of this status, newest first; those that began before `since` are left out."""
+        machines = starter_settings()
+        machine = machines.payment_state_machine_arn if workflow == "payment" else machines.refund_state_machine_arn
+        machine = ":".join(machine.split(":")[:7])
+        request: dict[str, Any] = {"stateMachineArn": machine, "statusFilter": status, "maxResults": 1000}
+        while True:
+            self._pace.wait()
+            page = self._client.list_executions(**request)
+            for found in page["executions"]:
+                if since is not None and found["startDate"] < since:
+                    return
+                yield RunningExecution(workflow, found["name"], found["executionArn"])
+            if "nextToken" not in page:
+                return
+            request["nextToken"] = page["nextToken"]
+
+    def input_of(self, execution: RunningExecution) -> Mapping[str, Any]:
+        self._pace.wait()
+        found: Mapping[str, Any] = json.loads(step_functions.input_of(execution.arn) or "{}")
+        return found
+
+    def payment(self, reservation_id: str, restart: int) -> PaymentRun | None:
+        """The newest execution of a payment, at least its n-th replacement; None if there is none.
+
+        Only one that has died can have been replaced.
+        """
+        newest = None
+        while (described := self._describe("payment", payment_execution_name(reservation_id, restart))) is not None:
+            newest = PaymentRun(
+                restart=restart,
+                runs=described["status"] in {"RUNNING", "PENDING_REDRIVE"},
+                outcome=json.loads(described.get("output") or "{}").get("outcome"),
+                stopped_at=described.get("stopDate"),
+            )
+            if described["status"] not in DEAD:
+                return newest
+            restart += 1
+        return newest
+
+    def refund(self, refund_id: str, restart: int = 0) -> RefundRun | None:
+        """A refund of ours; None if no execution was ever started for it."""
+        first = self._describe("refund", refund_id)
+        if first is None:
+            return None
+        given = RefundInput.parse(json.loads(first["input"]))
+        if not isinstance(given, RefundExecutionInput):
+            return None
+        newest, name = first, refund_id
+        number = restart + 1
+        while newest["status"] in DEAD and (later := self._describe("refund", execution_name(refund_id, number))):
+            newest, name, restart = later, execution_name(refund_id, number), number
+            number += 1
+        states = [*self._states(name)]
+        return RefundRun(
+            refund_id=refund_id,
+            given=given,
+            started_at=first["startDate"],
+            stopped_at=newest.get("stopDate"),
+            restart=restart,
+            newest=name,
+            runs=newest["status"] in {"RUNNING", "PENDING_REDRIVE"},
+            succeeded=newest["status"] == "SUCCEEDED",
+            state=states[-1],
+            settled_elsewhere="RecordSettledElsewhere" in states,
+        )
+
+    def _states(self, name: str) -> Iterator[str]:
+        self._pace.wait()
+        for event in step_functions.history("refund", name):
+            if event["type"].endswith("StateEntered"):
+                yield event["stateEnteredEventDetails"]["name"]
+
+    def waiting_token(self, execution: RunningExecution) -> str | None:
+        """The token of the state in which the execution waits; None if it does not wait for one."""
+        self._pace.wait()
+        history = self._client.get_execution_history(
+            executionArn=execution.arn, reverseOrder=True, includeExecutionData=True, maxResults=20
+        )["events"]
+        for event in sorted(history, key=lambda one: one["id"], reverse=True):
+            if event["type"] == "TaskScheduled":
+                parameters = json.loads(event["taskScheduledEventDetails"].get("parameters") or "{}")
+                token = parameters.get("ExpressionAttributeValues", {}).get(":token", {}).get("S")
+                return None if token is None else str(token)
+            if event["type"].endswith("StateEntered"):
+                return None
+        return None
+
+    def _describe(self, workflow: Workflow, name: str) -> Mapping[str, Any] | None:
+        self._pace.wait()
+        return step_functions.describe(workflow, name)

@@ -1,0 +1,230 @@
+"""Bringing a stack's tables up to date after a restore: compare, rebuild, process the events again, resume.
+
+Safe to run again at any time: what was rebuilt is found as it should be, and everything else is what the webhook and
+the reconciler do.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+
+from scripts.recovery.checkpoint import Checkpoint
+from scripts.recovery.executions import DEAD, Executions
+from scripts.recovery.follow_ups import Findings, follow_ups
+from scripts.recovery.rebuilding import Facts, Terms, rebuild
+from scripts.recovery.stripe_side import StripeSession, StripeSide
+from scripts.recovery.writing import write
+from shared.adapters import bookings, payment_items
+from shared.contracts.stripe_objects import StripeEvent
+from shared.domain.api_errors import ApiError
+from shared.domain.booking import Booking
+from shared.domain.errors import ReservationInvalid, StoreBusy, TransientError
+from shared.domain.ids import payment_id_of, reservation_id_of
+from shared.domain.models import FAILED
+from shared.observability import act_as, describe, logger
+from shared.services.stripe_events import process
+from shared.settings import settings
+
+ACTOR = "function:recover"
+TRIES = 5
+SESSION_OUTLASTS = timedelta(hours=1)  # its checkout window: a 3-D Secure challenge may still go on
+
+type Json = dict[str, Any]
+
+
+@dataclass
+class Result:
+    """What a run did, or would do: `changes` by reservation, `left` with the reason why, `events` processed again."""
+
+    changes: dict[str, list[str]] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    bookings: int = 0
+    events: int = 0
+
+
+class Recovery:
+    """Recovers one stack since a moment; with `plan` it says what it would do and changes nothing."""
+
+    def __init__(
+        self,
+        stripe: StripeSide,
+        executions: Executions,
+        *,
+        since: datetime,
+        plan: bool = False,
+        workers: int = 8,
+        checkpoint: Checkpoint | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._stripe, self._executions = stripe, executions
+        self._since, self._plan, self._workers, self._say = since, plan, workers, say
+        self._checkpoint = checkpoint or Checkpoint(None)
+        self._found: defaultdict[str, Findings] = defaultdict(Findings)
+        self._owners: dict[str, str | None] = {}
+        self._window = timedelta(seconds=settings().checkout_window_seconds)
+        self._terms = Terms(
+            hold=timedelta(seconds=settings().hold_seconds),
+            window=self._window,
+            max_attempts=settings().max_attempts,
+            refund_policy=settings().refund_policy,
+        )
+        self.result = Result()
+
+    def run(self) -> Result:
+        act_as(ACTOR)
+        self._gather()
+        self._for_each("bookings", sorted(self._found.keys() - self._checkpoint.bookings), self._recover_booking)
+        self._process_events()
+        if not self._plan:
+            self._checkpoint.end()
+        return self.result
+
+    # What there is.
+
+    def _gather(self) -> None:
+        for session in self._stripe.sessions(self._since - self._window - SESSION_OUTLASTS):
+            self._add_session(session)
+        self._say(f"{sum(len(one.sessions) for one in self._found.values())} sessions read")
+        for refund in self._stripe.refunds(self._since):
+            self._owner(refund.get("payment_intent"))
+        for dispute in self._stripe.disputes(self._since):
+            owner = self._owner(dispute.get("payment_intent"))
+            if owner is not None:
+                self._found[owner].disputes[dispute["id"]] = dispute
+        for execution in self._executions.listed("payment", "RUNNING"):
+            name = re.sub(r"-r\d+$", "", execution.name) if execution.name.startswith("PAY-") else execution.name
+            self._found[reservation_id_of(name)].running.append(execution)
+        for status in ("RUNNING", *DEAD):
+            for execution in self._executions.listed("refund", status, None if status == "RUNNING" else self._since):
+                given = self._executions.input_of(execution)
+                if "refund_id" in given:
+                    found = self._found[given["reservation_id"]]
+                    found.refund_ids.add(given["refund_id"])
+                    found.running += [execution] if status == "RUNNING" else []
+        self._say(f"{len(self._found)} bookings to compare")
+
+    def _add_session(self, session: StripeSession) -> str | None:
+        metadata = session.session.metadata
+        reservation_id = metadata.get("reservation_id")
+        if not reservation_id or metadata.get("payment_id") != payment_id_of(reservation_id):
+            return None
+        self._found[reservation_id].sessions[session.session.id] = session
+        if session.session.payment_intent is not None:
+            self._owners[session.session.payment_intent.id] = reservation_id
+        return reservation_id
+
+    def _owner(self, pi: str | None) -> str | None:
+        """The booking that a PaymentIntent belongs to, whose session is read if it is not known."""
+        if pi is None or pi in self._owners:
+            return None if pi is None else self._owners[pi]
+        self._owners[pi] = None
+        for session in self._stripe.sessions_of(pi):
+            self._add_session(session)
+        return self._owners[pi]
+
+    # One booking.
+
+    def _recover_booking(self, reservation_id: str) -> None:
+        found = self._found[reservation_id]
+        for _ in range(TRIES):
+            booking = bookings.read_booking(reservation_id)
+            facts = self._facts(booking, found)
+            now = datetime.now(UTC)
+            rebuilt = rebuild(booking, facts, self._terms, now)
+            if self._plan or not rebuilt.changes or write(booking, rebuilt, now=now):
+                break
+        else:
+            raise StoreBusy("the booking kept changing")
+        changes = [*rebuilt.changes]
+        payment = rebuilt.payment if self._plan else payment_items.read_payment(rebuilt.payment.payment_id)
+        for what, act in follow_ups(payment or rebuilt.payment, found, facts, self._executions):
+            changes.append(what)
+            if not self._plan:
+                act()
+        if changes:
+            self.result.changes[reservation_id] = changes
+        if not self._plan:
+            self._checkpoint.booking_done(reservation_id)
+
+    def _facts(self, booking: Booking, found: Findings) -> Facts:
+        """Ask Step Functions only about what the items leave open."""
+        payment = booking.payment
+        run = None
+        if payment is None or payment.status == "pending":
+            restarts = 0 if payment is None else payment.restarts
+            run = self._executions.payment(booking.reservation.reservation_id, restarts)
+        payment_id = payment_id_of(booking.reservation.reservation_id)
+        refunds = {}
+        for refund_id in sorted({*found.refund_ids, *_refunds_to_check(booking, found)}):
+            refund = self._executions.refund(refund_id)
+            if refund is not None and refund.given.payment_id == payment_id:
+                refunds[refund_id] = refund
+        return Facts(sessions=[*found.sessions.values()], run=run, refunds=refunds)
+
+    # The events.
+
+    def _process_events(self) -> None:
+        now = datetime.now(UTC)
+        since = max(self._since, self._checkpoint.events_until or self._since)
+        for end, events in self._stripe.events(since, now + timedelta(seconds=1)):
+            if not self._plan:
+                self._for_each("events", events, self._process_event)
+                self._checkpoint.events_done(end)
+            self.result.events += len(events)
+
+    def _process_event(self, fields: Json) -> None:
+        try:
+            process(StripeEvent.model_validate(fields), "restored", again=True)
+        except (TransientError, ApiError, ValidationError) as error:
+            # As at the webhook: the workflow is between two states, and the reconciler goes on; or it is not an event.
+            logger.warning("not processed", stripe_event_id=fields.get("id"), error=type(error).__name__)
+
+    # All of a kind.
+
+    def _for_each[Item](self, name: str, items: list[Item], action: Callable[[Item], None]) -> None:
+        began = datetime.now(UTC)
+        calls = (partial(self._attempt, action, item) for item in items)
+        for number, _ in enumerate(self._in_parallel(calls), 1):
+            if number % 100 == 0 and name == "bookings":
+                left = (datetime.now(UTC) - began) / number * (len(items) - number)
+                self._say(f"{number} of {len(items)} {name}, about {round(left.total_seconds() / 60)} minutes left")
+        if name == "bookings":
+            self.result.bookings += len(items)
+
+    def _in_parallel(self, calls: Iterator[Callable[[], None]]) -> Iterator[None]:
+        if self._workers == 1:
+            yield from (call() for call in calls)
+            return
+        with ThreadPoolExecutor(self._workers) as pool:
+            yield from pool.map(lambda call: call(), calls)
+
+    def _attempt[Item](self, action: Callable[[Item], None], item: Item) -> None:
+        """One that fails does not stop the others; whoever runs the program reads why."""
+        act_as(ACTOR)
+        try:
+            action(item)
+        except LookupError as error:
+            self.result.left[str(item)] = describe(error)
+        except (TransientError, ReservationInvalid) as error:
+            self.result.left[str(item)] = describe(error)
+
+
+def _refunds_to_check(booking: Booking, found: Findings) -> Iterator[str]:
+    """Refunds at Stripe that carry our metadata, and that the ledger lacks or shows in another way."""
+    entries = {} if booking.payment is None else booking.payment.refunds
+    for session in found.sessions.values():
+        intent = session.session.payment_intent
+        for refund in () if intent is None else intent.refunds:
+            refund_id = refund.metadata.get("refund_id")
+            if refund.metadata.get("stack") != settings().stack or not refund_id:
+                continue
+            entry = entries.get(refund_id)
+            if entry is None or (entry.status == "succeeded" and refund.status in FAILED):
+                yield refund_id
