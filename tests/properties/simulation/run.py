@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -20,6 +21,7 @@ from tests.properties.simulation.histories import COVERAGE, History, draw
 from tests.properties.simulation.history_driver import HistoryDriver
 from tests.properties.simulation.invariants import coverage, violations
 from tests.properties.simulation.pairs import Pairs
+from tests.properties.simulation.restores import draw_with_restore
 from tests.properties.simulation.simulated_stack import WINDOW, SimulatedStack, deployed, simulated_stack
 from tests.properties.simulation.snapshots import StackSnapshot
 
@@ -184,10 +186,10 @@ _process = contextlib.ExitStack()  # ends with the process that plays batches
 _local: list[WatchedStack] = []
 
 
-def _play_seeds(seeds: range) -> tuple[range, Batch]:
+def _play_seeds(seeds: range, draw_history: Callable[[int], History] = draw) -> tuple[range, Batch]:
     if not _local:
         _local.append(_process.enter_context(deployed()))
-    return seeds, play_batch(_local[0], [draw(seed) for seed in seeds])
+    return seeds, play_batch(_local[0], [draw_history(seed) for seed in seeds])
 
 
 def main() -> int:
@@ -196,7 +198,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the seed of the first history (default: 1)")
     parser.add_argument("--processes", type=int, default=2, help="batches to play in parallel (default: 2)")
     parser.add_argument("--no-shrink", action="store_true", help="do not search for shorter histories that fail")
+    parser.add_argument("--restore", action="store_true", help="restore the tables once in each history, and recover")
     given = parser.parse_args()
+    play = functools.partial(_play_seeds, draw_history=draw_with_restore if given.restore else draw)
     spawn = multiprocessing.get_context("spawn")
     failures: list[Failure] = []
     covered: Counter[str] = Counter()
@@ -205,7 +209,7 @@ def main() -> int:
     began = time.monotonic()
     with spawn.Pool(given.processes) as processes:
         seeds_of_batches = batches_of_seeds(given.seed, given.histories)
-        for seeds, batch in processes.imap_unordered(_play_seeds, seeds_of_batches):
+        for seeds, batch in processes.imap_unordered(play, seeds_of_batches):
             digests |= batch.digests
             covered += batch.coverage
             pairs.add(batch.pairs)

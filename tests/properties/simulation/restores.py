@@ -1,0 +1,98 @@
+"""The tables go back to an earlier moment of a history, and an operator recovers the stack by the runbook."""
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import boto3
+import stripe
+from botocore.exceptions import ClientError
+
+from local.aws import emulator
+from scripts.recover import recovery
+from tests.harness.table_restore import OURS, TABLES, Items, backup, restore
+from tests.properties.simulation.histories import History, draw
+from tests.properties.simulation.other_parties import OtherParties
+from tests.properties.simulation.places import MET
+from tests.properties.simulation.simulated_stack import SimulatedStack
+from tests.properties.simulation.steps import PAUSES, Step
+
+STOPPED = ("payments-api", "stripe-webhook", "reconcile-payments", "release-hold")
+AGAIN_AFTER, TRIES = 30.0, 10  # seconds; an operator runs recover until it leaves nothing
+
+
+class Restores(OtherParties):
+    """Each kind of step is a method. `backups`: every moment that was kept, with its items."""
+
+    stack: SimulatedStack
+    log: list[str]
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.backups: list[tuple[datetime, Items]] = []
+
+    def back_up(self, whole: int) -> None:
+        """Keep what the tables hold now: all, or those of this system alone."""
+        self.backups.append((datetime.now(UTC), backup(self.stack.outputs, TABLES if whole else OURS)))
+
+    def restore(self) -> None:
+        """Take the tables back to the newest moment that was kept, and recover."""
+        if not self.backups:
+            return
+        since, items = self.backups[-1]
+        self._stop_functions(0)
+        restore(items)
+        self._follow_tables()
+        self.steps_done["restored"] += 1
+        self._recover(since)
+        self._stop_functions(None)
+
+    def _recover(self, since: datetime) -> None:
+        for _ in range(TRIES):
+            with suppress(stripe.StripeError, ClientError):
+                result = recovery(since, workers=1).run()
+                self.log.append(f"recovered since {since:%H:%M:%S}: {result.changes} left {result.left}")
+                self.steps_done["a booking recovered"] += bool(result.changes)
+                if not result.left:
+                    return
+            time.sleep(AGAIN_AFTER)
+        self.log.append("recover was given up")
+
+    def _follow_tables(self) -> None:
+        """The platform's own memory goes back with its tables."""
+        key = {"reservation_id": self.id}
+        item = self.stack.table("reservations").get_item(Key=key, ConsistentRead=True).get("Item")
+        self.deleted = item is None
+        if item is not None and "total_amount" not in self.unreadable:
+            self.price = int(item["total_amount"])
+
+    def _stop_functions(self, runs: int | None) -> None:
+        functions = boto3.client("lambda", region_name=emulator.REGION)
+        for function in STOPPED:
+            name = self.stack.outputs["reconcilerFunction"].removesuffix("reconcile-payments") + function
+            if runs is None:
+                functions.delete_function_concurrency(FunctionName=name)
+            else:
+                self.stack.faults.of[self.id].occurred["functions stopped"] += 1
+                functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=runs)
+
+
+def draw_with_restore(seed: int) -> History:
+    """The history of a seed, with a moment that is kept and a later one at which the tables go back to it."""
+    history, rng = draw(seed), Random(f"{seed} restore")  # noqa: S311 - repeatable, not secret
+    kept = rng.randint(0, len(history.steps))
+    back = rng.randint(kept, len(history.steps))
+    steps = [*history.steps]
+    steps.insert(back, _at_any_moment(Step("restore"), rng))
+    steps.insert(kept, _at_any_moment(Step("back_up", (int(rng.random() < 0.7),)), rng))
+    return replace(history, steps=tuple(steps))
+
+
+def _at_any_moment(step: Step, rng: Random) -> Step:
+    """After a pause, or when an execution enters a state."""
+    if rng.random() < 0.5:
+        return step._replace(pause=rng.choice((*PAUSES, 600.0, 1700.0)))
+    return step._replace(at=rng.choice(MET[1:]), in_background=True)
