@@ -198,7 +198,7 @@ def test_stripe_mock_does_not_describe_our_version_yet(stripe_mock: str, fake: R
 
 
 READERS: dict[str, Callable[[Any], object]] = {
-    "checkout.session": stripe_api._session,
+    "checkout.session": stripe_api.checkout_session,
     "payment_intent": stripe_api._payment_intent,
     "refund": stripe_api._refund,
 }

@@ -50,6 +50,11 @@ class Restores(OtherParties):
         self._recover(since)
         self._stop_functions(None)
 
+    def restore_once(self) -> None:
+        """Restore unless that has happened: no execution may have entered the state at which it was to."""
+        if not self.steps_done["restored"]:
+            self.restore()
+
     def _recover(self, since: datetime) -> None:
         for _ in range(TRIES):
             with suppress(stripe.StripeError, ClientError):
@@ -87,8 +92,9 @@ def draw_with_restore(seed: int) -> History:
     back = rng.randint(kept, len(history.steps))
     steps = [*history.steps]
     steps.insert(back, _at_any_moment(Step("restore"), rng))
-    steps.insert(kept, _at_any_moment(Step("back_up", (int(rng.random() < 0.7),)), rng))
-    return replace(history, steps=tuple(steps))
+    whole = (int(rng.random() < 0.7),)
+    steps.insert(kept, _at_any_moment(Step("back_up", whole), rng))
+    return replace(history, steps=(Step("back_up", whole), *steps, Step("restore_once")))
 
 
 def _at_any_moment(step: Step, rng: Random) -> Step:
