@@ -64,7 +64,7 @@ class Restores(OtherParties):
                 if not result.left:
                     return
             time.sleep(AGAIN_AFTER)
-        self.log.append("recover was given up")
+        self.log.append("recover still leaves something")
 
     def _follow_tables(self) -> None:
         """The platform's own memory goes back with its tables."""
