@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 import boto3
 
 from scripts.recovery.checkpoint import Checkpoint
-from scripts.recovery.executions import Executions
+from scripts.recovery.execution_runs import Executions
 from scripts.recovery.recovery import Recovery, Result
 from scripts.recovery.stripe_side import Pace, StripeSide
 from shared.adapters.secrets import secret

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from scripts.recovery.executions import Executions, RunningExecution
+from scripts.recovery.execution_runs import Executions, RunningExecution
 from scripts.recovery.rebuilding import Facts
 from scripts.recovery.stripe_side import StripeSession
 from shared.adapters import step_functions
@@ -22,7 +22,7 @@ type FollowUp = tuple[str, Callable[[], object]]
 
 
 @dataclass
-class BookingFacts:
+class Gathered:
     """What was found of one booking; `refund_ids` are of executions that run or have died."""
 
     sessions: dict[str, StripeSession] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class BookingFacts:
     refund_ids: set[str] = field(default_factory=set)
 
 
-def follow_ups(payment: Payment, found: BookingFacts, facts: Facts, executions: Executions) -> Iterator[FollowUp]:
+def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Executions) -> Iterator[FollowUp]:
     """What is to be done, in words and as a call."""
     report = Report(budget=60)
     if payment.status != "pending":
@@ -51,7 +51,7 @@ def follow_ups(payment: Payment, found: BookingFacts, facts: Facts, executions: 
             yield f"refresh {execution.name}", partial(step_functions.signal, token, "refresh")
 
 
-def _refunds_by_others(payment: Payment, found: BookingFacts, facts: Facts) -> Iterator[FollowUp]:
+def _refunds_by_others(payment: Payment, found: Gathered, facts: Facts) -> Iterator[FollowUp]:
     """Refunds that no execution of ours has made, on captures that are applied."""
     known = {*payment.refunds, *(entry.stripe_refund_id for entry in payment.refunds.values())}
     for session in found.sessions.values():
@@ -67,7 +67,7 @@ def _refunds_by_others(payment: Payment, found: BookingFacts, facts: Facts) -> I
                 yield f"enter {refund.id}, made outside", partial(_handle, event, payment, refund.payment_intent)
 
 
-def _disputes(payment: Payment, found: BookingFacts) -> Iterator[FollowUp]:
+def _disputes(payment: Payment, found: Gathered) -> Iterator[FollowUp]:
     for dispute_id, dispute in found.disputes.items():
         known = payment.disputes.get(dispute_id)
         if known is None or known.status != dispute["status"]:

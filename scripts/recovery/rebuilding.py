@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from scripts.recovery.executions import PaymentRun, RefundRun
+from scripts.recovery.execution_runs import PaymentRun, RefundRun
 from scripts.recovery.stripe_side import StripeSession
 from shared.domain.attempts import CURRENCY, agreed_policy, attempts_left, new_payment, next_attempt_key
 from shared.domain.booking import Booking
@@ -81,11 +81,18 @@ def rebuild(booking: Booking, facts: Facts, terms: Terms, now: datetime) -> Rebu
 
 
 def _first_item(booking: Booking, facts: Facts, terms: Terms, now: datetime) -> Payment:
-    first = min(facts.sessions, key=lambda one: one.created_at, default=None)
-    urls = {"success_url": "", "cancel_url": ""}
-    if first is not None:
-        urls = {"success_url": first.success_url, "cancel_url": first.cancel_url}
-    return new_payment(booking.reservation, hold=terms.hold, now=now if first is None else first.created_at, **urls)
+    """A new payment item. Raises LookupError where neither a session nor an execution knows the guest's addresses."""
+    opened = sorted(facts.sessions, key=lambda one: one.created_at)
+    known = facts.run.given if facts.run is not None else next(iter(opened), None)
+    if known is None:
+        raise LookupError("neither a session nor an execution of it is known")
+    return new_payment(
+        booking.reservation,
+        hold=terms.hold,
+        success_url=known.success_url,
+        cancel_url=known.cancel_url,
+        now=opened[0].created_at if opened else now,
+    )
 
 
 def _forgotten(stored: Payment | None, found: StripeSession) -> bool:

@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from scripts.recovery.checkpoint import Checkpoint
-from scripts.recovery.executions import DEAD, Executions
-from scripts.recovery.follow_ups import BookingFacts, follow_ups
+from scripts.recovery.execution_runs import DEAD, Executions
+from scripts.recovery.follow_ups import Gathered, follow_ups
 from scripts.recovery.rebuilding import Facts, Terms, rebuild
 from scripts.recovery.stripe_side import StripeSession, StripeSide
 from scripts.recovery.writing import write
@@ -66,7 +66,7 @@ class Recovery:
         self._stripe, self._executions = stripe, executions
         self._since, self._plan, self._workers, self._say = since, plan, workers, say
         self._checkpoint = checkpoint or Checkpoint(None)
-        self._found: defaultdict[str, BookingFacts] = defaultdict(BookingFacts)
+        self._found: defaultdict[str, Gathered] = defaultdict(Gathered)
         self._owners: dict[str, str | None] = {}
         self._window = timedelta(seconds=settings().checkout_window_seconds)
         self._terms = Terms(
@@ -153,7 +153,7 @@ class Recovery:
         if not self._plan:
             self._checkpoint.booking_done(reservation_id)
 
-    def _facts(self, booking: Booking, found: BookingFacts) -> Facts:
+    def _facts(self, booking: Booking, found: Gathered) -> Facts:
         """Ask Step Functions only about what the items leave open."""
         payment = booking.payment
         run = None
@@ -216,7 +216,7 @@ class Recovery:
             self.result.left[str(item)] = describe(error)
 
 
-def _refunds_to_check(booking: Booking, found: BookingFacts) -> Iterator[str]:
+def _refunds_to_check(booking: Booking, found: Gathered) -> Iterator[str]:
     """Refunds at Stripe that carry our metadata, and that the ledger lacks or shows in another way."""
     entries = {} if booking.payment is None else booking.payment.refunds
     for session in found.sessions.values():

@@ -11,7 +11,7 @@ import boto3
 from scripts.recovery.stripe_side import Pace
 from shared.adapters import step_functions
 from shared.adapters.step_functions import Workflow, execution_name, payment_execution_name
-from shared.contracts.states import RefundExecutionInput, RefundInput
+from shared.contracts.states import PaymentExecutionInput, RefundExecutionInput, RefundInput
 from shared.settings import starter_settings
 
 DEAD = ("FAILED", "TIMED_OUT", "ABORTED")
@@ -21,6 +21,7 @@ DEAD = ("FAILED", "TIMED_OUT", "ABORTED")
 class PaymentRun:
     """The newest execution of a payment; `restart` is its number, `outcome` how it ended if it succeeded."""
 
+    given: PaymentExecutionInput
     restart: int
     runs: bool
     outcome: str | None
@@ -89,6 +90,7 @@ class Executions:
         newest = None
         while (described := self._describe("payment", payment_execution_name(reservation_id, restart))) is not None:
             newest = PaymentRun(
+                given=PaymentExecutionInput.model_validate_json(described["input"]),
                 restart=restart,
                 runs=described["status"] in {"RUNNING", "PENDING_REDRIVE"},
                 outcome=json.loads(described.get("output") or "{}").get("outcome"),
