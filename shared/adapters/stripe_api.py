@@ -114,7 +114,7 @@ def create_refund(*, pi: str, amount: int, metadata: dict[str, str], idempotency
         "metadata": {"stack": settings().stack, **metadata},
     }
     options = _options(idempotency_key)
-    return _refund(_call("refunds.create", lambda v1: v1.refunds.create(params=params, options=options)))
+    return _refund(_call("refunds.create", lambda v1: v1.refunds.create(params=params, options=options)), pi)
 
 
 def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
@@ -123,7 +123,8 @@ def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
     Raises StripeUnavailable or StripeRefused.
     """
     params: RefundListParams = {"payment_intent": pi, "limit": MAX_LISTED}
-    refunds = [_refund(fields) for fields in _call("refunds.list", lambda v1: v1.refunds.list(params=params))["data"]]
+    listed = _call("refunds.list", lambda v1: v1.refunds.list(params=params))
+    refunds = [_refund(fields, pi) for fields in listed["data"]]
     return [refund for refund in refunds if refund.metadata.get("refund_id") == refund_id]
 
 
@@ -131,7 +132,7 @@ def list_disputes(pi: str) -> list[StripeDisputeObject]:
     """The PaymentIntent's disputes and inquiries. Raises StripeUnavailable or StripeRefused."""
     params: DisputeListParams = {"payment_intent": pi, "limit": MAX_LISTED}
     listed = _call("disputes.list", lambda v1: v1.disputes.list(params=params))
-    return [StripeDisputeObject.model_validate(fields) for fields in listed["data"]]
+    return [_dispute(fields, pi) for fields in listed["data"]]
 
 
 def undelivered_events(
@@ -263,17 +264,21 @@ def _payment_intent(fields: dict[str, Any]) -> PaymentIntent:
         decline_code=declined.get("decline_code") or declined.get("code"),
         decline_message=declined.get("message"),
         metadata=fields.get("metadata") or {},
-        refunds=tuple(_refund(refund) for refund in (expanded.get("refunds") or {}).get("data", ())),
+        refunds=tuple(_refund(refund, fields["id"]) for refund in (expanded.get("refunds") or {}).get("data", ())),
         disputed=expanded.get("disputed", False),
     )
 
 
-def _refund(fields: dict[str, Any]) -> StripeRefund:
+def _refund(fields: dict[str, Any], pi: str) -> StripeRefund:
     return StripeRefund(
         id=fields["id"],
-        payment_intent=fields["payment_intent"],
+        payment_intent=pi,  # Stripe may leave it out
         status=fields["status"],
         amount=fields["amount"],
         failure_reason=fields.get("failure_reason"),
         metadata=fields.get("metadata") or {},
     )
+
+
+def _dispute(fields: dict[str, Any], pi: str) -> StripeDisputeObject:
+    return StripeDisputeObject.model_validate({**fields, "payment_intent": pi})  # as above

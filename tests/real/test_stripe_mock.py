@@ -166,8 +166,13 @@ CALLS: dict[str, tuple[str, Callable[[RecordingFake], object]]] = {
         "payment_intents.retrieve",
         lambda fake: stripe_api.retrieve_payment_intent(pay_session(fake)),
     ),
+    "the sessions of a payment": (
+        "checkout.sessions.list",
+        lambda fake: stripe_api.list_checkout_sessions(pay_session(fake)),
+    ),
     "a refund": ("refunds.create", lambda fake: refund(fake, pay_session(fake))),
     "the refunds of a payment": ("refunds.list", lambda fake: stripe_api.list_refunds(pay_session(fake), "REF-1")),
+    "the disputes of a payment": ("disputes.list", lambda fake: stripe_api.list_disputes(pay_session(fake))),
     "undelivered events": (
         "events.list",
         lambda _: stripe_api.undelivered_events(NOW - timedelta(hours=1), NOW, HANDLED),
@@ -200,7 +205,8 @@ def test_stripe_mock_does_not_describe_our_version_yet(stripe_mock: str, fake: R
 READERS: dict[str, Callable[[Any], object]] = {
     "checkout.session": stripe_api.checkout_session,
     "payment_intent": stripe_api._payment_intent,
-    "refund": stripe_api._refund,
+    "refund": lambda fields: stripe_api._refund(fields, "pi_1"),
+    "dispute": lambda fields: stripe_api._dispute(fields, "pi_1"),
 }
 
 
@@ -243,13 +249,13 @@ def invalid_variants(request: SentRequest) -> Iterator[tuple[str, str, SentReque
 @pytest.mark.parametrize(
     ("call", "refused_by_mock"),
     [
-        ("a session", {"unknown": 1, "missing": 2, "wrong": 105}),
+        ("a session", {"unknown": 1, "missing": 2, "wrong": 116}),
         ("reading a session", {"unknown": 1, "wrong": 6}),
         ("expiring a session", {"unknown": 1, "wrong": 6}),
         ("reading a payment", {"unknown": 1, "wrong": 6}),
         ("a refund", {"unknown": 1, "wrong": 22}),
         ("the refunds of a payment", {"unknown": 1, "wrong": 7}),
-        ("undelivered events", {"unknown": 1, "wrong": 52}),
+        ("undelivered events", {"unknown": 1, "wrong": 59}),
     ],
 )
 def test_the_fake_stripe_refuses_what_stripe_mock_refuses(
