@@ -16,6 +16,7 @@ from moto import mock_aws
 from moto.cognitoidp.models import cognitoidp_backends
 from moto.core.config import DefaultConfig, default_user_config
 from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.table import Table
 from moto.sns.models import sns_backends
 from moto.stepfunctions.parser.api import ExecutionStatus
 
@@ -119,6 +120,8 @@ def empty() -> None:
     """Forget everything but what is deployed: items, executions, users, notifications and published events."""
     for table in dynamodb_backends[ACCOUNT][REGION].tables.values():
         table.items.clear()
+        if other_dynamodb.endpoint is not None:
+            _delete_items(table)
     for machine in interpreter.stepfunctions_parser_backends[ACCOUNT][REGION].state_machines:
         machine.executions.clear()
     for topic in sns_backends[ACCOUNT][REGION].topics.values():
@@ -129,6 +132,14 @@ def empty() -> None:
             group.users.clear()
     task_tokens.clear()
     aws_account.reset()
+
+
+def _delete_items(table: Table) -> None:
+    stored = boto3.resource("dynamodb", region_name=REGION).Table(table.name)
+    with stored.batch_writer() as writer:
+        for page in stored.meta.client.get_paginator("scan").paginate(TableName=table.name):
+            for item in page["Items"]:
+                writer.delete_item(Key={name: item[name] for name in table.table_key_attrs})
 
 
 def stop(aws: mock_aws) -> None:
