@@ -5,7 +5,7 @@ READY := .venv/.ready
 
 .PHONY: help demo run test test-production test-real test-account test-browser check lint format bench bench-pages \
 	bench-reconciler simulate fuzz mutants screenshots crashes package import-times stripe-webhook operator smoke \
-	stop-executions erase recover prune-versions permissions docs pulumi-cli clean
+	stop-executions ledger erase recover prune-versions permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
@@ -49,6 +49,7 @@ Test more
   make bench-pages     time and weigh the console's pages, with 2,000 bookings
 
 Deploy
+  make bench-ledger    reconcile days of 200, 2,000 and 20,000 transactions
   make bench-reconciler    count the calls of a run of the reconciler among 200,
                        2,000 and 20,000 payments
   make package         build the archives for Lambda, in build/
@@ -59,6 +60,7 @@ Deploy
                        EMAIL=ada@example.com
   make smoke           check a deployed stack and what only AWS and Stripe can
                        answer; needs STACK=dev
+  make ledger          compare DAY of STACK's ledger with Stripe's balance
   make erase           erase what STACK stores about CUSTOMER, but not its books
   make recover         bring a stack up to date after a restore of its tables;
                        needs STACK=dev and SINCE=2026-11-28T09:30:00Z;
@@ -125,6 +127,9 @@ bench: $(READY)
 	$(PYTHON) -m scripts.benchmark $(or $(N),50 200 500)
 	$(if $(WRITE),$(PYTHON) -m scripts.booking_counts)
 
+bench-ledger: $(READY)
+	$(PYTHON) -m scripts.ledger_benchmark
+
 bench-reconciler: $(READY)
 	$(PYTHON) -m scripts.reconciler_benchmark
 
@@ -169,6 +174,10 @@ smoke: $(READY)
 stop-executions: $(READY)
 	$(PYTHON) -m scripts.stop_executions $(or $(STACK),$(error give the stack, for example STACK=dev)) \
 		$(if $(YES),--yes)
+
+ledger: $(READY)
+	$(PYTHON) -m scripts.reconcile_day $(or $(STACK),$(error give the stack, for example STACK=dev)) \
+		$(or $(DAY),$(error give the day, for example DAY=2026-11-27))
 
 erase: $(READY)
 	$(PYTHON) -m scripts.erase_customer $(STACK) $(CUSTOMER)

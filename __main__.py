@@ -7,10 +7,11 @@ import pulumi_aws as aws
 
 from infra.alarms import Alarms
 from infra.api import Api, Domain
+from infra.bucket import Bucket
 from infra.config import Config
 from infra.dashboard import dashboard, log_queries
 from infra.encryption import Encryption, own_key, use_key
-from infra.events import FailedExecutions, run_every
+from infra.events import FailedExecutions, run_every, run_every_morning
 from infra.function import Function, Runtime
 from infra.grants import allow
 from infra.guests import user_pool
@@ -45,6 +46,8 @@ payments = new_table(
         "due-index": ("due_shard", "due_at"),
         # Sparse as well: the operators' queue.
         "attention-index": ("currency", "attention_since"),
+        # Of small items that say on which days the ledger of a payment changed.
+        "money_day-index": ("money_day", "recorded_at"),
     },
 )
 webhook_events = new_table(
@@ -52,6 +55,10 @@ webhook_events = new_table(
 )
 # Who changed what: entries are added, never changed.
 audit = new_table("audit", key="payment_id", range_key="at_id", indexes={})
+# Reconciled days: a CSV and a summary each.
+ledger_files = Bucket(
+    "ledger", prefix=prefix, account=account, encryption=encryption, temporary=["progress/"], protect=config.production
+)
 # The booking platform's tables. A stack that is not given them creates its own.
 reservations = platform_table(
     config.reservations_table,
@@ -182,7 +189,7 @@ payment = new_workflow(
     grants=[allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]), refund.may_start, publish, notify],
 )
 
-# ── Functions behind HTTP, and the reconciler ────────────────────────────────────────────────────────────────────────
+# ── Functions behind HTTP, and the reconcilers ───────────────────────────────────────────────────────────────────────
 
 starter_function = partial(
     Function,
@@ -196,6 +203,12 @@ starter_function = partial(
 resume = allow("states:SendTaskSuccess", on=[payment.arn, refund.arn])
 read_reservation = [allow("dynamodb:BatchGetItem", on=[payments.arn, reservations.arn]), *platform_key]
 record_events = allow("dynamodb:GetItem", "dynamodb:PutItem", on=[webhook_events.arn])
+
+# Listing lets S3 answer that a day has no file yet.
+read_ledger_files = [
+    allow("s3:ListBucket", on=[ledger_files.arn]),
+    allow("s3:GetObject", on=[pulumi.Output.concat(ledger_files.arn, "/days/*")]),
+]
 
 payments_api = starter_function(
     "payments_api",
@@ -212,9 +225,16 @@ payments_api = starter_function(
         allow("states:DescribeExecution", on=[refund.executions]),
     ],
 )
-operations_api = starter_function(
+operations_api = Function(
+    runtime,
     "operations_api",
     timeout=28,
+    environment={
+        **settings,
+        "PAYMENT_STATE_MACHINE_ARN": payment.live_arn,
+        "REFUND_STATE_MACHINE_ARN": refund.live_arn,
+        "LEDGER_BUCKET": ledger_files.name,
+    },
     grants=[
         *read_reservation,
         read_payment,
@@ -229,6 +249,7 @@ operations_api = starter_function(
             ],
         ),
         allow("states:DescribeExecution", "states:GetExecutionHistory", on=[payment.executions, refund.executions]),
+        *read_ledger_files,
     ],
 )
 stripe_webhook = starter_function(
@@ -274,7 +295,29 @@ reconcile_payments = starter_function(
         allow("sns:GetTopicAttributes", on=[operator_topic.arn]),
     ],
 )
+reconcile_ledger = Function(
+    runtime,
+    "reconcile_ledger",
+    timeout=900,
+    memory=1024,
+    environment={**settings, "LEDGER_BUCKET": ledger_files.name},
+    grants=[
+        allow("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem", on=[payments.arn]),
+        allow("dynamodb:Query", on=[pulumi.Output.concat(payments.arn, "/index/money_day-index")]),
+        record_audit,
+        allow("s3:ListBucket", on=[ledger_files.arn]),
+        allow(
+            "s3:GetObject",
+            "s3:PutObject",
+            on=[pulumi.Output.concat(ledger_files.arn, folder) for folder in ("/days/*", "/progress/*")],
+        ),
+        allow("s3:DeleteObject", on=[pulumi.Output.concat(ledger_files.arn, "/progress/*")]),
+        call_stripe,
+        publish,
+    ],
+)
 run_every(config.reconcile_minutes, reconcile_payments, prefix=prefix, account=account)
+run_every_morning(reconcile_ledger, prefix=prefix, account=account)
 failed_executions = FailedExecutions(
     "executions-died",
     prefix=prefix,
@@ -306,7 +349,7 @@ api = Api(
 # ── Monitoring ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 workflows, state_functions = [payment, refund], [*payment_functions, *refund_functions]
-other_functions = [payments_api, operations_api, stripe_webhook, reconcile_payments]
+other_functions = [payments_api, operations_api, stripe_webhook, reconcile_payments, reconcile_ledger]
 functions = [*state_functions, *other_functions]
 alarms = Alarms(
     "alarms",
@@ -319,6 +362,7 @@ alarms = Alarms(
     rules=[failed_executions.rule],
     reconciler=reconcile_payments,
     reconcile_minutes=config.reconcile_minutes,
+    ledger_reconciler=reconcile_ledger,
 )
 let_services_publish(operator_topic, alarms=f"arn:aws:cloudwatch:{region}:{account}:alarm:{prefix}-*")
 dashboard(prefix=prefix, region=region, workflows=workflows, functions=functions, api=api, alarms=alarms.arns)
@@ -341,6 +385,8 @@ pulumi.export("reservationsTable", reservations.name)
 pulumi.export("availabilityTable", availability.name)
 pulumi.export("auditTable", audit.name)
 pulumi.export("reconcilerFunction", reconcile_payments.name)
+pulumi.export("ledgerFunction", reconcile_ledger.name)
+pulumi.export("ledgerBucket", ledger_files.name)
 pulumi.export("operatorTopicArn", operator_topic.arn)
 pulumi.export("eventBusName", event_bus.name)
 pulumi.export("consoleUrl", console_url)

@@ -40,6 +40,12 @@ class Api:
     def payments(self, query: Mapping[str, str]) -> Json:
         return self.call("GET", "", query=query)
 
+    def ledger_days(self, before: str | None) -> Json:
+        return self.call("GET", "-ledger", query={} if before is None else {"before": before})
+
+    def ledger_transactions(self, day: str, offset: int) -> Json:
+        return self.call("GET", f"-ledger{_path(day, 'transactions')}", query={"offset": str(offset)})
+
     def payment(self, reservation_id: str) -> Json:
         return self.call("GET", _path(reservation_id))
 

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from console import action_pages, payment_pages, sign_in_pages, today_page
+from console import action_pages, ledger_pages, payment_pages, sign_in_pages, today_page
 from console.api_client import ApiRefusedError, ApiUnavailableError, SignedOutError
 from console.console_configuration import Configuration
 from console.pages import Pages
@@ -26,7 +26,7 @@ def create_app(configuration: Configuration) -> Security:
     app = FastAPI(title="Payments console", openapi_url=None)
     pages = Pages(configuration, Sessions(), requests.Session())
     app.mount("/console/static", StaticFiles(directory=STATIC))
-    for module in (sign_in_pages, today_page, payment_pages, action_pages):
+    for module in (sign_in_pages, today_page, payment_pages, ledger_pages, action_pages):
         module.add_routes(app, pages)
     _add_errors(app, pages)
     _add_api_errors(app, pages)

@@ -74,6 +74,7 @@ MATTER = {
     "unmatched_charge": "A charge that no booking explains",
     "refund_settled_twice": "A refund may have been settled twice",
     "dashboard_refund_failed": "A refund from Stripe's dashboard failed",
+    "ledger_mismatch": "The ledger and Stripe's balance differ",
 }
 WHAT_TO_DO = {
     "refund_failed": "Try it again, or send the money another way and say so.",
@@ -83,9 +84,9 @@ WHAT_TO_DO = {
 }
 
 
-def amount(cents: int | None) -> str:
+def amount(cents: int | None, currency: str = "EUR") -> str:
     """As `EUR 1,125.00`."""
-    return "—" if cents is None else f"EUR {Decimal(cents) / 100:,.2f}"
+    return "—" if cents is None else f"{currency} {Decimal(cents) / 100:,.2f}"
 
 
 def cents(text: str) -> int | None:

@@ -12,7 +12,7 @@ from infra.function import NAMESPACE, Function
 from infra.routes import WEBHOOK_ROUTE
 from infra.workflow import Workflow
 
-_FIVE_MINUTES = 300
+_FIVE_MINUTES, _DAY = 300, 86_400
 # Functions of states also raise errors of the domain, which the state machines handle. Only many of them are a problem.
 _STATE_FUNCTION_ERRORS = 10
 
@@ -61,6 +61,7 @@ _BUSINESS_ALARMS: Sequence[_BusinessAlarm] = (
         1,
         [("PublishingFailed", {})],
     ),
+    ("LedgerDifferences", "The ledger differs from what Stripe moved.", 1, [("LedgerDifferences", {})]),
     (
         "OperatorsUnreachable",
         "Nobody has confirmed a subscription to the operators' topic, so no alarm and no message reaches a person.",
@@ -88,6 +89,7 @@ class Alarms(pulumi.ComponentResource):
         rules: Sequence[pulumi.Input[str]],
         reconciler: Function,
         reconcile_minutes: int,
+        ledger_reconciler: Function,
     ) -> None:
         super().__init__("booking:infra:Alarms", name)
         self._prefix, self._topic = prefix, topic
@@ -150,7 +152,14 @@ class Alarms(pulumi.ComponentResource):
             comparison="LessThanThreshold",
             missing="breaching",
             periods=2,
-            metric_queries=_runs(prefix, reconciler, period=period),
+            metric_queries=_runs(prefix, "ReconcilerRuns", reconciler, period=period),
+        )
+        self._alarm(
+            "LedgerNotReconciled",
+            "No day was reconciled with Stripe for a day.",
+            comparison="LessThanThreshold",
+            missing="breaching",
+            metric_queries=_runs(prefix, "LedgerDays", ledger_reconciler, period=_DAY),
         )
         self._alarm(
             "ReconcilerBehind",
@@ -211,15 +220,15 @@ def _sum(service: str, metrics: Sequence[tuple[str, Mapping[str, str]]]) -> dict
     return {"metric_queries": [*queries, _result("SUM(FILL(METRICS(), 0))", metrics[0][0])]}
 
 
-def _runs(service: str, reconciler: Function, *, period: int) -> list[dict[str, Any]]:
+def _runs(service: str, metric: str, function: Function, *, period: int) -> list[dict[str, Any]]:
     """Return the runs in each period, with a run in each that began before a new stack's first run can be counted."""
 
     def expression(created: str) -> str:
         first = int(datetime.fromisoformat(created).timestamp()) + 3 * period
         return f"IF(EPOCH(FILL(runs, 0)) < {first}, 1, FILL(runs, 0))"
 
-    query = _query("runs", "ReconcilerRuns", {"service": service}, period)
-    return [query, _result(reconciler.created.apply(expression), "ReconcilerRuns")]
+    query = _query("runs", metric, {"service": service}, period)
+    return [query, _result(function.created.apply(expression), metric)]
 
 
 def _query(id_: str, name: str, dimensions: Mapping[str, str], period: int) -> dict[str, Any]:

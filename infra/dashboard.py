@@ -85,6 +85,7 @@ def dashboard(
             [[NAMESPACE, name, "service", prefix] for name in ("ItemsLeft", "OldestDue")],
             stat="Maximum",
         ),
+        counts("Days reconciled with Stripe, and differences", "LedgerDays", "LedgerDifferences"),
         by("Errors of Stripe", "StripeErrors", "operation", "kind"),
         _graph(
             "Executions",

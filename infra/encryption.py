@@ -1,4 +1,4 @@
-"""The stack's own key for tables, topic, logs and executions, if the configuration asks for one."""
+"""The stack's own key for tables, bucket, topic, logs and executions, if the configuration asks for one."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,15 +90,16 @@ def own_key(*, prefix: str, region: str, account: str, protect: bool) -> Encrypt
     ]
     key = aws.kms.Key(
         "data",
-        description=f"{prefix}: tables, topic, logs, executions",
+        description=f"{prefix}: tables, bucket, topic, logs, executions",
         enable_key_rotation=True,
         deletion_window_in_days=30,
         policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements}),
         opts=pulumi.ResourceOptions(protect=protect),
     )
     aws.kms.Alias("data", name=f"alias/{prefix}", target_key_id=key.key_id)
-    # Tables for readers and writers, the topic for publishers, state machines for whoever starts or resumes executions.
-    use = use_key(key.arn, region, "dynamodb", "sns", "states")
+    # Tables and the bucket for readers and writers, the topic for publishers, state machines for whoever starts or
+    # resumes executions.
+    use = use_key(key.arn, region, "dynamodb", "s3", "sns", "states")
     return Encryption(key.arn, [use], region, account)
 
 

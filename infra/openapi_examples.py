@@ -36,6 +36,28 @@ _MATTER = {
     "closable": False,
 }
 
+_CHARGES = {"count": 214, "gross": 9_630_000, "fee": 149_800, "net": 9_480_200}
+_LEDGER_DAY = {
+    "day": "2026-11-27",
+    "reconciled_at": "2026-11-28T03:59:04.120Z",
+    "final": True,
+    "transactions": 214,
+    "ours": {"EUR": {"charge": _CHARGES}},
+    "not_ours": {},
+    "net": {"EUR": 9_480_200},
+    "payouts": [],
+    "differences": [
+        {
+            "kind": "entry_missing",
+            "subject": "re_1",
+            "payment_id": "PAY-RES-1",
+            "stripe": "refund re_1 of 1000 EUR cents on 2026-11-27",
+            "ledger": "no entry",
+            "off_by": 1000,
+        }
+    ],
+}
+
 EXAMPLES: Mapping[str, Any] = {
     "CheckoutSessionRequest": {"reservation_id": "RES-1"},
     "CheckoutSessionResponse": _IDS
@@ -63,6 +85,9 @@ EXAMPLES: Mapping[str, Any] = {
     },
     "ResolutionRequest": {"answer": "settled_elsewhere", "note": "Transferred to the guest's account."},
     "CloseMatterRequest": {"note": "The guest paid for a parking space.", "subject": "pi_1"},
+    "LedgerDay": _LEDGER_DAY,
+    "LedgerDaysResponse": {"days": [_LEDGER_DAY], "before": "2026-11-14"},
+    "LedgerTransactionsResponse": {"csv": "reservation_id,payment_id,payment_intent,type\n"},
     "PaymentListResponse": {
         "payments": [
             _IDS

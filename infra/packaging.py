@@ -19,7 +19,7 @@ import pulumi
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
 
 # Of botocore's 20 MB of service models, only those of the services that shared/ calls are shipped.
-AWS_SERVICES = {"dynamodb", "events", "sns", "ssm", "stepfunctions"}
+AWS_SERVICES = {"dynamodb", "events", "s3", "sns", "ssm", "stepfunctions"}
 
 _ROOT = Path(__file__).parent.parent
 _BUILD = _ROOT / "build"

@@ -16,6 +16,7 @@ from shared.contracts.http_bodies import (
     RefundResponse,
     ResolutionRequest,
 )
+from shared.contracts.ledger_summary import LedgerDay, LedgerDaysResponse, LedgerTransactionsResponse
 from shared.contracts.operations_bodies import (
     CloseMatterRequest,
     ExecutionResponse,
@@ -138,6 +139,23 @@ OPERATIONS_ROUTES = {
         body=CloseMatterRequest,
         answers={200: PaymentRecordResponse},
         errors=("CAUSE_NOT_SETTLED",),
+    ),
+}
+OPERATIONS_ROUTES |= {
+    ("GET", "/payments-ledger"): Route(
+        name="listLedgerDays",
+        summary="For operators: list the days that were reconciled with Stripe, newest first",
+        answers={200: LedgerDaysResponse},
+        query={"before": "Only days before this one, such as 2026-11-27"},
+    ),
+    ("GET", "/payments-ledger/{day}"): Route(
+        name="getLedgerDay", summary="For operators: read the totals and differences of a day", answers={200: LedgerDay}
+    ),
+    ("GET", "/payments-ledger/{day}/transactions"): Route(
+        name="getLedgerTransactions",
+        summary="For operators: read a part of the day's transactions as CSV",
+        answers={200: LedgerTransactionsResponse},
+        query={"offset": "Where the part begins; 0 if it is missing"},
     ),
 }
 COMMON_ERRORS = (

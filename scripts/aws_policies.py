@@ -43,6 +43,10 @@ _POLICIES: Mapping[tuple[str, str], tuple[str, Callable[[Values, Any], Values]]]
         lambda inputs, policy: {"RoleName": inputs["role"], "PolicyName": inputs["name"], "PolicyDocument": policy},
     ),
     ("aws:kms/key:Key", "policy"): ("AWS::KMS::Key", lambda _, policy: {"KeyPolicy": policy}),
+    ("aws:s3/bucketPolicy:BucketPolicy", "policy"): (
+        "AWS::S3::BucketPolicy",
+        lambda inputs, policy: {"Bucket": inputs["bucket"], "PolicyDocument": policy},
+    ),
     ("aws:sns/topicPolicy:TopicPolicy", "policy"): (
         "AWS::SNS::TopicPolicy",
         lambda inputs, policy: {"Topics": [inputs["arn"]], "PolicyDocument": policy},
@@ -54,6 +58,7 @@ _LIMITS = {
     ("aws:cloudwatch/eventRule:EventRule", "eventPattern"): 2_048,
     ("aws:iam/role:Role", "assumeRolePolicy"): 2_048,
     ("aws:kms/key:Key", "policy"): 32_768,
+    ("aws:s3/bucketPolicy:BucketPolicy", "policy"): 20_480,
     ("aws:sns/topicPolicy:TopicPolicy", "policy"): 30_720,
     ("aws:ssm/parameter:Parameter", "valueWo"): 4_096,
 }

@@ -21,6 +21,31 @@ _STATEMENTS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("DELETE", "GET", "PATCH", "POST", "PUT", "SetWebACL"),
         ("/account", "/domainnames", "/domainnames/*", "/restapis", "/restapis/*", "/tags/*"),
     ),
+    # `pulumi destroy` empties the bucket of a stack that is not for production.
+    "Buckets": (
+        "s3",
+        (
+            "CreateBucket",
+            "DeleteObject",
+            "DeleteObjectVersion",
+            "ListBucketVersions",
+            "DeleteBucket",
+            "DeleteBucketPolicy",
+            "GetAccelerateConfiguration",
+            "GetBucket*",
+            "GetEncryptionConfiguration",
+            "GetLifecycleConfiguration",
+            "GetReplicationConfiguration",
+            "ListBucket",
+            "PutBucketPolicy",
+            "PutBucketPublicAccessBlock",
+            "PutBucketTagging",
+            "PutBucketVersioning",
+            "PutEncryptionConfiguration",
+            "PutLifecycleConfiguration",
+        ),
+        ("booking-*", "booking-*/*"),
+    ),
     "Alarms": (
         "cloudwatch",
         (
@@ -164,7 +189,7 @@ def policy() -> dict[str, Any]:
 def _arn(service: str, resource: str) -> str:
     if resource == "*":
         return resource
-    account = {"apigateway": "*:", "iam": ":*"}.get(service, "*:*")
+    account = {"apigateway": "*:", "iam": ":*", "s3": ":"}.get(service, "*:*")
     return f"arn:aws:{service}:{account}:{resource}"
 
 

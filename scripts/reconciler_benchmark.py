@@ -62,7 +62,8 @@ def _others(number: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         yield reservation, payment
 
 
-def _write(table: str, items: list[dict[str, Any]]) -> None:
+def write_items(table: str, items: list[dict[str, Any]]) -> None:
+    """Write items to a table, 25 at a time."""
     client = boto3.client("dynamodb")
     for start in range(0, len(items), BATCH):
         requests: Any = [{"PutRequest": {"Item": serialize(item)}} for item in items[start : start + BATCH]]
@@ -96,8 +97,8 @@ def main() -> int:
         size = len(due)
         for wanted in SIZES:
             reservations, payments = zip(*_others(wanted - size), strict=True)
-            _write(stack.outputs["reservationsTable"], list(reservations))
-            _write(stack.outputs["paymentsTable"], list(payments))
+            write_items(stack.outputs["reservationsTable"], list(reservations))
+            write_items(stack.outputs["paymentsTable"], list(payments))
             size = wanted
             runs.append((wanted, *_run(stack, due)))
             print(wanted, runs[-1])

@@ -144,6 +144,31 @@ CALLS: Mapping[str, Call] = {
     "aws:lambda/permission:Permission": Call(
         "lambda", "AddPermission", {"function": "FunctionName"}, added={"StatementId": "terraform-1"}
     ),
+    "aws:s3/bucket:Bucket": Call(
+        "s3", "CreateBucket", {"tags": "PutBucketTagging:Tagging.TagSet"}, {"forceDestroy": "Pulumi's own"}
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Call(
+        "s3", "PutBucketLifecycleConfiguration", {"rules": "LifecycleConfiguration.Rules"}
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": Call("s3", "PutBucketPolicy"),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Call(
+        "s3",
+        "PutPublicAccessBlock",
+        {
+            name: f"PublicAccessBlockConfiguration.{name[0].upper()}{name[1:]}"
+            for name in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+        },
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Call(
+        "s3",
+        "PutBucketEncryption",
+        {
+            "rules": "ServerSideEncryptionConfiguration.Rules",
+            "rules.applyServerSideEncryptionByDefault.kmsMasterKeyId": "KMSMasterKeyID",
+            "rules.applyServerSideEncryptionByDefault.sseAlgorithm": "SSEAlgorithm",
+        },
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": Call("s3", "PutBucketVersioning"),
     "aws:scheduler/schedule:Schedule": Call("scheduler", "CreateSchedule"),
     "aws:sfn/alias:Alias": Call("stepfunctions", "CreateStateMachineAlias"),
     "aws:sfn/stateMachine:StateMachine": Call(
@@ -182,6 +207,7 @@ DOCUMENTED: Mapping[tuple[str, str], re.Pattern[str]] = {
     ("aws:lambda/function:Function", "name"): re.compile(r"[\w-]{1,64}"),
     ("aws:lambda/function:Function", "timeout"): re.compile(r"[1-9]\d?|[1-8]\d\d|900"),
     ("aws:lambda/function:Function", "memorySize"): re.compile(r"12[89]|1[3-9]\d|[2-9]\d\d|[1-9]\d{3}|10[0-2]\d\d"),
+    ("aws:s3/bucket:Bucket", "bucket"): re.compile(r"(?!xn--|sthree-)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"),
     ("aws:scheduler/schedule:Schedule", "scheduleExpression"): re.compile(
         r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)|cron\(\S+( \S+){5}\)"
     ),

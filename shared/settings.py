@@ -67,6 +67,14 @@ class StarterSettings(BaseModel):
     refund_state_machine_arn: str = ""
 
 
+class LedgerSettings(BaseModel):
+    """Further settings of the functions that write or show reconciled days."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    ledger_bucket: str
+
+
 def _read[Model: BaseModel](model: type[Model]) -> Model:
     return model.model_validate(
         {name: os.environ[name.upper()] for name in model.model_fields if name.upper() in os.environ}
@@ -83,3 +91,9 @@ def settings() -> Settings:
 def starter_settings() -> StarterSettings:
     """The state machines' ARNs, read once per container."""
     return _read(StarterSettings)
+
+
+@functools.cache
+def ledger_settings() -> LedgerSettings:
+    """The bucket of reconciled days, read once per container."""
+    return _read(LedgerSettings)

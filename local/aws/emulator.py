@@ -17,6 +17,7 @@ from moto.cognitoidp.models import cognitoidp_backends
 from moto.core.config import DefaultConfig, default_user_config
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
+from moto.s3.models import s3_backends
 from moto.sns.models import sns_backends
 from moto.stepfunctions.parser.api import ExecutionStatus
 
@@ -117,13 +118,15 @@ def stop_executions() -> None:
 
 
 def empty() -> None:
-    """Forget everything but what is deployed: items, executions, users, notifications and published events."""
+    """Forget everything but what is deployed: items, files, executions, users, notifications and published events."""
     for table in dynamodb_backends[ACCOUNT][REGION].tables.values():
         table.items.clear()
         if other_dynamodb.endpoint is not None:
             _delete_items(table)
     for machine in interpreter.stepfunctions_parser_backends[ACCOUNT][REGION].state_machines:
         machine.executions.clear()
+    for bucket in s3_backends[ACCOUNT]["aws"].buckets.values():
+        bucket.keys.clear()
     for topic in sns_backends[ACCOUNT][REGION].topics.values():
         topic.sent_notifications.clear()
     for pool in cognitoidp_backends[ACCOUNT][REGION].user_pools.values():

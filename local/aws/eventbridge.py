@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -107,12 +108,19 @@ def _allows(policy: str, action: str) -> bool:
     )
 
 
-def _interval_seconds(expression: str) -> int:
-    """For `rate(n minutes)`."""
-    match = re.fullmatch(r"rate\((\d+) minutes?\)", expression)
+def _interval_seconds(expression: str) -> float:
+    """For `rate(n minutes)`, and for `cron(0/m h-h * * ? *)`: every m minutes of these hours, in UTC."""
+    if match := re.fullmatch(r"rate\((\d+) minutes?\)", expression):
+        return 60 * int(match[1])
+    match = re.fullmatch(r"cron\(0/(\d+) (\d+)-(\d+) \* \* \? \*\)", expression)
     if match is None:
         raise NotImplementedError(f"schedules like {expression} are not supported")
-    return 60 * int(match[1])
+    minutes, first, last = (int(part) for part in match.groups())
+    now = datetime.now(UTC)
+    due = now.replace(second=0, microsecond=0)
+    while due <= now or due.minute % minutes or not first <= due.hour <= last:
+        due += timedelta(minutes=1)
+    return (due - now).total_seconds()
 
 
 def _transform(transformer: Mapping[str, Any], event: Json) -> str:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
@@ -22,6 +22,7 @@ type Json = dict[str, Any]
 type Refusal = tuple[int, dict[str, str], str]
 
 _PREFIX = f"{emulator.REGION}:{emulator.ACCOUNT}"
+_BUCKET_ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 _QUALIFIER = "states:StateMachineQualifier"
 
 
@@ -133,6 +134,9 @@ def _keys_of(deployment: Deployment) -> dict[tuple[str, str], str]:
         for service, type_ in types.items()
         for resource in deployment.of_type(type_)
     }
+    for resource in deployment.of_type(_BUCKET_ENCRYPTION):
+        (rule,) = resource.inputs["rules"]
+        keys["s3", resource.inputs["bucket"]] = rule["applyServerSideEncryptionByDefault"].get("kmsMasterKeyId")
     return {named: key for named, key in keys.items() if key}
 
 
@@ -155,6 +159,9 @@ def calls_of(operation: str, request: Any) -> list[Call]:
         given: Json = {"FunctionName": unquote(request.url.partition("/functions/")[2].partition("/")[0])}
     elif service == "sns":
         given = body if isinstance(body, dict) else {key: values[0] for key, values in parse_qs(body).items()}
+    elif service == "s3":
+        url = urlsplit(request.url)
+        given = {"Bucket": url.netloc.partition(".")[0], "Key": unquote(url.path).removeprefix("/")}
     else:
         given = json.loads(body)
     return [Call(operation, *check) for check in _ACTIONS[operation](given)]
@@ -171,6 +178,10 @@ def _item(action: str) -> Callable[[Json], list[_Check]]:
 def _queried(given: Json) -> str:
     index = given.get("IndexName")
     return _table(given["TableName"]) + (f"/index/{index}" if index else "")
+
+
+def _object(action: str) -> Callable[[Json], list[_Check]]:
+    return lambda given: [(f"s3:{action}", f"arn:aws:s3:::{given['Bucket']}/{given['Key']}")]
 
 
 # A transaction needs the permission of each of its items, and none of its own.
@@ -204,6 +215,10 @@ _ACTIONS: Mapping[str, Callable[[Json], list[_Check]]] = {
     "dynamodb.BatchGetItem": lambda given: [("dynamodb:BatchGetItem", _table(name)) for name in given["RequestItems"]],
     "dynamodb.Query": lambda given: [("dynamodb:Query", _queried(given))],
     "dynamodb.TransactWriteItems": _transact,
+    "s3.DeleteObject": _object("DeleteObject"),
+    "s3.GetObject": _object("GetObject"),
+    "s3.ListObjectsV2": lambda given: [("s3:ListBucket", f"arn:aws:s3:::{given['Bucket']}")],
+    "s3.PutObject": _object("PutObject"),
     "ssm.GetParameter": lambda given: [("ssm:GetParameter", f"arn:aws:ssm:{_PREFIX}:parameter{given['Name']}")],
     "sfn.StartExecution": _start,
     "sfn.SendTaskSuccess": _resume,
@@ -230,5 +245,7 @@ def _refusal(operation: str, role: str, call: Call) -> Refusal:
         error = f"<Error><Type>Sender</Type><Code>AuthorizationError</Code><Message>{message}</Message></Error>"
         request_id = f"<RequestId>{headers['x-amzn-requestid']}</RequestId>"
         return 403, headers, f"<ErrorResponse>{error}{request_id}</ErrorResponse>"
+    if operation.startswith("s3."):
+        return 403, headers, f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
     status = 403 if operation.startswith("lambda.") else 400
     return status, headers, json.dumps({"__type": "AccessDeniedException", "message": message, "Message": message})

@@ -43,6 +43,8 @@ class Account:
         # By session: the data of its future PaymentIntent. By PaymentIntent: the card that was used last.
         self.payment_intent_data: dict[str, Json] = {}
         self.card_used: dict[str, Card] = {}
+        # By balance transaction: the payouts that contain it.
+        self.paid_out: dict[str, list[str]] = {}
         # What happens to a 3-D Secure challenge in progress when its session expires; Stripe does not document it.
         self.challenge_after_expiry: Literal["pays", "refused", "canceled"] = "pays"
         # The first status of new refunds; None means that the card decides.

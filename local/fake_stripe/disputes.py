@@ -3,8 +3,10 @@
 An inquiry (`warning_…`) only asks: no money is taken, and it is closed or escalated to a dispute.
 """
 
+import copy
 from typing import Literal
 
+from local.fake_stripe import balance
 from local.fake_stripe.account import Account
 from local.fake_stripe.objects import build, new_id
 from local.fake_stripe.stripe_errors import Json
@@ -49,10 +51,17 @@ def open_dispute(
         )
     )
     charge["disputed"] = True
+    if not _is_inquiry(status):
+        _move(account, dispute, -dispute["amount"], "dispute", fee=balance.DISPUTE_FEE)
     account.emit("charge.dispute.created", dispute)
     if not _is_inquiry(status):
         account.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute
+
+
+def _move(account: Account, dispute: Json, amount: int, category: str, *, fee: int = 0) -> None:
+    moved = balance.record(account, "adjustment", amount, dispute, category=category, fee=fee)
+    dispute["balance_transactions"].append(copy.copy(moved))
 
 
 def warn_of_fraud(account: Account, payment_intent: str, fraud_type: str = "unauthorized_use_of_card") -> Json:
@@ -80,6 +89,7 @@ def escalate_inquiry(account: Account, dispute_id: str) -> Json:
     if not _is_inquiry(before) or before in _OUTCOMES:
         raise ValueError(f"{dispute_id} is {before}, not an open inquiry")
     dispute |= {"status": "needs_response", "is_charge_refundable": False}
+    _move(account, dispute, -dispute["amount"], "dispute", fee=balance.DISPUTE_FEE)
     account.emit("charge.dispute.updated", dispute, previous={"status": before, "is_charge_refundable": True})
     account.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute
@@ -93,6 +103,7 @@ def close_dispute(account: Account, dispute_id: str, outcome: DisputeOutcome) ->
         raise ValueError(f"{dispute_id} is already {dispute['status']}")
     dispute |= {"status": outcome, "is_charge_refundable": outcome != "lost"}
     if outcome == "won":
+        _move(account, dispute, dispute["amount"], "dispute_reversal")
         account.emit("charge.dispute.funds_reinstated", dispute)
     account.emit("charge.dispute.closed", dispute)
     return dispute

@@ -7,7 +7,15 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from local import credentials
-from local.fake_stripe import checkout_sessions, disputes, pay_page, payment_intents, stripe_refunds, webhook_endpoints
+from local.fake_stripe import (
+    balance,
+    checkout_sessions,
+    disputes,
+    pay_page,
+    payment_intents,
+    stripe_refunds,
+    webhook_endpoints,
+)
 from local.fake_stripe.account import Account
 from local.fake_stripe.app import Api
 from local.fake_stripe.cards import CARDS
@@ -139,6 +147,16 @@ class FakeStripe(Account):
     def close_dispute(self, dispute_id: str, outcome: disputes.DisputeOutcome) -> Json:
         with self.current():
             return dict(disputes.close_dispute(self, dispute_id, outcome))
+
+    def balance(self) -> dict[str, int]:
+        """What is on the account, by currency."""
+        with self.current():
+            return balance.total(self)
+
+    def pay_out(self) -> list[Json]:
+        """Make the automatic payouts of what is available."""
+        with self.current():
+            return balance.pay_out(self)
 
     def deliver(
         self, event: Json, *, secrets: list[str] | None = None, timestamp: int | None = None

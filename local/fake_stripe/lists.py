@@ -1,6 +1,7 @@
 """Retrieving and listing objects of any kind: newest first, pages by id, filters by equality and by time."""
 
 import operator
+from itertools import islice
 from typing import Final
 
 from local.fake_stripe.account import Account
@@ -20,18 +21,17 @@ def list_objects(kind: str, account: Account, params: Json, url: str) -> Json:
     if not 1 <= limit <= _MAX_LIMIT:
         text = f"This value must be between 1 and {_MAX_LIMIT}."
         raise ParameterError(text, code="parameter_invalid_integer", param="limit")
-    found = account.all(kind, lambda obj: _matches(account, obj, params))[::-1]
-    found, more = _page(found, params, limit)
-    return {"object": "list", "data": found, "has_more": more, "url": url}
-
-
-def _page(found: list[Json], params: Json, limit: int) -> tuple[list[Json], bool]:
-    if "ending_before" in params:
-        before = found[: _position(found, params["ending_before"], "ending_before")]
-        return before[-limit:], len(before) > limit
-    if "starting_after" in params:
-        found = found[_position(found, params["starting_after"], "starting_after") + 1 :]
-    return found[:limit], len(found) > limit
+    newest_first = account.all(kind)[::-1]
+    backwards = "ending_before" in params
+    if backwards:
+        rest = newest_first[: _position(newest_first, params["ending_before"], "ending_before")][::-1]
+    elif "starting_after" in params:
+        rest = newest_first[_position(newest_first, params["starting_after"], "starting_after") + 1 :]
+    else:
+        rest = newest_first
+    found = list(islice((obj for obj in rest if _matches(account, obj, params)), limit + 1))
+    data = found[:limit][::-1] if backwards else found[:limit]
+    return {"object": "list", "data": data, "has_more": len(found) > limit, "url": url}
 
 
 def _position(found: list[Json], object_id: str, param: str) -> int:
@@ -53,6 +53,8 @@ def _matches(account: Account, obj: Json, params: Json) -> bool:
 def _matches_one(account: Account, obj: Json, name: str, value: object) -> bool:
     if name == "delivery_success":
         return account.webhooks.delivered(obj["id"]) is value
+    if name == "payout":
+        return value in account.paid_out.get(obj["id"], ())
     if name == "types":
         return isinstance(value, list) and obj["type"] in value
     if name not in obj:

@@ -8,7 +8,17 @@ from functools import cache
 from types import NoneType
 
 import stripe
-from stripe import Charge, Dispute, Event, PaymentIntent, Refund, StripeObject, WebhookEndpoint
+from stripe import (
+    BalanceTransaction,
+    Charge,
+    Dispute,
+    Event,
+    PaymentIntent,
+    Payout,
+    Refund,
+    StripeObject,
+    WebhookEndpoint,
+)
 from stripe.checkout import Session
 from stripe.radar import EarlyFraudWarning
 
@@ -17,7 +27,18 @@ from local.fake_stripe.stripe_errors import Json, ParameterError
 API_VERSION = stripe.api_version
 OBJECT_TYPES: dict[str, type[StripeObject]] = {
     str(kind.OBJECT_NAME): kind
-    for kind in (Session, PaymentIntent, Charge, Refund, Dispute, EarlyFraudWarning, Event, WebhookEndpoint)
+    for kind in (
+        Session,
+        PaymentIntent,
+        Charge,
+        Refund,
+        Dispute,
+        EarlyFraudWarning,
+        BalanceTransaction,
+        Payout,
+        Event,
+        WebhookEndpoint,
+    )
 }
 # Optional in the SDK because Stripe leaves them out: they appear on request or in one response only.
 _LEFT_OUT = {
@@ -114,7 +135,7 @@ def _expand_one(target: Json, names: list[str], fetch: Callable[[str], Json | No
             return
         value = target[name]
         if isinstance(value, str):
-            # What the fake does not store (a balance transaction) remains an id.
+            # What the fake does not store remains an id.
             value = copy.deepcopy(fetch(value))
             if value is None:
                 return

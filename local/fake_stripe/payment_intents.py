@@ -4,6 +4,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from local.fake_stripe import balance
 from local.fake_stripe.account import Account
 from local.fake_stripe.cards import Card
 from local.fake_stripe.checkout_sessions import cancel_payment
@@ -232,7 +233,6 @@ def _add_charge(account: Account, intent: Json, card: Card, *, email: str | None
         amount=intent["amount"],
         amount_captured=intent["amount"] if paid else 0,
         amount_refunded=0,
-        balance_transaction=new_id("txn") if paid else None,
         billing_details={"address": None, "email": email, "name": "Guest", "phone": None, "tax_id": None},
         calculated_statement_descriptor="BOOKING",
         captured=paid,
@@ -272,6 +272,9 @@ def _add_charge(account: Account, intent: Json, card: Card, *, email: str | None
         refunded=False,
         status="succeeded" if paid else "failed",
     )
+    if paid:
+        moved = balance.record(account, "charge", charge["amount"], charge, fee=balance.charge_fee(charge["amount"]))
+        charge["balance_transaction"] = moved["id"]
     refunds = {"object": "list", "data": [], "has_more": False, "url": f"/v1/charges/{charge_id}/refunds"}
     account.add(refunds | {"id": f"{charge_id}/refunds"})
     return account.add(charge)

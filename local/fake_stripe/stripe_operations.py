@@ -8,7 +8,7 @@ from typing import Any
 from stripe import params as p
 from stripe.params import checkout
 
-from local.fake_stripe import checkout_sessions, lists, stripe_refunds, webhook_endpoints
+from local.fake_stripe import balance, checkout_sessions, lists, stripe_refunds, webhook_endpoints
 from local.fake_stripe.account import Account
 from local.fake_stripe.stripe_errors import Json
 
@@ -74,6 +74,14 @@ ROUTES = [
     Route("POST", "/v1/refunds", "refunds.create", "refund", p.RefundCreateParams, stripe_refunds.create),
     *_resource("/v1/refunds", "refunds", "refund", p.RefundRetrieveParams, p.RefundListParams),
     *_resource("/v1/disputes", "disputes", "dispute", p.DisputeRetrieveParams, p.DisputeListParams),
+    Route(
+        "GET",
+        "/v1/balance_transactions",
+        "balance_transactions.list",
+        "balance_transaction",
+        p.BalanceTransactionListParams,
+        balance.list_transactions,
+    ),
     *_resource("/v1/events", "events", "event", p.EventRetrieveParams, p.EventListParams),
     Route(
         "POST",

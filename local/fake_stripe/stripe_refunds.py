@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from local.fake_stripe import balance
 from local.fake_stripe.account import Account
 from local.fake_stripe.objects import build, new_id
 from local.fake_stripe.stripe_errors import InvalidRequestError, Json, ParameterError
@@ -37,7 +38,6 @@ def make(account: Account, charge: Json, amount: int, *, metadata: Json, reason:
             "refund",
             id=new_id("re"),
             amount=amount,
-            balance_transaction=new_id("txn") if status == "succeeded" else None,
             charge=charge["id"],
             created=account.clock.timestamp(),
             currency=charge["currency"],
@@ -58,6 +58,8 @@ def make(account: Account, charge: Json, amount: int, *, metadata: Json, reason:
             status=status,
         )
     )
+    if status == "succeeded":
+        refund["balance_transaction"] = balance.record(account, "refund", -amount, refund)["id"]
     account.get("list", f"{charge['id']}/refunds")["data"].insert(0, refund)
     account.emit("refund.created", refund)
     if status == "failed":
@@ -77,9 +79,12 @@ def settle(account: Account, refund_id: str, status: str) -> Json:
     previous = {"status": refund["status"]}
     refund |= {"status": status, "pending_reason": None}
     if status == "succeeded":
-        refund["balance_transaction"] = new_id("txn")
+        refund["balance_transaction"] = balance.record(account, "refund", -refund["amount"], refund)["id"]
     if status == "failed":
-        refund |= {"failure_reason": "expired_or_canceled_card", "failure_balance_transaction": new_id("txn")}
+        refund["failure_reason"] = "expired_or_canceled_card"
+        if refund["balance_transaction"]:
+            returned = balance.record(account, "refund_failure", refund["amount"], refund)
+            refund["failure_balance_transaction"] = returned["id"]
     account.emit("refund.updated", refund, previous=previous)
     account.emit("charge.refund.updated", refund, previous=previous)
     if status == "failed":

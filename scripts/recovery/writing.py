@@ -11,10 +11,12 @@ from shared.adapters.attention import write_attention
 from shared.adapters.audit import audit_operation
 from shared.adapters.bookings import copies
 from shared.adapters.dynamodb import UpdateBuilder, check_operation, put_operation, to_item, transact, update_operation
+from shared.adapters.ledger_days import ledger_day_operations
 from shared.adapters.payment_items import payment_operation
 from shared.adapters.pointers import Pointer, pointer_operation
 from shared.domain.booking import Booking
 from shared.domain.due import due_shard
+from shared.domain.ledger_matching import final_entries
 from shared.domain.matters import open_matters
 from shared.domain.models import Payment, iso
 from shared.settings import settings
@@ -32,6 +34,8 @@ def write(booking: Booking, rebuilt: Rebuilt, *, now: datetime) -> bool:
             _payment_operation(booking.payment, payment, now),
             *_pointers(booking.payment, payment),
             *_reservation_operations(booking, rebuilt),
+            # Their days are reconciled with Stripe again.
+            *ledger_day_operations(payment.payment_id, (entry.at for entry in final_entries(payment)), now=now),
             audit_operation(payment.payment_id, "booking_recovered", now=now, reason="; ".join(rebuilt.changes)),
         ]
     )

@@ -25,6 +25,7 @@ DYNAMODB_BUSY = frozenset(
         "TransactionInProgressException",
     }
 )
+S3_BUSY = frozenset({"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown"})
 STEP_FUNCTIONS_BUSY = frozenset(
     {
         "ExecutionLimitExceeded",

@@ -9,6 +9,7 @@ from shared.adapters import dynamodb
 from shared.adapters.attention import write_attention, write_matters
 from shared.adapters.audit import audit_operation
 from shared.adapters.dynamodb import UpdateBuilder, to_item, transact
+from shared.adapters.ledger_days import ledger_day_operations
 from shared.adapters.pointers import Pointer, pointer_operation
 from shared.domain.attempts import AttemptKey, forgettable
 from shared.domain.booking import Reservation
@@ -104,16 +105,15 @@ def record_session_outcomes(payment: Payment, outcomes: Mapping[AttemptKey, Sess
 
     Raises StoreBusy.
     """
-    update, pointers = UpdateBuilder(), {}
+    update, entered = UpdateBuilder(), {}
     for key, outcome in outcomes.items():
         update.set_changed(f"attempts.{key}", payment.attempts[key], outcome.attempt)
         for pi, capture in outcome.captures.items():
             if pi not in payment.captures:
-                _enter_capture(update, pi, capture)
-                pointers[pi] = Pointer(payment.payment_id, key)
-    if not update.empty:
+                entered[pi] = capture, key
+    if not update.empty or entered:
         write_attention(update, payment, merge_outcomes(payment, outcomes), now=now)
-        _write_with_pointers(payment, update, pointers, now, [*_closed_attempts(payment, outcomes, now)])
+        _write_captures(payment, update, entered, now, [*_closed_attempts(payment, outcomes, now)])
 
 
 def _closed_attempts(
@@ -129,23 +129,24 @@ def _closed_attempts(
 
 def record_capture(payment: Payment, pi: str, capture: Capture, key: AttemptKey, *, now: datetime) -> None:
     """Write a capture, unless it is known meanwhile, of the attempt `key`."""
-    update = UpdateBuilder()
-    _enter_capture(update, pi, capture)
-    _write_with_pointers(payment, update, {pi: Pointer(payment.payment_id, key)}, now)
+    _write_captures(payment, UpdateBuilder(), {pi: (capture, key)}, now)
 
 
-def _enter_capture(update: UpdateBuilder, pi: str, capture: Capture) -> None:
-    update.set_default(f"captures.{pi}", to_item(capture))
-    update.set_default("stripe_payment_intent_id", pi)
-
-
-def _write_with_pointers(
-    payment: Payment, update: UpdateBuilder, pointers: Mapping[str, Pointer], now: datetime, entries: Sequence[Any] = ()
+def _write_captures(
+    payment: Payment,
+    update: UpdateBuilder,
+    captures: Mapping[str, tuple[Capture, AttemptKey]],
+    now: datetime,
+    entries: Sequence[Any] = (),
 ) -> None:
-    """Write captures, the pointers to their payment and entries of the audit trail, all or nothing."""
+    """Write captures, the pointers to their payment, their days and entries of the audit trail, all or nothing."""
+    for pi, (capture, _) in captures.items():
+        update.set_default(f"captures.{pi}", to_item(capture))
+        update.set_default("stripe_payment_intent_id", pi)
     update.set("updated_at", iso(now)).require_exists("payment_id")
-    operations = [pointer_operation(pi, pointer) for pi, pointer in pointers.items()]
-    if not update_payment(payment.payment_id, update, *operations, *entries):
+    pointers = [pointer_operation(pi, Pointer(payment.payment_id, key)) for pi, (_, key) in captures.items()]
+    days = ledger_day_operations(payment.payment_id, [capture.captured_at for capture, _ in captures.values()], now=now)
+    if not update_payment(payment.payment_id, update, *pointers, *days, *entries):
         raise StoreBusy("a PaymentIntent belongs to another payment, or a matter was opened or closed meanwhile")
 
 

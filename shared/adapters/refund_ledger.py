@@ -3,7 +3,7 @@
 The totals are written with every change, under the condition that the ledger is unchanged since it was read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from shared.adapters.attention import write_attention
 from shared.adapters.audit import audit_operation
 from shared.adapters.dynamodb import UpdateBuilder, to_item
+from shared.adapters.ledger_days import ledger_day_operations
 from shared.adapters.payment_items import update_payment, write_due
 from shared.domain.audit_entries import AuditAction
 from shared.domain.ledger import ledger
@@ -39,7 +40,8 @@ def update_refund(payment: Payment, refund_id: str, refund: Refund, *, now: date
     action = _ACTIONS.get(refund.status)
     if action is None or refund.status == payment.refunds[refund_id].status:
         return update_payment(payment.payment_id, update)
-    return update_payment(payment.payment_id, update, _entry(payment, action, refund_id, refund, now))
+    entry = _entry(payment, action, refund_id, refund, now)
+    return update_payment(payment.payment_id, update, entry, *_days(payment, [refund], now))
 
 
 _ACTIONS: Mapping[str, AuditAction] = {
@@ -47,6 +49,12 @@ _ACTIONS: Mapping[str, AuditAction] = {
     "failed": "refund_failed",
     "settled_elsewhere": "refund_settled_elsewhere",
 }
+
+
+def _days(payment: Payment, refunds: Iterable[Refund], now: datetime) -> list[dict[str, Any]]:
+    """The days on which these refunds moved money, as far as they are settled."""
+    settled = [refund.settled_at for refund in refunds if refund.settled_at is not None]
+    return ledger_day_operations(payment.payment_id, settled, now=now)
 
 
 def _entry(payment: Payment, action: AuditAction, refund_id: str, refund: Refund, now: datetime) -> dict[str, Any]:
@@ -83,7 +91,7 @@ def record_dashboard_refund(
         for entry_id, entry in changed.items()
         if entry_id != refund_id and entry.status != payment.refunds[entry_id].status
     ]
-    return update_payment(payment.payment_id, update, *entries)
+    return update_payment(payment.payment_id, update, *entries, *_days(payment, [changed[refund_id]], now))
 
 
 def _require_entry(update: UpdateBuilder, refund: Refund, refund_id: str) -> None:
@@ -196,4 +204,5 @@ def record_dispute(payment: Payment, dispute_id: str, dispute: Dispute, *, now: 
         amount=dispute.amount,
         reason=dispute.status,
     )
-    return update_payment(payment.payment_id, update, entry)
+    days = ledger_day_operations(payment.payment_id, [dispute.opened_at], now=now)
+    return update_payment(payment.payment_id, update, entry, *days)

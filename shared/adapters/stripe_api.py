@@ -59,7 +59,7 @@ def create_checkout_session(parameters: str, *, idempotency_key: str) -> Checkou
     params: Any = json.loads(parameters)
     options = _options(idempotency_key)
     return checkout_session(
-        _call("checkout.sessions.create", lambda v1: v1.checkout.sessions.create(params=params, options=options))
+        call("checkout.sessions.create", lambda v1: v1.checkout.sessions.create(params=params, options=options))
     )
 
 
@@ -67,7 +67,7 @@ def retrieve_checkout_session(session_id: str) -> CheckoutSession:
     """The session with its PaymentIntent and charge. Raises StripeUnavailable or StripeRefused."""
     params: SessionRetrieveParams = {"expand": EXPAND}
     return checkout_session(
-        _call("checkout.sessions.retrieve", lambda v1: v1.checkout.sessions.retrieve(session_id, params=params))
+        call("checkout.sessions.retrieve", lambda v1: v1.checkout.sessions.retrieve(session_id, params=params))
     )
 
 
@@ -80,7 +80,7 @@ def expire_checkout_session(session_id: str) -> CheckoutSession:
     params: SessionExpireParams = {"expand": EXPAND}
     try:
         return checkout_session(
-            _call("checkout.sessions.expire", lambda v1: v1.checkout.sessions.expire(session_id, params=params))
+            call("checkout.sessions.expire", lambda v1: v1.checkout.sessions.expire(session_id, params=params))
         )
     except StripeRefused:
         return retrieve_checkout_session(session_id)
@@ -92,14 +92,14 @@ def list_checkout_sessions(pi: str) -> list[CheckoutSession]:
     Raises StripeUnavailable or StripeRefused.
     """
     params: SessionListParams = {"payment_intent": pi}
-    listed = _call("checkout.sessions.list", lambda v1: v1.checkout.sessions.list(params=params))
+    listed = call("checkout.sessions.list", lambda v1: v1.checkout.sessions.list(params=params))
     return [checkout_session(fields) for fields in listed["data"]]
 
 
 def retrieve_payment_intent(pi: str) -> PaymentIntent:
     """The PaymentIntent with its charge and refunds. Raises StripeUnavailable or StripeRefused."""
     params: PaymentIntentRetrieveParams = {"expand": EXPAND_INTENT}
-    return _payment_intent(_call("payment_intents.retrieve", lambda v1: v1.payment_intents.retrieve(pi, params=params)))
+    return _payment_intent(call("payment_intents.retrieve", lambda v1: v1.payment_intents.retrieve(pi, params=params)))
 
 
 def create_refund(*, pi: str, amount: int, metadata: dict[str, str], idempotency_key: str) -> StripeRefund:
@@ -114,7 +114,7 @@ def create_refund(*, pi: str, amount: int, metadata: dict[str, str], idempotency
         "metadata": {"stack": settings().stack, **metadata},
     }
     options = _options(idempotency_key)
-    return _refund(_call("refunds.create", lambda v1: v1.refunds.create(params=params, options=options)), pi)
+    return _refund(call("refunds.create", lambda v1: v1.refunds.create(params=params, options=options)), pi)
 
 
 def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
@@ -123,7 +123,7 @@ def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
     Raises StripeUnavailable or StripeRefused.
     """
     params: RefundListParams = {"payment_intent": pi, "limit": MAX_LISTED}
-    listed = _call("refunds.list", lambda v1: v1.refunds.list(params=params))
+    listed = call("refunds.list", lambda v1: v1.refunds.list(params=params))
     refunds = [_refund(fields, pi) for fields in listed["data"]]
     return [refund for refund in refunds if refund.metadata.get("refund_id") == refund_id]
 
@@ -131,7 +131,7 @@ def list_refunds(pi: str, refund_id: str) -> list[StripeRefund]:
 def list_disputes(pi: str) -> list[StripeDisputeObject]:
     """The PaymentIntent's disputes and inquiries. Raises StripeUnavailable or StripeRefused."""
     params: DisputeListParams = {"payment_intent": pi, "limit": MAX_LISTED}
-    listed = _call("disputes.list", lambda v1: v1.disputes.list(params=params))
+    listed = call("disputes.list", lambda v1: v1.disputes.list(params=params))
     return [_dispute(fields, pi) for fields in listed["data"]]
 
 
@@ -152,7 +152,7 @@ def undelivered_events(
     }
     if older_than is not None:
         params["starting_after"] = older_than
-    page = _call("events.list", lambda v1: v1.events.list(params=params))
+    page = call("events.list", lambda v1: v1.events.list(params=params))
     return page["data"][::-1], not page["has_more"]
 
 
@@ -161,10 +161,10 @@ def _options(idempotency_key: str) -> "RequestOptions":
     return {"idempotency_key": f"{settings().stack}:{idempotency_key}"}
 
 
-def _call[Answer: stripe.StripeObject](operation: str, call: "Callable[[V1Services], Answer]") -> dict[str, Any]:
+def call[Answer: stripe.StripeObject](operation: str, request: "Callable[[V1Services], Answer]") -> dict[str, Any]:
     """Make one request and return its answer."""
     try:
-        answer = _request(call)
+        answer = _request(request)
     except SecretUnavailable as error:
         raise StripeUnavailable(str(error)) from None
     # Without the causes, which may quote the key or the guest's data.

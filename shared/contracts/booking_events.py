@@ -23,6 +23,11 @@ class EventDetail(BaseModel):
     version: Literal[1] = 1
     event_id: Annotated[str, Field(description="The same fact has the same id: use it to leave out repeats")]
     at: Instant
+
+
+class BookingEvent(EventDetail):
+    """What every event about a booking says."""
+
     reservation_id: str
     payment_id: str
     customer_id: Annotated[str | None, Field(description="The reservation's")] = None
@@ -42,7 +47,7 @@ class EventDetail(BaseModel):
         )
 
 
-class PaymentConfirmed(EventDetail):
+class PaymentConfirmed(BookingEvent):
     """The booking is paid and confirmed."""
 
     payment_intent: str
@@ -50,7 +55,7 @@ class PaymentConfirmed(EventDetail):
     currency: Literal["EUR"]
 
 
-class AttemptFailed(EventDetail):
+class AttemptFailed(BookingEvent):
     """A Checkout Session ended without a payment; the hold goes on, and the guest may try again."""
 
     attempt: int
@@ -58,21 +63,21 @@ class AttemptFailed(EventDetail):
     hold_expires_at: Instant
 
 
-class HoldEnding(EventDetail):
+class HoldEnding(BookingEvent):
     """An unpaid hold ends soon; published once per booking."""
 
     hold_expires_at: Instant
     link: Annotated[str, Field(description="The page on which the guest can pay")]
 
 
-class HoldReleased(EventDetail):
+class HoldReleased(BookingEvent):
     """A hold ended without a payment; its nights are free."""
 
     nights: list[str]
     reason: EndReason | None = None
 
 
-class BookingCancelled(EventDetail):
+class BookingCancelled(BookingEvent):
     """A paid booking was cancelled with a refund; its nights are free."""
 
     payment_intent: str
@@ -81,7 +86,7 @@ class BookingCancelled(EventDetail):
     reason: Annotated[str | None, Field(description="A person's text")] = None
 
 
-class RefundCompleted(EventDetail):
+class RefundCompleted(BookingEvent):
     """The refund has succeeded, or was settled elsewhere."""
 
     payment_intent: str
@@ -91,7 +96,7 @@ class RefundCompleted(EventDetail):
     payment_status: PaymentStatus
 
 
-class RefundFailed(EventDetail):
+class RefundFailed(BookingEvent):
     """The refund failed, perhaps after `RefundCompleted`; operators are notified."""
 
     payment_intent: str
@@ -101,7 +106,7 @@ class RefundFailed(EventDetail):
     reason: str | None = None
 
 
-class PaymentDisputed(EventDetail):
+class PaymentDisputed(BookingEvent):
     """The guest's bank disputes the payment; published again when that escalates, and when the bank has decided."""
 
     payment_intent: str
@@ -110,6 +115,15 @@ class PaymentDisputed(EventDetail):
     amount: Cents
     reason: Annotated[str | None, Field(description="Stripe's, such as `fraudulent`")] = None
     due_by: Instant | None = None
+
+
+class LedgerReconciled(EventDetail):
+    """A day is reconciled with Stripe's balance transactions; published again when its result changes."""
+
+    day: Annotated[str, Field(description="In UTC", json_schema_extra={"format": "date"})]
+    transactions: Annotated[int, Field(ge=0, description="Those of this stack's bookings")]
+    differences: Annotated[int, Field(ge=0, description="0: the ledger agrees with Stripe")]
+    net: Annotated[dict[str, int], Field(description="By how much Stripe's balance changed, in cents by currency")]
 
 
 EVENTS: dict[str, type[EventDetail]] = {
@@ -123,6 +137,7 @@ EVENTS: dict[str, type[EventDetail]] = {
         RefundCompleted,
         RefundFailed,
         PaymentDisputed,
+        LedgerReconciled,
     )
 }
 """Every event, by its detail-type."""

@@ -16,13 +16,14 @@ from shared.domain.refund_policy import RefundPolicy
 
 
 class MatterRecord(Contract):
-    """Something that needs a person; `page` is its section of docs/operations.md."""
+    """Something that needs a person; `page` is its section of docs/operations.md, `detail` says more in words."""
 
     kind: MatterKind
     subject: str | None = None
     since: str
     amount: int | None = None
     deadline: str | None = None
+    detail: str | None = None
     page: str
     closable: bool
 
@@ -36,6 +37,7 @@ def matter_records(matters: Iterable[Matter]) -> list[MatterRecord]:
             since=iso(matter.since),
             amount=matter.amount,
             deadline=optional_iso(matter.deadline),
+            detail=matter.detail,
             page=KINDS[matter.kind].page,
             closable=KINDS[matter.kind].closable,
         )

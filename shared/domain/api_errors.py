@@ -52,6 +52,7 @@ _TABLE = """
     general: You do not have permission to do this. | Contact support if you think you should.
 404 NOT_FOUND
     general: We could not find this booking. | Check the booking number and try again.
+    day: This day has not been reconciled. | Choose a day of the list, or reconcile it with make ledger.
     address: There is nothing at this address. | Check the address and the HTTP method.
     execution: We could not find this execution. | Check its name in the record of the payment.
     matter: No such matter is open for this booking. | Check the open matters in the record of the payment.

@@ -14,4 +14,5 @@ MatterKind = Literal[
     "unmatched_charge",
     "refund_settled_twice",
     "dashboard_refund_failed",
+    "ledger_mismatch",
 ]

@@ -33,6 +33,7 @@ KINDS: Mapping[MatterKind, KindOfMatter] = {
     "unmatched_charge": KindOfMatter("UnmatchedCharge"),
     "refund_settled_twice": KindOfMatter("RefundSettledTwice"),
     "dashboard_refund_failed": KindOfMatter("DashboardRefundFailed"),
+    "ledger_mismatch": KindOfMatter("LedgerMismatch"),
 }
 
 

@@ -190,13 +190,17 @@ class Replacement(Value):
 
 
 class Matter(Value):
-    """Something about a payment that needs a person; `subject` is the refund, dispute, session or charge."""
+    """Something about a payment that needs a person; `subject` is the refund, dispute, session or charge.
+
+    `detail` says in words what a ledger mismatch is, on both sides.
+    """
 
     kind: MatterKind
     subject: str | None = None
     since: Instant
     amount: int | None = None
     deadline: Instant | None = None
+    detail: str | None = None
 
 
 class Payment(Value):

@@ -39,3 +39,27 @@ class CheckoutSession(Value):
     expires_at: Instant
     payment_intent: PaymentIntent | None = None
     metadata: Mapping[str, str] = {}
+
+
+class BalanceTransaction(Value):
+    """Money that moved on the Stripe account; `amount`, `fee` and `net` are in the currency of the balance.
+
+    `category` is Stripe's reporting category: `charge`, `refund`, `refund_failure`, `dispute`, `dispute_reversal`,
+    `fee`, `payout` and others. The `source_…` fields are of the charge, refund or dispute that moved the money, where
+    it is one: its amount in its own currency (upper case), and its status.
+    """
+
+    id: str
+    category: str
+    amount: int
+    fee: int
+    net: int
+    currency: str
+    created: Instant
+    available_on: Instant
+    source: str | None = None
+    payment_intent: str | None = None
+    source_amount: int | None = None
+    source_currency: str | None = None
+    source_status: str | None = None
+    metadata: Mapping[str, str] = {}

@@ -117,7 +117,7 @@ class FaultInjector[F: BookingFaults]:
         """Called when a call to Stripe or AWS meets a fault."""
 
     def call_aws(self, operation: str, request: Any, call: Callable[[], Any]) -> Any:  # noqa: ARG002 - for subclasses
-        body = request.body if isinstance(request.body, str) else (request.body or b"").decode()
+        body = request.body.decode() if isinstance(request.body, bytes) else str(request.body or "")
         text = f"{request.url} {body}"
         named = RESERVATION_ID.search(text)
         token = aws_request.set((named[0] if named else running_function.get(), text))

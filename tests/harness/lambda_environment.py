@@ -32,6 +32,7 @@ ENVIRONMENT = {
     "CUSTOMER_ID_CLAIM": "custom:customer_id",
     "OPERATOR_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:operators",
     "EVENT_BUS_NAME": "bookings",
+    "LEDGER_BUCKET": "ledger",
     "PAYMENT_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:payment",
     "REFUND_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:refund",
 }

@@ -207,7 +207,7 @@ class RunningStack:
 def quiet_imports() -> Iterator[None]:
     """Pulumi warns of its own modules when they are first imported, and leaves event loops open."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"aws\.", DeprecationWarning)
+        warnings.filterwarnings("ignore", r"(aws|s3)\.", DeprecationWarning)
         warnings.simplefilter("ignore", ResourceWarning)
         yield
         gc.collect()

@@ -1,4 +1,4 @@
-"""The five DynamoDB tables and the secrets of a test, read and written without the code under test."""
+"""The five DynamoDB tables, the bucket and the secrets of a test, read and written without the code under test."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
 
 from local import credentials
 from shared.adapters.dynamodb import to_item
@@ -16,6 +17,7 @@ from shared.domain.models import Payment
 from tests.harness.builders import TOTAL
 from tests.harness.lambda_environment import SECRETS
 
+BUCKET = "ledger"
 TABLES = {
     "payments": "payment_id",
     "events": "event_id",
@@ -29,6 +31,7 @@ INDEXES: dict[str, dict[str, tuple[str, ...]]] = {
         "created_at-index": ("currency", "created_at"),
         "due-index": ("due_shard", "due_at"),
         "attention-index": ("currency", "attention_since"),
+        "money_day-index": ("money_day", "recorded_at"),
     },
     "reservations": {"status-index": ("status", "created_at")},
 }
@@ -60,6 +63,8 @@ class Stored:
     def __init__(self) -> None:
         self.client = boto3.client("dynamodb")
         self.ssm = boto3.client("ssm")
+        self.s3 = boto3.client("s3")
+        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self._secrets: dict[str, str | None] = {}
         for table, key in TABLES.items():
             indexes = INDEXES.get(table, {})
@@ -76,10 +81,11 @@ class Stored:
             )
 
     def clear(self) -> None:
-        """Empty the tables and restore the secrets.
+        """Empty the tables and the bucket, and restore the secrets.
 
         The tables are emptied in moto's memory, because requests would take longer than most tests.
         """
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET].keys.clear()
         for table, key in TABLES.items():
             _in_memory(table).clear()
             if credentials.DYNAMODB_ENDPOINT in os.environ:

@@ -18,7 +18,7 @@ PAYMENT_STATE_FUNCTIONS = {
 }
 REFUND_STATE_FUNCTIONS = {"reserve-refund": 35, "create-refund": 40, "check-refund": 35, "record-refund": 30}
 STARTERS = {"payments-api": 28, "operations-api": 28, "stripe-webhook": 28, "reconcile-payments": 300}
-FUNCTIONS = {**PAYMENT_STATE_FUNCTIONS, **REFUND_STATE_FUNCTIONS, **STARTERS}
+FUNCTIONS = {**PAYMENT_STATE_FUNCTIONS, **REFUND_STATE_FUNCTIONS, **STARTERS, "reconcile-ledger": 900}
 # The handlers of functions that are packages.
 HANDLER_MODULES = {"payments-api": "payments_api.handler", "operations-api": "operations_api.handler"}
 
@@ -26,6 +26,7 @@ PAYMENTS = "arn:aws:dynamodb:eu-west-1:123456789012:table/booking-local-payments
 PAYMENT_WORKFLOW = "arn:aws:states:eu-west-1:123456789012:stateMachine:booking-local-payment"
 REFUND_WORKFLOW = "arn:aws:states:eu-west-1:123456789012:stateMachine:booking-local-refund"
 RECONCILER = "arn:aws:lambda:eu-west-1:123456789012:function:booking-local-reconcile-payments:live"
+LEDGER_RECONCILER = "arn:aws:lambda:eu-west-1:123456789012:function:booking-local-reconcile-ledger:live"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:booking-local-operators"
 
 

@@ -5,7 +5,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal
 
+import pytest
+
+from lambdas import reconcile_ledger
 from tests.harness.booking_driver import DECLINED, REFUND_FAILS_LATER, REFUND_PENDING, BookingDriver
+from tests.harness.reconciled_days import differences_of, move_to_yesterday, reconcile
 from tests.harness.running_stack import RunningStack
 from tests.harness.waiting import wait_until
 
@@ -227,8 +231,28 @@ def reconciled(stack: RunningStack) -> None:
     wait_until(lambda: unpaid.reservation_status == "expired", "the release")
 
 
+def ledger_mismatch_opened_and_closed(stack: RunningStack) -> None:
+    """A capture of another amount than Stripe's charge is found, and found no longer once it is right."""
+    booking = stack.reserve_paid()
+    day = move_to_yesterday(booking)
+    amount = f"captures.{booking.payment_intent}.amount"
+    booking.set_stored("payments", amount, 1)
+    assert differences_of(stack, day) == ["wrong_amount"]
+    assert booking.payment["attention"]
+    booking.set_stored("payments", amount, stack.total_amount)
+    assert differences_of(stack, day) == []
+    assert "attention" not in booking.payment
+    with pytest.MonkeyPatch.context() as patch:  # an invocation that is cut short keeps its progress
+        patch.setattr(reconcile_ledger, "BUDGET", 0.001)
+        assert "unfinished" in reconcile(stack, day)
+    assert reconcile(stack)
+    for path in ("", f"/{day}", f"/{day}/transactions"):
+        assert stack.request("GET", f"payments-ledger{path}", stack.operator).status_code == 200
+
+
 def play_all(stack: RunningStack) -> None:
     for played in [stack.in_background(partial(scenario, stack)) for scenario in SCENARIOS]:
         played.result()
+    ledger_mismatch_opened_and_closed(stack)
     reconciled(stack)
     time.sleep(0.5)  # until the executions that were signalled last have reached their next wait

@@ -21,8 +21,8 @@ def register(type_: str, **inputs: Any) -> dict[Any, Any]:
 
 
 def test_an_unknown_resource_type_stops_the_deployment() -> None:
-    with pytest.raises(DeployError, match="aws:s3/bucket:Bucket 'thing': the local stack does not know this type"):
-        register("aws:s3/bucket:Bucket")
+    with pytest.raises(DeployError, match="aws:sqs/queue:Queue 'thing': the local stack does not know this type"):
+        register("aws:sqs/queue:Queue")
 
 
 def test_an_unknown_function_of_the_provider_stops_the_deployment() -> None:

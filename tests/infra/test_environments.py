@@ -16,12 +16,14 @@ DOMAIN = {
     "domainName": "payments.example.com",
     "certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d",
 }
+BUCKET_ENCRYPTION = "bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 STATEFUL = {
     ("Table", "payments"),
     ("Table", "audit"),
     ("Table", "stripe-webhook-events"),
     ("Table", "reservations"),
     ("Table", "availability"),
+    ("Bucket", "ledger"),
     ("UserPool", "guests"),
     ("Parameter", "secret-key"),
     ("Parameter", "publishable-key"),
@@ -53,7 +55,7 @@ def test_production_differs_from_dev_by_a_key_a_web_acl_and_a_subscription(dev: 
     assert types(dev) == types(stack)
     assert types(prod) - types(dev) == {"Key": 1, "Alias": 1, "WebAclAssociation": 1, "TopicSubscription": 1}
     assert types(dev) - types(prod) == {}
-    assert types(dev)["MetricAlarm"] == 47
+    assert types(dev)["MetricAlarm"] == 51
     assert {r["name"] for r in inputs(prod, "aws:dynamodb/table:Table").values()} == {
         "booking-prod-payments",
         "booking-prod-audit",
@@ -78,6 +80,11 @@ def test_production_is_encrypted_with_its_own_key(dev: Seen, prod: Seen) -> None
         return [
             *[t["serverSideEncryption"].get("kmsKeyArn") for t in inputs(seen, "aws:dynamodb/table:Table").values()],
             *[t.get("kmsMasterKeyId") for t in inputs(seen, "aws:sns/topic:Topic").values()],
+            *[
+                rule["applyServerSideEncryptionByDefault"].get("kmsMasterKeyId")
+                for bucket in inputs(seen, f"aws:s3/{BUCKET_ENCRYPTION}").values()
+                for rule in bucket["rules"]
+            ],
             *[g.get("kmsKeyId") for g in inputs(seen, "aws:cloudwatch/logGroup:LogGroup").values()],
             *[
                 machine.get("encryptionConfiguration", {}).get("kmsKeyId")
@@ -87,7 +94,7 @@ def test_production_is_encrypted_with_its_own_key(dev: Seen, prod: Seen) -> None
 
     (key,) = set(keys(prod))
     assert key.startswith("arn:aws:kms:eu-west-1:123456789012:key/")
-    assert len(keys(prod)) == 5 + 1 + 16 + 2
+    assert len(keys(prod)) == 5 + 1 + 1 + 17 + 2
     assert set(keys(dev)) == {None}
     assert inputs(prod, "aws:kms/key:Key")["data"]["enableKeyRotation"] is True
 
@@ -106,9 +113,9 @@ def test_the_key_may_be_used_by_the_services_that_need_it_and_by_every_role(prod
     assert {name for name, statement in services.items() if "Condition" not in statement} == {"events.amazonaws.com"}
     for name, role in inputs(prod, "aws:iam/rolePolicy:RolePolicy").items():
         using = [s["Condition"] for s in json.loads(role["policy"])["Statement"] if s["Action"][0].startswith("kms:")]
-        through = [f"{service}.eu-west-1.amazonaws.com" for service in ("dynamodb", "sns", "states")]
+        through = [f"{service}.eu-west-1.amazonaws.com" for service in ("dynamodb", "s3", "sns", "states")]
         every_role = {"StringEquals": {"kms:ViaService": through}}
-        if name == "reconcile-payments-schedule":
+        if name.endswith("-schedule"):
             assert using == []
         elif name.endswith("-workflow"):
             # Step Functions encrypts the data and the log of executions with the role itself.
@@ -159,15 +166,16 @@ def test_roles_of_dev_and_prod_differ_only_in_the_documented_use_of_the_key(dev:
     documented = re.findall(r"^- `(kms:\w+)`(,.*)?: ", (ROOT / "docs" / "permissions.md").read_text(), re.MULTILINE)
     roles = inputs(dev, "aws:iam/rolePolicy:RolePolicy").keys()
     assert inputs(prod, "aws:iam/rolePolicy:RolePolicy").keys() == roles
-    for role in roles - {"reconcile-payments-schedule"}:
+    schedules = {role for role in roles if role.endswith("-schedule")}
+    for role in roles - schedules:
         of_dev, of_prod = statements(dev, role, "dev"), statements(prod, role, "prod")
         assert [one for one in of_dev if one not in of_prod] == []
         more = [json.loads(one) for one in of_prod if one not in of_dev]
         assert all(statement["Resource"] == [key] for statement in more)
         expected = [action for action, whose in documented if not whose or role.endswith("-workflow")]
         assert sorted(action for statement in more for action in statement["Action"]) == sorted(expected)
-    schedule = "reconcile-payments-schedule"
-    assert statements(prod, schedule, "prod") == statements(dev, schedule, "dev")
+    for schedule in schedules:
+        assert statements(prod, schedule, "prod") == statements(dev, schedule, "dev")
 
 
 def test_a_web_acl_protects_the_api_if_one_is_configured(dev: Seen, prod: Seen) -> None:

@@ -5,8 +5,17 @@ import re
 
 import pytest
 
-from shared.settings import Settings, StarterSettings
-from tests.infra.deployed import FUNCTIONS, HANDLER_MODULES, RECONCILER, ROOT, STARTERS, allowed, inputs
+from shared.settings import LedgerSettings, Settings, StarterSettings
+from tests.infra.deployed import (
+    FUNCTIONS,
+    HANDLER_MODULES,
+    LEDGER_RECONCILER,
+    RECONCILER,
+    ROOT,
+    STARTERS,
+    allowed,
+    inputs,
+)
 from tests.infra.worker import Seen
 
 
@@ -24,6 +33,8 @@ def test_the_environment_of_a_function_is_the_settings_model(stack: Seen, name: 
     fields = {field.upper() for field in Settings.model_fields}
     if name in STARTERS:
         fields |= {field.upper() for field in StarterSettings.model_fields}
+    if name in {"reconcile-ledger", "operations-api"}:
+        fields |= {field.upper() for field in LedgerSettings.model_fields}
     environment = stack.functions[f"booking-local-{name}"]["Environment"]["Variables"]
     powertools = {
         "POWERTOOLS_SERVICE_NAME": "booking-local",
@@ -55,6 +66,7 @@ def test_each_role_may_do_what_is_documented_and_nothing_else(stack: Seen) -> No
         for role in inputs(stack, "aws:iam/rolePolicy:RolePolicy")
     }
     assert permitted.pop("reconcile-payments-schedule") == {("lambda:InvokeFunction", RECONCILER)}
+    assert permitted.pop("reconcile-ledger-schedule") == {("lambda:InvokeFunction", LEDGER_RECONCILER)}
     assert permitted == documented()
 
 

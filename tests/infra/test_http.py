@@ -26,6 +26,9 @@ ROUTES = {
     ("get", "/payments/{id}"),
     ("get", "/payments/{id}/executions/{name}"),
     ("post", "/payments/{id}/attention/{kind}/close"),
+    ("get", "/payments-ledger"),
+    ("get", "/payments-ledger/{day}"),
+    ("get", "/payments-ledger/{day}/transactions"),
     ("post", "/webhooks/stripe"),
 }
 OPERATIONS_PATHS = {path for _, path in OPERATIONS_ROUTES}

@@ -48,8 +48,8 @@ WITH_A_KEY = (
     ("`kms:GenerateDataKey`, state machines", "Step Functions writes the data of executions with the role itself"),
     ("`kms:GenerateDataKey`, state machines", "Step Functions delivers its log with the role itself"),
 )
-# EventBridge Scheduler, which assumes this role, does not run on this machine.
-SCHEDULE = "booking-local-reconcile-payments-schedule"
+# EventBridge Scheduler, which assumes these roles, does not run on this machine.
+SCHEDULES = {f"booking-local-{name}-schedule" for name in ("reconcile-payments", "reconcile-ledger")}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def listed(policy: Mapping[str, Any]) -> list[Permission]:
 
 def roles(permissions: Permissions) -> Iterator[tuple[str, dict[str, Any], set[Call]]]:
     for role, policy in permissions.policies.items():
-        if role != SCHEDULE:
+        if role not in SCHEDULES:
             yield role, json.loads(policy), permissions.calls[role]
 
 
@@ -127,10 +127,11 @@ def test_only_the_exceptions_that_are_needed_are_listed(permissions: Permissions
     assert EXCEPTIONS.keys() <= given
 
 
-def test_the_scheduler_may_run_the_reconciler_and_nothing_else(permissions: Permissions) -> None:
-    (only,) = listed(json.loads(permissions.policies[SCHEDULE]))
+@pytest.mark.parametrize("role", sorted(SCHEDULES))
+def test_the_scheduler_may_run_a_reconciler_and_nothing_else(permissions: Permissions, role: str) -> None:
+    (only,) = listed(json.loads(permissions.policies[role]))
     assert only.action == "lambda:InvokeFunction"
-    assert only.resource.endswith(":function:booking-local-reconcile-payments:live")
+    assert only.resource.endswith(f":function:{role.removesuffix('-schedule')}:live")
 
 
 @pytest.mark.parametrize("action", ["UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete"])
@@ -143,7 +144,7 @@ def test_no_role_may_change_an_entry_of_the_audit_trail(permissions: Permissions
         assert allowed <= {"dynamodb:PutItem", "dynamodb:Query"}, role
         writers += "dynamodb:PutItem" in allowed
         assert missing_permissions(policy, {Call(f"dynamodb.{action}", f"dynamodb:{action}", table)}), role
-    assert writers == 11
+    assert writers == 12
 
 
 # The page.
@@ -161,7 +162,7 @@ def report(permissions: Permissions) -> str:
         "None of our calls needs these:",
         "",
         *[f"- `{action}`: {reason}" for action, reason in EXCEPTIONS.items()],
-        f"- the role `{SCHEDULE}`: EventBridge Scheduler assumes it to run the reconciler",
+        *(f"- the role `{role}`: EventBridge Scheduler assumes it to run the function" for role in sorted(SCHEDULES)),
         "",
         "If the stack has its own key (`customerManagedKey`, which `prod` sets), the role of every function and state",
         "machine may use that key under the conditions in infra/encryption.py, without a call of ours:",

@@ -10,6 +10,12 @@ from tests.infra.worker import Seen
 def test_the_number_of_resources_of_each_type(stack: Seen) -> None:
     assert Counter(resource.type.rpartition(":")[2] for resource in stack.deployment.resources) == {
         "Table": 5,
+        "Bucket": 1,
+        "BucketLifecycleConfiguration": 1,
+        "BucketPolicy": 1,
+        "BucketPublicAccessBlock": 1,
+        "BucketServerSideEncryptionConfiguration": 1,
+        "BucketVersioning": 1,
         "Parameter": 3,
         "Topic": 1,
         "TopicPolicy": 1,
@@ -18,23 +24,23 @@ def test_the_number_of_resources_of_each_type(stack: Seen) -> None:
         "UserPoolClient": 2,  # the booking site's and the console's
         "UserPoolDomain": 1,
         "UserGroup": 1,
-        "Function": 13,
-        "Alias": 15,  # `live` of each function and each state machine
+        "Function": 14,
+        "Alias": 16,  # `live` of each function and each state machine
         "StateMachine": 2,
-        "Schedule": 1,
+        "Schedule": 2,
         "EventRule": 1,
         "EventTarget": 2,
-        "Role": 17,  # of each function and state machine, the schedule, and API Gateway's logs
-        "RolePolicy": 16,
+        "Role": 19,  # of each function and state machine, the schedules, and API Gateway's logs
+        "RolePolicy": 18,
         "RolePolicyAttachment": 1,
-        "LogGroup": 16,  # of each function and state machine, and the access log
+        "LogGroup": 17,  # of each function and state machine, and the access log
         "RestApi": 1,
         "Deployment": 1,
         "Stage": 1,
         "MethodSettings": 7,  # for all routes, and for those with their own limit
         "Permission": 4,
         "Account": 1,
-        "MetricAlarm": 47,
+        "MetricAlarm": 51,
         "Dashboard": 1,
         "QueryDefinition": 5,
     }
@@ -58,6 +64,8 @@ def test_the_outputs_of_a_stack(stack: Seen) -> None:
         "availabilityTable": "booking-local-availability",
         "auditTable": "booking-local-audit",
         "reconcilerFunction": "booking-local-reconcile-payments",
+        "ledgerFunction": "booking-local-reconcile-ledger",
+        "ledgerBucket": "booking-local-ledger-123456789012",
         "operatorTopicArn": TOPIC,
         "eventBusName": "booking-local-payments",
         "consoleUrl": "https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/",
@@ -72,6 +80,11 @@ def test_everything_that_can_be_tagged_is_tagged(stack: Seen) -> None:
     untaggable = {
         "Account",
         "Alias",
+        "BucketLifecycleConfiguration",
+        "BucketPolicy",
+        "BucketPublicAccessBlock",
+        "BucketServerSideEncryptionConfiguration",
+        "BucketVersioning",
         "Dashboard",
         "Deployment",
         "EventTarget",

@@ -10,6 +10,7 @@ from statemachines.render import placeholders
 from tests.harness.tables import in_table
 from tests.infra.deployed import (
     FUNCTIONS,
+    LEDGER_RECONCILER,
     PAYMENT_STATE_FUNCTIONS,
     PAYMENT_WORKFLOW,
     RECONCILER,
@@ -84,12 +85,18 @@ def test_the_log_of_a_workflow_contains_no_data(stack: Seen) -> None:
 
 @pytest.mark.defect("D-32")
 def test_the_reconciler_runs_on_a_schedule(seldom: Seen, stack: Seen) -> None:
-    (schedule,) = inputs(stack, "aws:scheduler/schedule:Schedule").values()
+    schedule = inputs(stack, "aws:scheduler/schedule:Schedule")["reconcile-payments"]
     assert schedule["scheduleExpression"] == "rate(1 minute)"
     assert schedule["target"]["arn"] == RECONCILER
     assert schedule["target"]["retryPolicy"] == {"maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 5}
-    (changed,) = inputs(seldom, "aws:scheduler/schedule:Schedule").values()
+    changed = inputs(seldom, "aws:scheduler/schedule:Schedule")["reconcile-payments"]
     assert changed["scheduleExpression"] == "rate(60 minutes)"
+
+
+def test_the_ledger_is_reconciled_every_morning_until_all_is_done(stack: Seen) -> None:
+    schedule = inputs(stack, "aws:scheduler/schedule:Schedule")["reconcile-ledger"]
+    assert schedule["scheduleExpression"] == "cron(0/15 4-7 * * ? *)"
+    assert schedule["target"]["arn"] == LEDGER_RECONCILER
 
 
 def test_the_reconciler_and_the_operators_are_notified_of_a_failed_execution(stack: Seen) -> None:

@@ -30,8 +30,8 @@ SECTIONS = {
     "ExecutionsTimedOut": 2,
     "ExecutionsAborted": 2,
     "ExecutionsThrottled": 2,
-    "FunctionErrors": 13,
-    "FunctionThrottles": 13,
+    "FunctionErrors": 14,
+    "FunctionThrottles": 14,
     "WebhookRefused": 1,
     "WebhookFailing": 1,
     "ApiFailing": 1,
@@ -44,6 +44,8 @@ SECTIONS = {
     "PublishingFailed": 1,
     "OperatorsUnreachable": 1,
     "ReconcilerNotRun": 1,
+    "LedgerDifferences": 1,
+    "LedgerNotReconciled": 1,
     "ReconcilerBehind": 1,
 }
 
@@ -58,6 +60,7 @@ RINGS = {
     "ApiFailing": (5, 300, 1, "Sum"),
     "ReconcilerNotRun": (1, 300, 2, "Sum"),
     "ReconcilerBehind": (1, 300, 3, "Minimum"),
+    "LedgerNotReconciled": (1, 86_400, 1, "Sum"),
 }
 
 
@@ -104,7 +107,7 @@ def test_an_alarm_rings_at_its_threshold_within_its_time(alarms: dict[str, Any])
             statistic = metric.get("stat") or metric["statistic"]
             found = alarm["threshold"], metric["period"], alarm["evaluationPeriods"], statistic
             assert found == RINGS.get(name, AT_ONCE), name
-        below = name == "ReconcilerNotRun"
+        below = name in {"ReconcilerNotRun", "LedgerNotReconciled"}
         comparison = "LessThanThreshold" if below else "GreaterThanOrEqualToThreshold"
         assert (alarm["comparisonOperator"], alarm["treatMissingData"]) == (
             comparison,
@@ -166,7 +169,7 @@ def test_every_message_to_operators_begins_with_the_name_of_a_section() -> None:
         "UnmatchedCharge",
     }
     assert named <= alarms | people
-    assert people - named == {"NeedsAttention", "AwaitOperator", "ReservationInvalid"}
+    assert people - named == {"NeedsAttention", "AwaitOperator", "ReservationInvalid", "LedgerMismatch"}
 
 
 def test_alarms_use_our_metrics_with_the_dimensions_that_the_code_sends(alarms: dict[str, Any]) -> None:
@@ -180,6 +183,8 @@ def test_alarms_use_our_metrics_with_the_dimensions_that_the_code_sends(alarms: 
         "OperatorsUnreachable",
         "ReconcilerRuns",
         "ItemsLeft",
+        "LedgerDays",
+        "LedgerDifferences",
     }
     for _, name, dimensions in ours:
         assert dimensions.keys() == known[name]

@@ -46,6 +46,7 @@ class PulumiCloud:
         found = {
             "tables": self.aws.client("dynamodb").list_tables()["TableNames"],
             "parameters": listed("ssm", "describe_parameters", "Parameters", "Name", MaxResults=50),
+            "buckets": listed("s3", "list_buckets", "Buckets", "Name"),
             "topics": listed("sns", "list_topics", "Topics", "TopicArn"),
             "buses": [name for name in listed("events", "list_event_buses", "EventBuses", "Name") if name != "default"],
             "rules": listed("events", "list_rules", "Rules", "Name"),

@@ -19,12 +19,12 @@ import requests
 import stripe
 
 from local.fake_stripe.fake_stripe import FakeStripe
-from shared.adapters import stripe_api
+from shared.adapters import stripe_api, stripe_balance
 from shared.adapters.checkout_parameters import checkout_parameters
 from shared.domain.refund_policy import RefundTier
 from shared.services.stripe_events import HANDLED
 from shared.settings import settings
-from tests.harness.builders import MINUTE, NOW, reservation
+from tests.harness.builders import HOUR, MINUTE, NOW, reservation
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import API_KEY, ENVIRONMENT
 from tests.harness.stripe_in_process import InProcess, new_fake_stripe
@@ -177,13 +177,20 @@ CALLS: dict[str, tuple[str, Callable[[RecordingFake], object]]] = {
         "events.list",
         lambda _: stripe_api.undelivered_events(NOW - timedelta(hours=1), NOW, HANDLED),
     ),
+    "the balance transactions of a day": (
+        "balance_transactions.list",
+        lambda fake: (pay_session(fake), stripe_balance.transactions_between(NOW - timedelta(hours=1), NOW + HOUR)),
+    ),
+    "what a payout contains": ("balance_transactions.list", lambda _: stripe_balance.transactions_paid_out("po_1")),
+    "what a charge has moved": ("balance_transactions.list", lambda _: stripe_balance.transactions_of("ch_1")),
 }
 each_call = pytest.mark.parametrize("call", [call for _, call in CALLS.values()], ids=CALLS)
 
 
 def test_every_call_of_the_adapter_is_listed() -> None:
-    calls = [node for node in ast.walk(ast.parse(inspect.getsource(stripe_api))) if isinstance(node, ast.Call)]
-    named = [node.args[0] for node in calls if isinstance(node.func, ast.Name) and node.func.id == "_call"]
+    source = inspect.getsource(stripe_api) + inspect.getsource(stripe_balance)
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    named = [node.args[0] for node in calls if ast.unparse(node.func) in {"call", "stripe_api.call"}]
     assert {ast.literal_eval(name) for name in named} == {operation for operation, _ in CALLS.values()}
 
 
@@ -207,6 +214,7 @@ READERS: dict[str, Callable[[Any], object]] = {
     "payment_intent": stripe_api._payment_intent,
     "refund": lambda fields: stripe_api._refund(fields, "pi_1"),
     "dispute": lambda fields: stripe_api._dispute(fields, "pi_1"),
+    "balance_transaction": stripe_balance._transaction,
 }
 
 

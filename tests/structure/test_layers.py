@@ -117,7 +117,12 @@ def test_each_aws_service_has_one_module(path: Path) -> None:
         and ast.unparse(node.func) in {"boto3.client", "boto3.resource"}
         and isinstance(node.args[0], ast.Constant)
     }
-    owned = {"dynamodb": {"dynamodb"}, "step_functions": {"stepfunctions"}, "notifications": {"events", "sns"}}
+    owned = {
+        "dynamodb": {"dynamodb"},
+        "ledger_files": {"s3"},
+        "step_functions": {"stepfunctions"},
+        "notifications": {"events", "sns"},
+    }
     assert services == owned.get(path.stem, set())
     assert ("boto3" in packages(path)) is (path.stem in owned)
 

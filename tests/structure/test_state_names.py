@@ -6,7 +6,7 @@ from infra.packaging import handler_modules
 from shared.contracts import states
 from tests.structure.definitions import ROOT, function_of, module_of, state_of, tasks
 
-NOT_CALLED_BY_A_STATE = {"payments_api", "operations_api", "stripe_webhook", "reconcile_payments"}
+NOT_CALLED_BY_A_STATE = {"payments_api", "operations_api", "stripe_webhook", "reconcile_payments", "reconcile_ledger"}
 
 
 @pytest.mark.parametrize(("machine", "name"), tasks("lambda:invoke"))

@@ -43,7 +43,9 @@ def test_every_object_has_the_fields_and_types_of_the_sdk(account: Account) -> N
     account.fake.refund_status = "pending"
     account.v1.refunds.create({"payment_intent": paid.id, "amount": 5})
     account.fake.warn_of_fraud(paid.id)
-    account.fake.open_dispute(paid.id)
+    account.fake.open_dispute(paid.id, 100)
+    account.fake.clock.advance(4 * 86_400)
+    account.fake.pay_out()
     for kind, object_type in OBJECT_TYPES.items():
         found = account.fake.all(kind)
         assert found, f"no {kind} was created"

@@ -23,6 +23,7 @@ from tests.properties.simulation.write_monitor import WriteMonitor
 
 CONFIGURATION = MappingProxyType({"throttleRate": 5000, "throttleBurst": 5000})
 WINDOW, HOLD = 1800, 86_400  # seconds, as deployed
+YEAR = 365 * 86_400
 REFUND_SECONDS = 3 * 3600  # until Stripe has settled a refund that is pending, or fails one that had succeeded
 
 
@@ -38,7 +39,7 @@ class SimulatedStack(RunningStack):
     def __init__(self, local: WatchedStack, patch: pytest.MonkeyPatch, reconcile_minutes: int = 15) -> None:
         super().__init__(local, nights=1)
         self.patch, self.reconcile_minutes = patch, reconcile_minutes
-        patch.setattr(eventbridge, "_interval_seconds", lambda _: 60 * self.reconcile_minutes)
+        patch.setattr(eventbridge, "_interval_seconds", self._interval_seconds)
         patch.setattr("lambdas.reconcile_payments.ThreadPoolExecutor", OneAfterTheOther)
         keys = (credentials.STRIPE_API_KEY, credentials.WEBHOOK_SECRET, credentials.PUBLISHABLE_KEY)
         self.recorder = Recorder(patch, hidden=[*keys, self.outputs["userPoolId"]])
@@ -46,6 +47,10 @@ class SimulatedStack(RunningStack):
         self.stripe.refund_delay_seconds = REFUND_SECONDS
         self.faults = SimulationInjector(self.stripe, self.monitor)
         self.faults.install(patch)
+
+    def _interval_seconds(self, expression: str) -> float:
+        """Of the reconciler; the ledger is reconciled when a history is over."""
+        return 60 * self.reconcile_minutes if expression.startswith("rate") else YEAR
 
     def reconcile(self) -> str | None:
         """Run the reconciler; its error, if it fails."""

@@ -53,7 +53,7 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         super().install(patch)
-        call_stripe = stripe_api._call
+        call_stripe = stripe_api.call
         enter = CommonStateField._eval_state_input
         run_task = tasks.StateTaskService._eval_execution
         wait = callbacks.StateTaskServiceCallback._wait_for_task_token_timeout
@@ -82,7 +82,7 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
             self._stop(_running_task.get(), "waiting")
             return wait(task, timeout_seconds, callback_endpoint)
 
-        patch.setattr(stripe_api, "_call", call)
+        patch.setattr(stripe_api, "call", call)
         patch.setattr(CommonStateField, "_eval_state_input", enter_state)
         patch.setattr(tasks.StateTaskService, "_eval_execution", run_task_of_state)
         patch.setattr(callbacks.StateTaskServiceCallback, "_wait_for_task_token_timeout", wait_for_token)

@@ -14,6 +14,9 @@ REQUESTS = [
     ("GET", "/payments/RES-1"),
     ("GET", "/payments/RES-1/executions/RES-1"),
     ("POST", "/payments/RES-1/attention/dispute/close"),
+    ("GET", "/payments-ledger"),
+    ("GET", "/payments-ledger/2026-11-24"),
+    ("GET", "/payments-ledger/2026-11-24/transactions"),
 ]
 
 

@@ -174,7 +174,8 @@ def test_a_matter_is_open_exactly_as_long_as_its_cause(desk: Desk, key: str) -> 
 
 
 def test_every_kind_is_tested_and_has_a_page_of_the_runbook() -> None:
-    assert {key.partition(":")[0] for key in AFFAIRS} == KINDS.keys()
+    # A ledger mismatch is opened and closed with its day: tests/unit/shared/services/test_ledger_closing.py.
+    assert {key.partition(":")[0] for key in AFFAIRS} == KINDS.keys() - {"ledger_mismatch"}
     runbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert {kind.page for kind in KINDS.values() if f"\n### {kind.page}\n" not in runbook} == set()
     listed = runbook.partition("## The operators' queue\n")[2].partition("\n## ")[0]

@@ -155,7 +155,8 @@ class Deliveries:
         for payment_id, now in after.items():
             before = self.payments.get(payment_id, {})
             changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
-            learnt = own and not before and now.get("belongs_to") == "PAY-RES-1"
+            of_ours = now.get("belongs_to") == "PAY-RES-1" or payment_id.endswith("#PAY-RES-1")
+            learnt = own and not before and of_ours
             permitted = allowed | {"updated_at", "due_at", "due_shard"} if payment_id == "PAY-RES-1" and own else set()
             unmatched = effects == ["UnmatchedCharge"]
             permitted |= {"notified", "attention", "attention_since"} if unmatched else set()
