@@ -159,7 +159,7 @@ KINDS: tuple[Callable[[RunningStack], None], ...] = (
 
 
 def play(stack: RunningStack, bookings: int) -> None:
-    """So many bookings of all kinds in turn, and a run of the reconciler for what no event has told."""
+    """So many bookings of all kinds in turn, and a run of the reconciler for what no event has reported."""
     for kind in islice(cycle(KINDS), bookings):
         kind(stack)
     stack.stripe.webhooks.wait_until_idle()
