@@ -4,9 +4,7 @@ import itertools
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-import boto3
-from botocore.config import Config
-
+from local.aws.clients import local_client
 from shared.adapters.step_functions import execution_name, payment_execution_name
 
 type Json = dict[str, Any]
@@ -55,9 +53,9 @@ class Execution:
 class ExecutionsAdmin:
     """Reads and stops executions; `outputs` are the deployed stack's."""
 
-    def __init__(self, outputs: Json, client: Config) -> None:
+    def __init__(self, outputs: Json) -> None:
         self.outputs = outputs
-        self._step_functions = boto3.client("stepfunctions", config=client)
+        self._step_functions = local_client("stepfunctions")
 
     def executions(self, workflow: Workflow) -> list[Json]:
         """All executions of the workflow, oldest first."""

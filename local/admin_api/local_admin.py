@@ -10,8 +10,6 @@ from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
-import boto3
-from botocore.config import Config
 from moto.cognitoidp.models import cognitoidp_backends
 from moto.sns.models import sns_backends
 
@@ -19,6 +17,7 @@ from local import credentials
 from local.admin_api.executions import ExecutionsAdmin, Json
 from local.admin_api.stored_items import serialize, to_json, to_stored
 from local.aws import emulator
+from local.aws.clients import local_client
 from local.fake_stripe.fake_stripe import FakeStripe
 from local.pulumi.deployer import Deployment
 
@@ -33,14 +32,12 @@ class LocalAdmin(ExecutionsAdmin):
     """
 
     def __init__(self, deployment: Deployment, fake_stripe: FakeStripe, *, config: Json, log: Path) -> None:
-        client = Config(region_name=emulator.REGION, user_agent_extra=f"caller/{emulator.LOCAL}")
-        super().__init__(deployment.outputs, client)
+        super().__init__(deployment.outputs)
         self.fake_stripe = fake_stripe
         self._customer_id_claim = deployment.environment["CUSTOMER_ID_CLAIM"]
         self.config = config
         self._log = log
-        self._dynamodb = boto3.client("dynamodb", config=client)
-        self._cognito = boto3.client("cognito-idp", config=client)
+        self._dynamodb, self._cognito = local_client("dynamodb"), local_client("cognito-idp")
         self._lock = threading.Lock()
         self._next_day = datetime.now(UTC).date() + timedelta(days=DAYS_AHEAD)
 

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 from moto.events.models import events_backends
 from moto.scheduler.models import scheduler_backends
 
 from local.aws import emulator
+from local.aws.clients import client
 
 type Json = dict[str, Any]
 
@@ -28,8 +28,7 @@ class EventBridge:
 
     def __init__(self) -> None:
         self._workers = ThreadPoolExecutor(16, thread_name_prefix="eventbridge")
-        self._sns = boto3.client("sns", region_name=emulator.REGION)
-        self._kms = boto3.client("kms", region_name=emulator.REGION)
+        self._sns, self._kms = client("sns"), client("kms")
         self._end = threading.Event()
         self._lock = threading.Lock()
         self._timers = [

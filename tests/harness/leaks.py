@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self, get_args
 from unittest.mock import patch
 
-import boto3
-
 from local.admin_api.executions import Workflow
-from local.aws import emulator
+from local.aws.clients import client
 from local.aws.gateway import Gateway, Receive, Scope, Send
 from local.fake_stripe.cards import CARDS
 from local.stack import LocalStack
@@ -68,7 +66,7 @@ class WatchedStack(LocalStack):
 
     def find_leaks(self, markers: Mapping[str, str] = MARKERS) -> list[str]:
         """What is in a log line, a history, a notification, an event or an answer so far, besides task tokens."""
-        states = boto3.client("stepfunctions", region_name=emulator.REGION)
+        states = client("stepfunctions")
         texts = {
             "the log": self.log.read_text(encoding="utf-8"),
             "an answer": b"\n".join(self._answers).decode(errors="replace"),

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -11,13 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-import boto3
 import pytest
 import requests
 
 from local.admin_api.executions import Workflow
 from local.admin_api.local_admin import LocalAdmin
-from local.aws import emulator
+from local.aws.clients import client, table
 from local.aws.eventbridge import EventBridge
 from tests.harness.admin_over_http import AdminOverHttp
 from tests.harness.booking_driver import VISA, BookingDriver
@@ -61,11 +59,8 @@ class RunningStack:
         self.admin = admin or local.admin
         self.nights, self.total_amount = nights, total_amount
         self.faults = FaultInjector(local.fake_stripe, BookingFaults)
-        self.dynamodb = boto3.client("dynamodb", region_name=emulator.REGION)
-        self.states = boto3.client("stepfunctions", region_name=emulator.REGION)
-        self._tables: Any = boto3.resource("dynamodb", region_name=emulator.REGION)
+        self.dynamodb, self.states = client("dynamodb"), client("stepfunctions")
         self._tokens_of: dict[tuple[str, ...], tuple[str, float]] = {}
-        self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(24)
 
     def close(self) -> None:
@@ -156,8 +151,7 @@ class RunningStack:
     # What is stored, published and running.
 
     def table(self, name: str) -> Any:
-        with self._lock:  # boto3 makes no promise for resources that threads share
-            return self._tables.Table(self.outputs[f"{name}Table"])
+        return table(self.outputs[f"{name}Table"])
 
     def machine(self, workflow: Workflow) -> str:
         return str(self.outputs[f"{workflow}StateMachineArn"])

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import boto3
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service as tasks
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback as callbacks
 import pytest
@@ -17,7 +16,8 @@ from moto.core.botocore_stubber import MockRawResponse
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 
 from local.admin_api.executions import Workflow
-from local.aws import aws_account, aws_faults, emulator
+from local.aws import aws_account, aws_faults
+from local.aws.clients import client
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared.adapters import stripe_api
 from tests.harness.fault_injection import FaultInjector, Json, Moment, aws_request, running_function
@@ -43,7 +43,7 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
     def __init__(self, stripe: FakeStripe, monitor: WriteMonitor) -> None:
         super().__init__(stripe, SimulationFaults)
         self._monitor = monitor
-        self._states = boto3.client("stepfunctions", region_name=emulator.REGION)
+        self._states = client("stepfunctions")
         self.invocations: list[Invocation] | None = None
         self.pairs = Pairs()
         self.states: defaultdict[str, dict[str, str]] = defaultdict(lambda: {"payment": NOT_STARTED})
