@@ -64,8 +64,8 @@ class LocalStack:
     that `pulumi config set` takes. `sandbox` are the keys of a Stripe sandbox to use in place of the fake. `dynamodb`
     is the address of a DynamoDB that stores the items in place of moto; the stack deletes its tables at the end. With
     `pulumi` the Pulumi engine deploys, and a later deployment, by `stack.engine` or from a shell, changes what is
-    served. With a `seed` the stack lives on virtual time once it is deployed, and is reached by `requests` from this
-    process alone, without a socket. Raises PortUnavailableError, or what the deployment raises.
+    served. With a `seed` the stack lives on virtual time once it is deployed: API and Stripe are reached by `requests`
+    from this process alone, without a socket. Raises PortUnavailableError, or what the deployment raises.
     """
 
     url: str
@@ -175,16 +175,11 @@ class LocalStack:
         self._running.callback(gateway.close)
         if self._pulumi:
             self._provider.on_change = functools.partial(self._follow, gateway)
-        app = Starlette(
-            routes=[
-                Mount(f"/{stage}", app=gateway),
-                Mount("/stripe", app=self.fake_stripe.app),
-                Mount("/local", app=self._admin_app()),
-                Mount(
-                    "", app=Websites(self.url, stage=stage, admin=self.admin, environment=self.deployment.environment)
-                ),
-            ]
-        )
+        routes = [Mount(f"/{stage}", app=gateway), Mount("/stripe", app=self.fake_stripe.app)]
+        if self._seed is None:
+            site = Websites(self.url, stage=stage, admin=self.admin, environment=self.deployment.environment)
+            routes += [Mount("/local", app=self._admin_app()), Mount("", app=site)]
+        app = Starlette(routes=routes)
         if self._seed is not None:
             self._running.enter_context(served(self.url, app))
         return app

@@ -38,6 +38,7 @@ from local.aws.function_log import function_log, log_functions_to
 from local.aws.patches import (
     concurrent_resolver,  # noqa: F401 - importing a patch declares it
     dynamodb_lock,  # noqa: F401
+    dynamodb_speed,  # noqa: F401
     error_names,  # noqa: F401
     execution_end,  # noqa: F401
     interpreter_speed,

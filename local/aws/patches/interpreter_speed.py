@@ -5,6 +5,7 @@
   nothing between states, as the interpreter's memory is in the environment.
 - It searches a list of hundreds of services for every call. Here the services in use come first.
 - It lists the methods of a service's class for every request. Here once.
+- It writes the times of a history as text, which botocore is slow to read.
 - It prints every failure together with the whole state. The execution's history has it already.
 """
 
@@ -12,10 +13,13 @@ import functools
 import logging
 import sys
 import threading
+from datetime import datetime
 from typing import Any
 
 import boto3
+import botocore.parsers
 from botocore.config import Config
+from botocore.utils import parse_timestamp
 from moto import backend_index
 from moto.core import responses
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
@@ -42,6 +46,11 @@ def _client_for(region: str, service: str, state_credentials: Any = None) -> Any
         return _shared_client(region, service)
 
 
+def _read_time(value: Any) -> Any:
+    return datetime.fromisoformat(value) if isinstance(value, str) and "T" in value else parse_timestamp(value)
+
+
+replace(botocore.parsers, "DEFAULT_TIMESTAMP_PARSER", _read_time)  # of clients that are made from now on
 replace(AmazonStateLanguageParser, "parse", staticmethod(_parse))
 replace(responses, "method_names_from_class", functools.cache(responses.method_names_from_class))
 for _name in ("_log_exception", "_log_failure_event_exception"):

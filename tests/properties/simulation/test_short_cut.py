@@ -1,5 +1,6 @@
 """The short cut to moto's tables answers as the SDK does, errors included."""
 
+import json
 from typing import Any
 
 import boto3
@@ -7,7 +8,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.aws import emulator
-from tests.properties.simulation.simulated_stack import deployed, simulated_stack
+from tests.properties.simulation.simulated_stack import SimulatedStack, deployed, simulated_stack
 
 KEY = {"date": {"S": "2027-01-01"}}
 OTHER = {"date": {"S": "2027-01-02"}}
@@ -67,3 +68,51 @@ def test_both_ways_give_the_same_answers_and_errors() -> None:
         "ClientError",
         "TransactionCanceledException",
     }
+
+
+def test_other_services_answer_the_same_on_both_ways() -> None:
+    with deployed() as local, simulated_stack(local, seed=1) as stack:
+        booking = stack.reserve()
+        booking.pay_now()
+        booking.pay()
+        booking.wait_for_end()
+        for service, operation, given in _other_calls(stack, booking.id):
+            short, long = (_outcome(service, agent, operation, given) for agent in ("", "Resource"))
+            assert short == long, operation
+
+
+def _other_calls(stack: SimulatedStack, booking: str) -> list[tuple[str, str, dict[str, Any]]]:
+    machine, execution = stack.machine("payment"), stack.execution_arn(booking)
+    topic, parameter = stack.outputs["operatorTopicArn"], stack.local.deployment.environment["STRIPE_SECRET_KEY_PARAMETER"]
+    event = {"Source": "test", "DetailType": "test", "Detail": "{}", "EventBusName": stack.outputs["eventBusName"]}
+    return [
+        ("ssm", "get_parameter", {"Name": parameter, "WithDecryption": True}),
+        ("ssm", "get_parameter", {"Name": "/never", "WithDecryption": True}),
+        ("sns", "get_topic_attributes", {"TopicArn": topic}),
+        ("sns", "get_topic_attributes", {"TopicArn": f"{topic}-never"}),
+        ("sns", "publish", {"TopicArn": topic, "Subject": "a subject", "Message": "a message"}),
+        ("events", "put_events", {"Entries": [event]}),
+        ("stepfunctions", "list_executions", {"stateMachineArn": machine}),
+        ("stepfunctions", "list_executions", {"stateMachineArn": machine, "statusFilter": "RUNNING"}),
+        ("stepfunctions", "describe_execution", {"executionArn": execution}),
+        ("stepfunctions", "describe_execution", {"executionArn": f"{execution}-never"}),
+        ("stepfunctions", "get_execution_history", {"executionArn": execution}),
+        ("stepfunctions", "start_execution", {"stateMachineArn": machine, "name": booking, "input": "{}"}),
+        ("stepfunctions", "send_task_success", {"taskToken": "never", "output": "{}"}),
+        ("stepfunctions", "stop_execution", {"executionArn": f"{execution}-never"}),
+        ("lambda", "invoke", {"FunctionName": stack.outputs["reconcilerFunction"], "Payload": b"{}"}),
+        ("lambda", "invoke", {"FunctionName": stack.outputs["reconcilerFunction"], "Payload": b"[]"}),
+    ]
+
+
+def _outcome(service: str, agent: str, operation: str, given: dict[str, Any]) -> Any:
+    """What the call returns or raises; of what is drawn at random, that it is there."""
+    client: Any = boto3.client(service, config=Config(region_name=emulator.REGION, user_agent_extra=agent))  # type: ignore[call-overload]
+    try:
+        answer = getattr(client, operation)(**given)
+    except ClientError as error:
+        return type(error).__name__, error.response["Error"]["Code"], str(error)
+    answer.pop("ResponseMetadata")
+    if "Payload" in answer:
+        answer["Payload"] = {**json.loads(answer["Payload"].read()), "requestId": "random"}
+    return {name: "random" if name in {"MessageId", "Entries"} else value for name, value in answer.items()}
