@@ -133,7 +133,7 @@ class BookingReader:
 
         def closed() -> bool:
             try:
-                return states.describe_execution(executionArn=arn)["status"] != "RUNNING"
+                return bool(states.describe_execution(executionArn=arn)["status"] != "RUNNING")
             except states.exceptions.ExecutionDoesNotExist:
                 return False
 

@@ -62,9 +62,12 @@ class RunningStack:
         self.dynamodb, self.states = client("dynamodb"), client("stepfunctions")
         self._tokens_of: dict[tuple[str, ...], tuple[str, float]] = {}
         self._pool = ThreadPoolExecutor(24)
+        self._http = requests.Session()
+        self._http.trust_env = False
 
     def close(self) -> None:
         self._pool.shutdown()
+        self._http.close()
 
     def in_background[Result](self, action: Callable[[], Result]) -> Future[Result]:
         return self._pool.submit(action)
@@ -80,7 +83,7 @@ class RunningStack:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= options.pop("headers", {})
         url = f"{self.url}/api/{path}"
-        return requests.request(method, url, json=body, headers=headers, timeout=PATIENCE, **options)
+        return self._http.request(method, url, json=body, headers=headers, timeout=PATIENCE, **options)
 
     def call(
         self, method: str, path: str, token: str | None, body: Json | None = None, headers: Mapping[str, str] = {}

@@ -1,13 +1,14 @@
 """Gap of moto: its DynamoDB parses every expression anew, and walks through the tree ten times to validate it.
 
-Here a text is parsed once, its tree is copied for each validation by pickle, which is written in C, and a walk asks
-once for each kind of node whether it is of interest.
+Here a text is parsed once. The tree of an update is copied for each validation by pickle, which is written in C, and a
+walk asks once for each kind of node whether it is of interest. The values of a condition are put in afterwards.
 """
 
 import functools
 import pickle
 from typing import Any
 
+from moto.dynamodb.comparisons import AttributeValue, ConditionExpressionParser
 from moto.dynamodb.parsing import validators
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
@@ -31,7 +32,12 @@ replace(validators, "deepcopy", _copy)
 
 
 @functools.cache
-def _of_interest(kind: type, kinds: tuple[type, ...]) -> type | None:
+def _is_node(kind: Any) -> bool:
+    return issubclass(kind, Node)
+
+
+@functools.cache
+def _of_interest(kind: Any, kinds: tuple[type, ...]) -> type | None:
     return next((one for one in kinds if issubclass(kind, one)), None)
 
 
@@ -41,18 +47,54 @@ def _traverse(self: Any, root: Any) -> Any:
     kinds = tuple(process)
 
     def visit(node: Any, child_id: int) -> Any:
-        if not isinstance(node, Node):
+        kind: Any = type(node)
+        if not _is_node(kind):
             return node
         parent = node.parent
         for number, child in enumerate(node.children or ()):
             self.pre_processing_of_child(node, number)
             visit(child, number)
-        kind = _of_interest(type(node), kinds)
-        if kind is not None:
-            node = process[kind](node)
+        of_interest = _of_interest(kind, kinds)
+        if of_interest is not None:
+            node = process[of_interest](node)
             node.parent = parent
             if parent:
                 parent.children[child_id] = node
         return node
 
     return visit(root, -1)
+
+
+class _TreeParser(ConditionExpressionParser):  # type: ignore[misc]
+    """Parses a condition without its values, up to its tree."""
+
+    def _lookup_expression_attribute_value(self, name: str) -> Any:
+        return name
+
+    def _make_op_condition(self, node: Any) -> Any:
+        return node
+
+
+@functools.lru_cache(maxsize=1024)
+def _tree(expression: str, names: tuple[tuple[str, str], ...]) -> tuple[Any, list[str], list[str]]:
+    """The tree of the condition, and the placeholders for names and values that it has."""
+    parser = _TreeParser(expression, dict(names), {})
+    tree = _parse_condition.original(parser)
+    return tree, parser.expr_attr_names_found, parser.expr_attr_values_found
+
+
+@replaces(ConditionExpressionParser, "parse")
+def _parse_condition(self: Any) -> Any:
+    if not self.condition_expression:
+        return _parse_condition.original(self)
+    tree, names, values = _tree(self.condition_expression, tuple((self.expression_attribute_names or {}).items()))
+    self.expr_attr_names_found.extend(names)
+    self.expr_attr_values_found.extend(values)
+    return self._make_op_condition(tree)
+
+
+@replaces(ConditionExpressionParser, "_make_operand")
+def _make_operand(self: Any, node: Any) -> Any:
+    if node.kind == self.Kind.EXPRESSION_ATTRIBUTE_VALUE:
+        return AttributeValue(self._lookup_expression_attribute_value(node.text))
+    return _make_operand.original(self, node)

@@ -1,7 +1,7 @@
 """Calls of AWS that go straight to moto, without a request in between: half of a simulation's work.
 
-Permissions, faults, crashes and the recorder see them as before. While a fault of AWS is to come, and where another
-DynamoDB has the tables, calls go the long way, through the SDK's signatures, retries and time-outs. test_short_cut.py
+Permissions, faults, crashes and the recorder see them as before. What a fault of AWS may meet, and calls of another
+DynamoDB, go the long way, through the SDK's signatures, retries and time-outs. test_short_cut.py
 compares both; the wire format is proven by the end-to-end tests and on DynamoDB Local.
 """
 
@@ -98,7 +98,8 @@ class _Answer:
 
     @property
     def content(self) -> bytes:
-        return repr(self.data).encode()
+        values = (value.getvalue() if isinstance(value, io.BytesIO) else value for value in self.data.values())
+        return repr(list(values)).encode()
 
 
 def install(patch: pytest.MonkeyPatch, faults: SimulationInjector) -> None:
@@ -108,16 +109,16 @@ def install(patch: pytest.MonkeyPatch, faults: SimulationInjector) -> None:
 
     def make_api_call(client: Any, operation: str, params: Any) -> Any:
         service = client.meta.service_model
+        called = f"{service.service_id.hyphenize()}.{operation}"
         if (
             operation not in _SERVED.get(service.service_name, ((), ()))[1]
             or client.meta.config.user_agent_extra == "Resource"  # what these are given is converted on the long way
-            or faults.aws_faults_to_come()
+            or faults.may_meet_fault(called)
             or aws_calls.other_dynamodb.endpoint
         ):
             return original(client, operation, params)
         request = _Request(client, operation, params)
-        event = f"before-send.{service.service_id.hyphenize()}.{operation}"
-        answer = BotocoreStubber.__call__(core_models.botocore_stubber, event, request)
+        answer = BotocoreStubber.__call__(core_models.botocore_stubber, f"before-send.{called}", request)
         if isinstance(answer, _Answer):
             return {**answer.data, "ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}
         return _parsed(request, answer)
@@ -157,7 +158,8 @@ def _served(request: _Request) -> Any:
 
 
 def _invoked(request: _Request) -> dict[str, Any]:
-    backend, params, error = lambda_simple_backends[aws_account.ACCOUNT][aws_account.REGION], request.params, {}
+    backend, params = lambda_simple_backends[aws_account.ACCOUNT][aws_account.REGION], request.params
+    error: dict[str, str] = {}
     payload = backend.invoke(params["FunctionName"], params.get("Qualifier"), request.body, {}, error)
     failed = {"FunctionError": error["x-amz-function-error"]} if error else {}
     return {"StatusCode": 200, **failed, "Payload": io.BytesIO(payload)}

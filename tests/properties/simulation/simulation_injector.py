@@ -91,9 +91,12 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
         self.of[booking].occurred[description] += 1
         self.pairs.faults[description, getattr(self._here, "place", "")] += 1
 
-    def aws_faults_to_come(self) -> bool:
+    def may_meet_fault(self, operation: str) -> bool:
+        """Whether a fault of AWS is to come that a call of this operation could meet."""
         return any(
-            of.delayed_writes or any(faults.pending() for faults in of.aws.values()) for of in list(self.of.values())
+            (of.delayed_writes and operation == "dynamodb.UpdateItem")
+            or any(fault.operation == operation for faults in of.aws.values() for fault in faults.pending())
+            for of in list(self.of.values())
         )
 
     def send_webhook(self, event: Json, send: Callable[[Json], Future[None]]) -> Future[None]:

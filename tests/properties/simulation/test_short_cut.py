@@ -83,7 +83,8 @@ def test_other_services_answer_the_same_on_both_ways() -> None:
 
 def _other_calls(stack: SimulatedStack, booking: str) -> list[tuple[str, str, dict[str, Any]]]:
     machine, execution = stack.machine("payment"), stack.execution_arn(booking)
-    topic, parameter = stack.outputs["operatorTopicArn"], stack.local.deployment.environment["STRIPE_SECRET_KEY_PARAMETER"]
+    topic = stack.outputs["operatorTopicArn"]
+    parameter = stack.local.deployment.environment["STRIPE_SECRET_KEY_PARAMETER"]
     event = {"Source": "test", "DetailType": "test", "Detail": "{}", "EventBusName": stack.outputs["eventBusName"]}
     return [
         ("ssm", "get_parameter", {"Name": parameter, "WithDecryption": True}),
@@ -107,7 +108,8 @@ def _other_calls(stack: SimulatedStack, booking: str) -> list[tuple[str, str, di
 
 def _outcome(service: str, agent: str, operation: str, given: dict[str, Any]) -> Any:
     """What the call returns or raises; of what is drawn at random, that it is there."""
-    client: Any = boto3.client(service, config=Config(region_name=emulator.REGION, user_agent_extra=agent))  # type: ignore[call-overload]
+    config = Config(region_name=emulator.REGION, user_agent_extra=agent)
+    client: Any = boto3.client(service, config=config)  # type: ignore[call-overload]
     try:
         answer = getattr(client, operation)(**given)
     except ClientError as error:
