@@ -30,11 +30,15 @@ def read_record(payment_or_reservation_id: str) -> Response[str]:
     return http_api.json_response(200, record(*find_payment(payment_or_reservation_id)))
 
 
-def find_payment(payment_or_reservation_id: str) -> tuple[Reservation, Payment]:
-    """The booking, for operators only. Raises FORBIDDEN, NOT_FOUND, RESERVATION_INVALID."""
+def find_payment(payment_or_reservation_id: str) -> tuple[Reservation | None, Payment]:
+    """The payment and, if the platform has not deleted it, its reservation; for operators only.
+
+    What is known about money, and what needs a person, outlasts the reservation. Raises FORBIDDEN, NOT_FOUND,
+    RESERVATION_INVALID.
+    """
     caller = http_api.identify_caller()
     http_api.require_operator(caller)
-    reservation, payment = http_api.find_booking(http_api.parse_reservation_id(payment_or_reservation_id), caller)
+    reservation, payment = http_api.read_booking(http_api.parse_reservation_id(payment_or_reservation_id), caller)
     if payment is None:
         raise ApiError("NOT_FOUND")
     return reservation, payment
@@ -53,16 +57,16 @@ def executions_of(payment: Payment) -> Iterator[tuple[Workflow, str]]:
         yield from (("refund", name) for name in dict.fromkeys([*names, refund.execution or refund_id]))
 
 
-def record(reservation: Reservation, payment: Payment) -> PaymentRecordResponse:
+def record(reservation: Reservation | None, payment: Payment) -> PaymentRecordResponse:
     """All that is known about a payment."""
     return PaymentRecordResponse(
         reservation_id=payment.reservation_id,
         payment_id=payment.payment_id,
         status=payment.status,
-        reservation_status=reservation.status,
-        customer_id=reservation.customer_id,
-        check_in=reservation.check_in.isoformat(),
-        check_out=reservation.check_out.isoformat(),
+        reservation_status="deleted" if reservation is None else reservation.status,
+        customer_id=payment.customer_id if reservation is None else reservation.customer_id,
+        check_in=payment.check_in if reservation is None else reservation.check_in.isoformat(),
+        check_out=payment.check_out if reservation is None else reservation.check_out.isoformat(),
         amount=payment.amount,
         refund_amount=payment.refund_amount,
         refund_pending_amount=payment.refund_pending_amount,

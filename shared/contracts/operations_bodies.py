@@ -143,9 +143,9 @@ class PaymentRecordResponse(Contract):
     payment_id: str
     status: PaymentStatus
     reservation_status: str
-    customer_id: str
-    check_in: str
-    check_out: str
+    customer_id: str | None = None
+    check_in: str | None = None
+    check_out: str | None = None
     amount: int | None = None
     refund_amount: int
     refund_pending_amount: int

@@ -111,8 +111,8 @@ def payment_of(booking: Booking) -> Payment:
     return booking.payment
 
 
-def end_reason(reservation: Reservation, payment: Payment) -> EndReason | None:
-    """Why the payment has ended; None while it is pending."""
+def end_reason(reservation: Reservation | None, payment: Payment) -> EndReason | None:
+    """Why the payment has ended; None while it is pending. A reservation of None is deleted."""
     if payment.status == "pending":
         return None
     if payment.status != "expired":
@@ -123,6 +123,8 @@ def end_reason(reservation: Reservation, payment: Payment) -> EndReason | None:
             if (payment.cancel_requested_by or "").startswith("operator")
             else "cancelled_by_guest"
         )
+    if reservation is None:
+        return "cancelled_by_platform"
     if reservation.takes_place:
         return "booked_elsewhere"
     return "cancelled_by_platform" if reservation.status == "cancelled" else "hold_ended"

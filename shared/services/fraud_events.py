@@ -28,10 +28,10 @@ def process_fraud_warning(event: StripeEvent, owner: Owner) -> Outcome:
     if capture is None:
         request_capture(owner, pi)
         raise NotWaiting("the capture is not recorded yet")
-    automatic = _automatic(capture)
-    if automatic and payment.status == "pending":
+    if payment.status == "pending" and capture.role != "unapplied":
+        # Whether anybody has to do something depends on what the money pays for.
         raise NotWaiting("the capture is not applied to the booking yet")
-    now = datetime.now(UTC)
+    automatic, now = _automatic(capture), datetime.now(UTC)
     news = capture.fraud_warning is None
     if news:
         warning = FraudWarning(id=given.id, fraud_type=given.fraud_type, warned_at=now)

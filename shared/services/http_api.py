@@ -95,17 +95,22 @@ def find_booking(reservation_id: str, caller: Caller) -> tuple[Reservation, Paym
 
     Somebody else's booking gets the same answer as one that does not exist.
     """
+    reservation, payment = read_booking(reservation_id, caller)
+    if reservation is None or not caller.may_see(reservation.customer_id):
+        raise ApiError("NOT_FOUND")
+    return reservation, payment
+
+
+def read_booking(reservation_id: str, caller: Caller) -> tuple[Reservation | None, Payment | None]:
+    """The reservation, unless it is deleted, and its payment, whoever asks. Raises NOT_FOUND, RESERVATION_INVALID."""
     bind(reservation_id=reservation_id)
     try:
-        reservation, payment = bookings.read_booking_items(reservation_id)
+        return bookings.read_booking_items(reservation_id)
     except ReservationInvalid as error:
         logger.error("reservation invalid", problems=error.problems)
         if not caller.may_see(error.customer_id):
             raise ApiError("NOT_FOUND") from error
         raise ApiError("RESERVATION_INVALID", details=error.problems) from error
-    if reservation is None or not caller.may_see(reservation.customer_id):
-        raise ApiError("NOT_FOUND")
-    return reservation, payment
 
 
 def json_response(status: int, body: Contract, headers: dict[str, str] | None = None) -> Response[str]:

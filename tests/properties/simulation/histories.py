@@ -40,7 +40,7 @@ COVERAGE = frozenset(
         *("reservation confirmed", "reservation expired", "reservation cancelled", "2 times paid"),
         *(f"charge elsewhere, {tag}" for tag in TAGS),
         *("an inquiry", "an inquiry escalated", "a dispute", "a dispute won", "a dispute lost", "refund at Stripe"),
-        *("refund elsewhere", "reservation deleted"),
+        *("refund elsewhere", "reservation deleted", "record read", "matter closed", "a fraud warning"),
         *(f"status {status} by the platform" for status in ("confirmed", *FOREIGN_STATUSES)),
         *(f"unreadable {name}" for name in UNREADABLE),
         *("unapplied payment refunded", "a failed refund", "a replacement execution"),

@@ -18,6 +18,7 @@ from tests.harness.running_stack import Answer
 from tests.harness.waiting import WaitTimeoutError, wait_until
 from tests.properties.simulation.fault_steps import FaultSteps
 from tests.properties.simulation.histories import History
+from tests.properties.simulation.operator_acts import OperatorActs
 from tests.properties.simulation.restores import Restores
 from tests.properties.simulation.simulated_stack import HOLD, WINDOW, SimulatedStack
 from tests.properties.simulation.steps import ACTS, FAULTS, PRICE, Step
@@ -27,7 +28,7 @@ ENTRY_SECONDS = 4 * WINDOW  # how long a step waits for the state in which it is
 type Challenge = Literal["passed", "failed", "unresolved"]
 
 
-class HistoryDriver(Restores, FaultSteps):
+class HistoryDriver(OperatorActs, Restores, FaultSteps):
     """One booking; each kind of step is a method.
 
     `valid_payments`: PaymentIntents of the sessions that were paid while they were open. `withdrawn`: somebody did what

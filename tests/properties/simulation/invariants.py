@@ -20,6 +20,7 @@
 15  What is left of a capture is never negative nor above what was received, after every write.
 16  Every execution that died is replaced within a day of that, or of the end of what it died of; nobody edits an item.
     Replacements that die as well follow at ever longer intervals.
+17  What needs a person has an open matter, and what is over has none; the operators' routes say the same as the item.
 
 Every violation that is reported begins with one of these numbers. 7 and 9 are part of all checks: however its events
 are delivered, a booking ends in one of the ways allowed here, with nothing running or waiting. 11 and 12 are checked
@@ -31,6 +32,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters.step_functions import execution_name
+from tests.properties.simulation.matters import check_matters
 from tests.properties.simulation.snapshots import REFUNDED, BookingSnapshot, is_live
 
 CONFIRMED = {"completed", "partially_refunded", "refunded"}
@@ -44,7 +46,7 @@ def violations(booking: BookingSnapshot) -> list[str]:
     """A sentence for every invariant that does not hold."""
     checks = (
         *(_reservation, _captures, _booking_captures, _ledger, _refunds, _attempts, _executions, _events),
-        *(_foreign_money, _price_held, _replacements),
+        *(_foreign_money, _price_held, _replacements, check_matters),
     )
     return [problem for check in checks for problem in check(booking)] + booking.driver.unexpected_answers
 

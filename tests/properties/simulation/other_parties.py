@@ -81,6 +81,12 @@ class OtherParties(BookingDriver):
             self.stack.stripe.open_dispute(intent["id"])
             self.steps_done["a dispute"] += 1
 
+    def warn_of_fraud(self) -> None:
+        """The card network expects that the guest disputes the charge."""
+        for intent in self.own_intents()[:1]:
+            self.stack.stripe.warn_of_fraud(intent["id"])
+            self.steps_done["a fraud warning"] += 1
+
     def escalate(self) -> None:
         for dispute in self._disputes({"warning_needs_response"})[:1]:
             self.withdrawn = True

@@ -116,7 +116,7 @@ def _check(stack: SimulatedStack, driver: HistoryDriver, problems: list[str], ba
     batch.paid[seed] = bool(driver.steps_done["card paid"])
     batch.coverage.update(coverage(booking))
     batch.coverage.update(set(+driver.steps_done) | set(driver.faults.occurred))
-    found = stack.monitor.violations[driver.id] + violations(booking) + problems
+    found = stack.monitor.violations[driver.id] + violations(booking) + driver.inspect() + problems
     if found:
         batch.failures.append(Failure(driver.history, found, driver.log, _visited(driver)))
 

@@ -38,6 +38,7 @@ class BookingSnapshot:
     intents: list[Json]
     refunds: list[Json]
     disputes: list[Json]
+    fraud_warnings: list[Json]
     foreign_refunds: list[Json]
     executions: Mapping[str, Run]
     notifications: list[str]
@@ -95,6 +96,7 @@ class StackSnapshot:
             self._intents = stripe.all("payment_intent")
             self._refunds = stripe.all("refund")
             self._disputes = stripe.all("dispute")
+            self._fraud_warnings = stripe.all("radar.early_fraud_warning")
             acknowledged = {
                 delivery.event_id for delivery in stripe.webhooks.deliveries if delivery.status in range(200, 300)
             }
@@ -133,6 +135,7 @@ class StackSnapshot:
             intents=intents,
             refunds=refunds,
             disputes=[dispute for dispute in self._disputes if dispute["payment_intent"] in intent_ids],
+            fraud_warnings=[one for one in self._fraud_warnings if one["payment_intent"] in intent_ids],
             foreign_refunds=[one for one in self._refunds if one["payment_intent"] in driver.foreign_intents],
             executions={name: run for name, run in self._executions.items() if any(one in name for one in ids)},
             notifications=[text for text in self._notifications if any(one in text for one in ids)],

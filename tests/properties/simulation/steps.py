@@ -5,6 +5,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from tests.harness.booking_driver import CHALLENGED, DECLINED, NO_FUNDS, REFUND_FAILS_LATER, REFUND_PENDING, VISA
+from tests.properties.simulation.operator_acts import CLOSABLE
 from tests.properties.simulation.places import CALLS, REFUSED_FOR_GOOD, STATES, STOPPABLE, STRIPE_FAULTS, aws_faults
 
 CARDS = {VISA: 10, DECLINED: 3, NO_FUNDS: 1, CHALLENGED: 3, REFUND_FAILS_LATER: 2, REFUND_PENDING: 2}
@@ -81,6 +82,9 @@ STEPS = {
     "break_reservation": 2,
     "fix_reservation": 1,
     "grant_attempt": 1,
+    "read_record": 1,
+    "close_matter": 2,
+    "warn_of_fraud": 1,
     "request_as_stranger": 1,
     "release_webhooks": 1,
     "reconcile": 2,
@@ -179,6 +183,7 @@ _ARGS: Mapping[str, Callable[[Random], tuple[Any, ...]]] = {
     "stop": lambda rng: (rng.choice(("payment", "refund")), rng.choice(PAUSES)),
     "charge_elsewhere": lambda rng: (rng.choice(TAGS), rng.choice((PRICE, 10_000)), rng.randrange(2)),
     "refund_at_stripe": lambda rng: (rng.choice((PRICE, PRICE // 2)),),
+    "close_matter": lambda rng: (rng.choice(CLOSABLE),),
     "close_dispute": lambda rng: (rng.choice(("won", "lost")),),
     "set_status_on_platform": lambda rng: (rng.choice(FOREIGN_STATUSES),),
     "break_reservation": lambda rng: (rng.choice(tuple(UNREADABLE)),),

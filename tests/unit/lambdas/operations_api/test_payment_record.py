@@ -1,7 +1,7 @@
 """lambdas.operations_api.payment_record: everything known about one payment."""
 
 from lambdas.operations_api import handler
-from shared.domain.models import Dispute, Replacement
+from shared.domain.models import Dispute, Matter, Replacement
 from tests.harness.builders import NOW, TOTAL, attempt, capture, paying, refund
 from tests.harness.payments_api_calls import OPERATOR, call
 from tests.harness.stored_tables import Stored
@@ -56,3 +56,14 @@ def test_a_booking_whose_payment_was_never_started_has_no_record(stored: Stored)
     assert call("GET", "/payments/RES-1", claims=OPERATOR, function=handler).error == (404, "NOT_FOUND")
     assert call("GET", "/payments/RES-2", claims=OPERATOR, function=handler).error == (404, "NOT_FOUND")
     assert call("GET", "/payments/a b", claims=OPERATOR, function=handler).error == (400, "INVALID_REQUEST")
+
+
+def test_a_payment_outlasts_its_reservation(stored: Stored) -> None:
+    """What operators are asked to see to may be the money of a reservation that the platform has deleted."""
+    matter = Matter(kind="cancelled_money_kept", since=NOW, amount=TOTAL)
+    stored.payment(paying(status="completed", customer_id="CUST-9", attention={"cancelled_money_kept": matter}))
+    body = call("GET", "/payments/RES-1", claims=OPERATOR, function=handler).body
+    assert (body["reservation_status"], body["customer_id"], body["end_reason"]) == ("deleted", "CUST-9", "paid")
+    path = "/payments/RES-1/attention/cancelled_money_kept/close"
+    closed = call("POST", path, {"note": "refunded by hand"}, claims=OPERATOR, function=handler)
+    assert (closed.status, closed.body["attention"]) == (200, [])

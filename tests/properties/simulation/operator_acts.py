@@ -1,0 +1,69 @@
+"""What operators do through their routes: they read the queue and the record of a booking, and close its matters."""
+
+from collections import Counter
+
+from tests.harness.booking_driver import BookingDriver
+from tests.harness.booking_reader import Json
+from tests.harness.running_stack import Answer
+
+# What a person decides is over, because the system cannot see it.
+CLOSABLE = (
+    *("fraud_warning", "unmatched_charge", "dashboard_refund_failed", "refund_settled_twice", "cancelled_money_kept"),
+    "session_unreadable",
+)
+NOTE = "seen to"
+
+
+class OperatorActs(BookingDriver):
+    """Each kind of step is a method. `closed_matters`: those that an operator has closed, by key."""
+
+    unexpected_answers: list[str]
+    steps_done: Counter[str]
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)  # type: ignore[arg-type]
+        self.closed_matters: set[str] = set()
+
+    def read_record(self) -> None:
+        """Look the booking up in the list and in the queue, and read its record and its executions."""
+        for query in (f"q={self.id}", "attention=true"):
+            self._list(query)
+        self.steps_done["record read"] += self.call("GET", self.id, token=self.stack.operator).status == 200
+        for name in sorted(self.execution_names()):
+            self.call("GET", f"{self.id}/executions/{name}", token=self.stack.operator)
+
+    def close_matter(self, kind: str) -> None:
+        """Close all matters of a kind."""
+        body = {"note": NOTE}
+        before = self._open_matters()
+        answer = self.call("POST", f"{self.id}/attention/{kind}/close", body, token=self.stack.operator)
+        if answer.status == 200:
+            self.closed_matters |= {key for key in before | self._open_matters() if key.partition(":")[0] == kind}
+            self.steps_done["matter closed"] += 1
+
+    def _open_matters(self) -> set[str]:
+        return set(self.payment_or_empty.get("attention", {}))
+
+    def _list(self, query: str) -> Answer:
+        answer = self.stack.request("GET", f"payments?{query}", self.stack.operator)
+        return Answer(answer.status_code, answer.json())
+
+    def inspect(self) -> list[str]:
+        """What the operators' routes say otherwise than the item, once everything is at rest."""
+        item = self.payment_or_empty
+        if not item:
+            return []
+        expected = set(item.get("attention", {}))
+        record = self.call("GET", self.id, token=self.stack.operator)
+        queue = self._list("attention=true&limit=100")
+        if (record.status, queue.status) != (200, 200):
+            return [f"17: the operators' routes answer {record.status} {record.body} and {queue.status} {queue.body}"]
+        queued = self.id in {payment["reservation_id"] for payment in queue.body["payments"]}
+        return [
+            *([] if set(map(_key, record.body["attention"])) == expected else ["17: the record has other matters"]),
+            *([] if queued == bool(expected) else [f"17: the booking is in the queue: {queued}, with {expected}"]),
+        ]
+
+
+def _key(matter: Json) -> str:
+    return f"{matter['kind']}:{matter['subject']}" if matter.get("subject") else str(matter["kind"])
