@@ -21,7 +21,11 @@ DECIDED = {"won", "lost", "warning_closed"}
 def check_matters(booking: BookingSnapshot) -> Iterator[str]:
     found = set(booking.payment.get("attention", {}))
     causes = set(_causes(booking))
-    for cause in sorted(causes - found - booking.driver.closed_matters):
+    missing = causes - found - booking.driver.closed_matters
+    if booking.driver.steps_done["restored"]:
+        # What a notification had opened went back with the item; the notification itself has been sent.
+        missing -= set(_notified_causes(booking))
+    for cause in sorted(missing):
         yield f"17: nobody is asked to see to {cause}"
     for matter in sorted(found - causes):
         if not (matter.startswith("session_unreadable:") and booking.payment["status"] != "pending"):
