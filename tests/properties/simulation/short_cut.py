@@ -183,7 +183,7 @@ def _plain(value: Any, shape: Any) -> Any:
 
 
 def _time(value: Any) -> datetime:
-    """To the millisecond, as AWS tells it."""
+    """To the millisecond, as AWS has it."""
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
     return time.astimezone(UTC).replace(microsecond=time.microsecond // 1000 * 1000)
 
