@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters.step_functions import execution_name
-from tests.properties.simulation.matters import check_matters
+from tests.properties.simulation.matter_causes import check_matters
 from tests.properties.simulation.snapshots import REFUNDED, BookingSnapshot, is_live
 
 CONFIRMED = {"completed", "partially_refunded", "refunded"}
