@@ -47,7 +47,7 @@ def recovery(since: datetime, *, plan: bool = False, workers: int = 8, checkpoin
     key = secret(of.stripe_secret_key_parameter)
     return Recovery(
         StripeSide(key, of.stripe_api_base, of.stack, stripe_pace),
-        Executions(Pace(STEP_FUNCTIONS_PER_SECOND)),
+        Executions(STEP_FUNCTIONS_PER_SECOND),
         since=since,
         plan=plan,
         workers=workers,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ import boto3
 from scripts.recovery.stripe_side import Pace
 from shared.adapters import step_functions
 from shared.adapters.step_functions import Workflow, execution_name, payment_execution_name
-from shared.contracts.states import PaymentExecutionInput, RefundExecutionInput, RefundInput
+from shared.contracts.states import OpenedAttempt, PaymentExecutionInput, RefundExecutionInput, RefundInput
 from shared.settings import starter_settings
 
 DEAD = ("FAILED", "TIMED_OUT", "ABORTED")
@@ -26,6 +27,10 @@ class PaymentRun:
     runs: bool
     outcome: str | None
     stopped_at: datetime | None
+
+    @property
+    def died(self) -> bool:
+        return not self.runs and self.outcome is None
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,17 @@ class RefundRun:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """A session that an execution has opened: this proves that it is ours, whatever its metadata says.
+
+    `published`: whether the guest was to be offered it.
+    """
+
+    attempt: OpenedAttempt
+    published: bool
+
+
+@dataclass(frozen=True)
 class RunningExecution:
     workflow: Workflow
     name: str
@@ -55,10 +71,11 @@ class RunningExecution:
 
 
 class Executions:
-    """Reads the executions of both workflows, at most `pace` calls a second."""
+    """Reads the executions of both workflows, at most so many calls of one kind a second: each has its own quota."""
 
-    def __init__(self, pace: Pace) -> None:
-        self._client, self._pace = boto3.client("stepfunctions"), pace
+    def __init__(self, per_second: float) -> None:
+        self._client = boto3.client("stepfunctions")
+        self._pace, self._history_pace = Pace(per_second), Pace(per_second)
 
     def listed(self, workflow: Workflow, status: str, since: datetime | None = None) -> Iterator[RunningExecution]:
         """The executions of this status, newest first; those that began before `since` are left out."""
@@ -101,6 +118,20 @@ class Executions:
             restart += 1
         return newest
 
+    def opened(self, reservation_id: str, newest: int) -> dict[str, Opened]:
+        """Every session that the executions of a payment have opened, up to its n-th replacement, by its id."""
+        attempts: dict[str, OpenedAttempt] = {}
+        published: set[str] = set()
+        for restart in range(newest + 1):
+            for event in self._history("payment", payment_execution_name(reservation_id, restart), data=True):
+                result = json.loads(event.get("taskSucceededEventDetails", {}).get("output") or "{}")
+                given = json.loads(event.get("taskScheduledEventDetails", {}).get("parameters") or "{}")
+                if "session_id" in (payload := result.get("Payload") or {}):
+                    attempts[payload["session_id"]] = OpenedAttempt.model_validate(payload)
+                if ":session" in (values := given.get("ExpressionAttributeValues", {})):
+                    published.add(values[":session"]["S"])
+        return {session: Opened(attempt, session in published) for session, attempt in attempts.items()}
+
     def refund(self, refund_id: str, restart: int = 0) -> RefundRun | None:
         """A refund of ours; None if no execution was ever started for it."""
         first = self._describe("refund", refund_id)
@@ -129,14 +160,13 @@ class Executions:
         )
 
     def _states(self, name: str) -> Iterator[str]:
-        self._pace.wait()
-        for event in step_functions.history("refund", name):
+        for event in self._history("refund", name, data=False):
             if event["type"].endswith("StateEntered"):
                 yield event["stateEnteredEventDetails"]["name"]
 
     def waiting_token(self, execution: RunningExecution) -> str | None:
         """The token of the state in which the execution waits; None if it does not wait for one."""
-        self._pace.wait()
+        self._history_pace.wait()
         history = self._client.get_execution_history(
             executionArn=execution.arn, reverseOrder=True, includeExecutionData=True, maxResults=20
         )["events"]
@@ -148,6 +178,12 @@ class Executions:
             if event["type"].endswith("StateEntered"):
                 return None
         return None
+
+    def _history(self, workflow: Workflow, name: str, *, data: bool) -> Iterator[Mapping[str, Any]]:
+        """The events of an execution, oldest first; none if it does not exist."""
+        self._history_pace.wait()
+        with suppress(self._client.exceptions.ExecutionDoesNotExist):
+            yield from step_functions.history(workflow, name, data=data)
 
     def _describe(self, workflow: Workflow, name: str) -> Mapping[str, Any] | None:
         self._pace.wait()

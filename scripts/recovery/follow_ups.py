@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from scripts.recovery.booking_facts import Facts
 from scripts.recovery.execution_runs import Executions, RunningExecution
-from scripts.recovery.rebuilding import Facts
 from scripts.recovery.stripe_side import StripeSession
 from shared.adapters import step_functions
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.models import FAILED, Payment
-from shared.services import refund_restarts
+from shared.services import payment_restarts, refund_restarts
 from shared.services.dispute_entries import CLOSED
 from shared.services.ownership import Owner
 from shared.services.reconciliation import Report
@@ -23,11 +23,16 @@ type FollowUp = tuple[str, Callable[[], object]]
 
 @dataclass
 class Gathered:
-    """What was found of one booking; `refund_ids` are of executions that run or have died."""
+    """What was found of one booking.
+
+    `running` are its executions that run, `died` says whether one of the payment's has died, and `refund_ids` are of
+    refunds whose execution runs or has died.
+    """
 
     sessions: dict[str, StripeSession] = field(default_factory=dict)
     disputes: dict[str, dict[str, Any]] = field(default_factory=dict)
     running: list[RunningExecution] = field(default_factory=list)
+    died: bool = False
     refund_ids: set[str] = field(default_factory=set)
 
 
@@ -38,8 +43,10 @@ def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Exec
         for pi, capture in payment.captures.items():
             if capture.role is None and unapplied_refund_id(pi) not in payment.refunds:
                 yield f"refund the late payment {pi}", partial(refund_restarts.refund_late_payment, payment, pi, report)
+    if payment.status != "pending" and facts.run is not None and facts.run.died:
+        yield "replace the execution", partial(payment_restarts.check_execution, payment, report)
     for refund_id, run in facts.refunds.items():
-        if refund_id not in payment.refunds and not run.runs and not run.succeeded:
+        if not run.runs and not run.succeeded:
             again = partial(refund_restarts.check_refund, payment, refund_id, report, run.given)
             yield f"replace the execution of {refund_id}", again
     yield from _refunds_by_others(payment, found, facts)

@@ -1,51 +1,18 @@
 """What a restored booking lacks, as a pure comparison of its items with Stripe and its executions."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Literal
+from dataclasses import replace
+from datetime import datetime
 
-from scripts.recovery.execution_runs import PaymentRun, RefundRun
+from scripts.recovery.booking_facts import Facts, Rebuilt, Terms
+from scripts.recovery.execution_runs import Opened
+from scripts.recovery.refund_rebuilding import with_refund
 from scripts.recovery.stripe_side import StripeSession
-from shared.domain.attempts import CURRENCY, agreed_policy, attempts_left, new_payment, next_attempt_key
+from shared.domain.attempts import CURRENCY, agreed_policy, new_payment, next_attempt_key
 from shared.domain.booking import Booking
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.ledger import ledger
-from shared.domain.models import FAILED, SETTLED, Attempt, Capture, Payment, Refund, RefundStatus, Replacement
-from shared.domain.refund_policy import RefundTier
+from shared.domain.models import Attempt, Payment, Replacement
 from shared.domain.session_outcomes import assess_session
-from shared.domain.stripe_values import StripeRefund
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What Stripe and Step Functions know of one booking; `refunds` are those that an execution of ours has made."""
-
-    sessions: Sequence[StripeSession] = ()
-    run: PaymentRun | None = None
-    refunds: Mapping[str, RefundRun] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Terms:
-    """The configuration of the stack, as far as an item depends on it."""
-
-    hold: timedelta
-    window: timedelta
-    max_attempts: int
-    refund_policy: list[RefundTier]
-
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """The payment as it is to be, and the reservation's new status, if any; `changes` says what that changes."""
-
-    payment: Payment
-    reservation_status: Literal["confirmed", "cancelled"] | None = None
-    changes: tuple[str, ...] = ()
-
-    def changed(self, what: str, **fields: object) -> "Rebuilt":
-        return replace(self, payment=self.payment.model_copy(update=fields), changes=(*self.changes, what))
 
 
 def rebuild(booking: Booking, facts: Facts, terms: Terms, now: datetime) -> Rebuilt:
@@ -58,12 +25,12 @@ def rebuild(booking: Booking, facts: Facts, terms: Terms, now: datetime) -> Rebu
     if booking.payment is None:
         rebuilt = replace(rebuilt, changes=("create the payment",))
     for session in sorted(facts.sessions, key=lambda one: (one.created_at, one.session.id)):
-        if not _forgotten(booking.payment, session):
-            rebuilt = _with_session(rebuilt, session, terms, now)
+        if _ours(rebuilt.payment, booking.payment, facts, session):
+            rebuilt = _with_session(rebuilt, session, facts.opened.get(session.session.id), now)
     rebuilt = _with_agreement(rebuilt, booking, terms)
     rebuilt = _confirmed(rebuilt, booking, facts)
     for refund_id in sorted(facts.refunds):
-        rebuilt = _with_refund(rebuilt, booking, facts.refunds[refund_id], _at_stripe(facts, refund_id), now)
+        rebuilt = with_refund(rebuilt, booking, facts, refund_id, now)
     if rebuilt.changes:
         rebuilt = _with_numbers(rebuilt, facts)
         totals = ledger(rebuilt.payment)
@@ -95,24 +62,30 @@ def _first_item(booking: Booking, facts: Facts, terms: Terms, now: datetime) -> 
     )
 
 
-def _forgotten(stored: Payment | None, found: StripeSession) -> bool:
-    """Whether a later attempt has taken the place of this one, which nobody could pay."""
-    intent = found.session.payment_intent
-    if stored is None or stored.current_attempt is None or not found.attempt.isdecimal():
-        return False
-    later = int(stored.current_attempt) > int(found.attempt) and found.attempt not in stored.attempts
-    return later and found.session.status == "expired" and (intent is None or intent.status != "succeeded")
+def _ours(payment: Payment, stored: Payment | None, facts: Facts, found: StripeSession) -> bool:
+    """Whether the session is one of the payment's: the item knows it, or an execution has opened it.
+
+    One that nobody could pay, and whose place a later attempt has taken, was forgotten on purpose.
+    """
+    if payment.attempt_of(found.session.id) is not None:
+        return True
+    opened = facts.opened.get(found.session.id)
+    if opened is None or stored is None or stored.current_attempt is None:
+        return opened is not None
+    later = int(stored.current_attempt) > int(opened.attempt.key)
+    return opened.published or not later or found.session.status != "expired"
 
 
-def _with_session(rebuilt: Rebuilt, found: StripeSession, terms: Terms, now: datetime) -> Rebuilt:
+def _with_session(rebuilt: Rebuilt, found: StripeSession, opened: Opened | None, now: datetime) -> Rebuilt:
     """Enter a session that the item lacks as an attempt, and the money of any session."""
     payment, session = rebuilt.payment, found.session
     key = payment.attempt_of(session.id)
+    if key is None and opened is not None:
+        key = _free_key(payment, opened)
+        fields = _attempt_fields(payment, key, found, opened, now)
+        rebuilt = rebuilt.changed(f"enter attempt {key} of {session.id}", **fields)
     if key is None:
-        key = _free_key(payment, found)
-        rebuilt = rebuilt.changed(
-            f"enter attempt {key} of {session.id}", **_attempt_fields(payment, key, found, terms, now)
-        )
+        return rebuilt
     outcome = assess_session(rebuilt.payment.attempts[key], session, now)
     for pi, capture in outcome.captures.items():
         if pi not in payment.captures:
@@ -124,34 +97,35 @@ def _with_session(rebuilt: Rebuilt, found: StripeSession, terms: Terms, now: dat
     return rebuilt
 
 
-def _free_key(payment: Payment, found: StripeSession) -> str:
+def _free_key(payment: Payment, opened: Opened) -> str:
     """The key under which the session was opened, unless another session has it since the restore."""
-    known = payment.attempts.get(found.attempt)
+    known = payment.attempts.get(opened.attempt.key)
     taken = known is not None and known.stripe_checkout_session_id is not None
-    return found.attempt if found.attempt.isdecimal() and not taken else next_attempt_key(payment)
+    return next_attempt_key(payment) if taken else opened.attempt.key
 
 
-def _attempt_fields(payment: Payment, key: str, found: StripeSession, terms: Terms, now: datetime) -> dict[str, object]:
+def _attempt_fields(
+    payment: Payment, key: str, found: StripeSession, opened: Opened, now: datetime
+) -> dict[str, object]:
     session = found.session
     opening = payment.attempts.get(key) or Attempt(
         status="opening",
         amount=found.amount,
         parameters="",  # they were sent
         opened_at=found.created_at,
-        deadline=found.created_at + terms.window,
+        deadline=datetime.fromisoformat(opened.attempt.deadline),
     )
-    opened = opening.model_copy(
+    attempt = opening.model_copy(
         update={
             "status": "open" if session.status == "open" and payment.status == "pending" else "unresolved",
-            # Whether the guest was offered it is not known; an attempt more than allowed was none.
-            "counted": 1 if opening.counted or attempts_left(payment, terms.max_attempts) else 0,
+            "counted": int(opened.published or opening.counted),
             "stripe_checkout_session_id": session.id,
             "checkout_url": session.url,
             "checkout_expires_at": session.expires_at,
         }
     )
-    outcome = assess_session(opened, session, now)
-    attempts = {**payment.attempts, key: opened if outcome.unsettled else outcome.attempt}
+    outcome = assess_session(attempt, session, now)
+    attempts = {**payment.attempts, key: attempt if outcome.unsettled else outcome.attempt}
     newest = max(attempts, key=int)
     return {"attempts": attempts, "current_attempt": newest, "amount": attempts[newest].amount}
 
@@ -203,86 +177,6 @@ def _confirmed(rebuilt: Rebuilt, booking: Booking, facts: Facts) -> Rebuilt:
         error_message=None,
     )
     return replace(rebuilt, reservation_status="confirmed" if reservation.status == "pending" else None)
-
-
-def _at_stripe(facts: Facts, refund_id: str) -> list[StripeRefund]:
-    """The refunds that carry this refund id, on a PaymentIntent of the booking; newest first, as Stripe lists them."""
-    intents = [one.session.payment_intent for one in facts.sessions if one.session.payment_intent is not None]
-    return [refund for intent in intents for refund in intent.refunds if refund.metadata.get("refund_id") == refund_id]
-
-
-def _with_refund(
-    rebuilt: Rebuilt, booking: Booking, run: RefundRun, at_stripe: Sequence[StripeRefund], now: datetime
-) -> Rebuilt:
-    """Enter a refund of ours that the ledger lacks, or that has failed since the ledger saw it succeed."""
-    payment, pi, entry = rebuilt.payment, run.given.payment_intent, rebuilt.payment.refunds.get(run.refund_id)
-    capture = payment.captures.get(pi)
-    alive = next((refund for refund in at_stripe if refund.status not in FAILED), None)
-    newest = alive or next(iter(at_stripe), None)
-    if capture is None:
-        return rebuilt
-    if entry is None:
-        found = _entry(run, newest, capture, len(at_stripe), now)
-        return rebuilt if found is None else _with_entry(rebuilt, booking, run, found)
-    taken_back = entry.status == "succeeded" and newest is not None and alive is None
-    if not taken_back or newest is None:
-        return rebuilt
-    failed = entry.model_copy(
-        update={
-            "status": "failed",
-            "settled_at": None,
-            "stripe_refund_id": newest.id,
-            "failure_reason": newest.failure_reason or newest.status,
-            "attempt": max(entry.attempt, len(at_stripe)),
-        }
-    )
-    return rebuilt.changed(f"enter the failure of {newest.id}", refunds={**payment.refunds, run.refund_id: failed})
-
-
-def _entry(run: RefundRun, newest: StripeRefund | None, capture: Capture, tries: int, now: datetime) -> Refund | None:
-    """The ledger's entry; None where nothing was reserved, or an execution will reserve it."""
-    given = run.given
-    nothing = given.kind == "cancellation" and given.amount == 0
-    waits = run.runs and run.state == "AwaitOperator"
-    if newest is None and not (nothing and run.succeeded) and not waits and not run.settled_elsewhere:
-        return None
-    status: RefundStatus = "failed" if newest is None or newest.status in FAILED else newest.status
-    if nothing:
-        status = "succeeded"
-    if run.settled_elsewhere and status == "failed":
-        status = "settled_elsewhere"
-    amount = given.amount if given.amount is not None else capture.refundable if newest is None else newest.amount
-    return Refund(
-        kind=given.kind,
-        payment_intent=given.payment_intent,
-        amount=amount,
-        status=status,
-        attempt=max(1, tries),
-        stripe_refund_id=None if newest is None else newest.id,
-        reason_public=given.reason_public,
-        requested_by=given.requested_by,
-        policy=given.policy,
-        created_at=run.started_at,
-        settled_at=(run.stopped_at or now) if status in SETTLED else None,
-        failure_reason=(newest.failure_reason or newest.status) if newest is not None and status == "failed" else None,
-        execution=run.newest,
-    )
-
-
-def _with_entry(rebuilt: Rebuilt, booking: Booking, run: RefundRun, entry: Refund) -> Rebuilt:
-    payment, pi = rebuilt.payment, entry.payment_intent
-    capture = payment.captures[pi]
-    role = "unapplied" if entry.kind == "unapplied" and capture.role is None else capture.role
-    reserved = capture.model_copy(update={"refundable": capture.refundable - entry.amount, "role": role})
-    rebuilt = rebuilt.changed(
-        f"enter the refund {run.refund_id}, {entry.status}",
-        captures={**payment.captures, pi: reserved},
-        refunds={**payment.refunds, run.refund_id: entry},
-    )
-    status = rebuilt.reservation_status or booking.reservation.status
-    if entry.kind == "cancellation" and status == "confirmed" and not booking.deleted:
-        rebuilt = replace(rebuilt, reservation_status="cancelled", changes=(*rebuilt.changes, "cancel the reservation"))
-    return rebuilt
 
 
 def _with_numbers(rebuilt: Rebuilt, facts: Facts) -> Rebuilt:

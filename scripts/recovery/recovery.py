@@ -15,10 +15,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from scripts.recovery.booking_facts import Facts, Terms
 from scripts.recovery.checkpoint import Checkpoint
 from scripts.recovery.execution_runs import DEAD, Executions
 from scripts.recovery.follow_ups import Gathered, follow_ups
-from scripts.recovery.rebuilding import Facts, Terms, rebuild
+from scripts.recovery.rebuilding import rebuild
 from scripts.recovery.stripe_side import StripeSession, StripeSide
 from scripts.recovery.writing import write
 from shared.adapters import bookings, payment_items
@@ -29,6 +30,7 @@ from shared.domain.errors import ReservationInvalid, StoreBusy, TransientError
 from shared.domain.ids import payment_id_of, reservation_id_of
 from shared.domain.models import FAILED
 from shared.observability import act_as, describe, logger
+from shared.services.due_lists import EVENTS_SINCE
 from shared.services.stripe_events import process
 from shared.settings import settings
 
@@ -69,12 +71,7 @@ class Recovery:
         self._found: defaultdict[str, Gathered] = defaultdict(Gathered)
         self._owners: dict[str, str | None] = {}
         self._window = timedelta(seconds=settings().checkout_window_seconds)
-        self._terms = Terms(
-            hold=timedelta(seconds=settings().hold_seconds),
-            window=self._window,
-            max_attempts=settings().max_attempts,
-            refund_policy=settings().refund_policy,
-        )
+        self._terms = Terms(hold=timedelta(seconds=settings().hold_seconds), refund_policy=settings().refund_policy)
         self.result = Result()
 
     def run(self) -> Result:
@@ -98,11 +95,15 @@ class Recovery:
             owner = self._owner(dispute.get("payment_intent"))
             if owner is not None:
                 self._found[owner].disputes[dispute["id"]] = dispute
-        for execution in self._executions.listed("payment", "RUNNING"):
-            name = re.sub(r"-r\d+$", "", execution.name) if execution.name.startswith("PAY-") else execution.name
-            self._found[reservation_id_of(name)].running.append(execution)
         for status in ("RUNNING", *DEAD):
-            for execution in self._executions.listed("refund", status, None if status == "RUNNING" else self._since):
+            since = None if status == "RUNNING" else self._since - self._terms.hold
+            for execution in self._executions.listed("payment", status, since):
+                replaced = execution.name.startswith("PAY-")
+                name = re.sub(r"-r\d+$", "", execution.name) if replaced else execution.name
+                found = self._found[reservation_id_of(name)]
+                found.running += [execution] if status == "RUNNING" else []
+                found.died = found.died or status != "RUNNING"
+            for execution in self._executions.listed("refund", status, since):
                 given = self._executions.input_of(execution)
                 if "refund_id" in given:
                     found = self._found[given["reservation_id"]]
@@ -155,24 +156,27 @@ class Recovery:
 
     def _facts(self, booking: Booking, found: Gathered) -> Facts:
         """Ask Step Functions only about what the items leave open."""
-        payment = booking.payment
-        run = None
-        if payment is None or payment.status == "pending":
-            restarts = 0 if payment is None else payment.restarts
-            run = self._executions.payment(booking.reservation.reservation_id, restarts)
-        payment_id = payment_id_of(booking.reservation.reservation_id)
+        payment, reservation_id = booking.payment, booking.reservation.reservation_id
+        run, restarts = None, 0 if payment is None else payment.restarts
+        if payment is None or payment.status == "pending" or found.died:
+            run = self._executions.payment(reservation_id, restarts)
+        known = set() if payment is None else {one.stripe_checkout_session_id for one in payment.attempts.values()}
+        unknown = found.sessions.keys() - known
+        newest = restarts if run is None else run.restart
+        opened = self._executions.opened(reservation_id, newest) if unknown else {}
+        payment_id = payment_id_of(reservation_id)
         refunds = {}
         for refund_id in sorted({*found.refund_ids, *_refunds_to_check(booking, found)}):
             refund = self._executions.refund(refund_id)
             if refund is not None and refund.given.payment_id == payment_id:
                 refunds[refund_id] = refund
-        return Facts(sessions=[*found.sessions.values()], run=run, refunds=refunds)
+        return Facts(sessions=[*found.sessions.values()], opened=opened, run=run, refunds=refunds)
 
     # The events.
 
     def _process_events(self) -> None:
         now = datetime.now(UTC)
-        since = max(self._since, self._checkpoint.events_until or self._since)
+        since = self._checkpoint.events_until or self._since - EVENTS_SINCE
         for end, events in self._stripe.events(since, now + timedelta(seconds=1)):
             if not self._plan:
                 self._for_each("events", events, self._process_event)
@@ -181,7 +185,8 @@ class Recovery:
 
     def _process_event(self, fields: Json) -> None:
         try:
-            process(StripeEvent.model_validate(fields), "restored", again=True)
+            event = StripeEvent.model_validate(fields)
+            process(event, "restored", again=event.created >= self._since.timestamp() - 1)
         except (TransientError, ApiError, ValidationError) as error:
             # As at the webhook: the workflow is between two states, and the reconciler goes on; or it is not an event.
             logger.warning("not processed", stripe_event_id=fields.get("id"), error=type(error).__name__)

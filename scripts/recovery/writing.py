@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scripts.recovery.rebuilding import Rebuilt
+from scripts.recovery.booking_facts import Rebuilt
 from shared.adapters.attention import write_attention
 from shared.adapters.audit import audit_operation
 from shared.adapters.bookings import copies

@@ -96,11 +96,11 @@ def _describe(execution_arn: str) -> Mapping[str, Any] | None:
         raise
 
 
-def history(workflow: Workflow, name: str) -> Iterator[Mapping[str, Any]]:
-    """The events of an execution without its data, oldest first. Raises WorkflowUnavailable."""
+def history(workflow: Workflow, name: str, *, data: bool = False) -> Iterator[Mapping[str, Any]]:
+    """The events of an execution, by default without its data, oldest first. Raises WorkflowUnavailable."""
     request: dict[str, Any] = {
         "executionArn": _execution_arn(workflow, name),
-        "includeExecutionData": False,
+        "includeExecutionData": data,
         "maxResults": 1000,
     }
     while True:

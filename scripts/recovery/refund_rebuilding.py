@@ -1,0 +1,89 @@
+"""Which entries the ledger of a restored booking lacks, as a pure comparison with Stripe and the executions."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from scripts.recovery.booking_facts import Facts, Rebuilt
+from scripts.recovery.execution_runs import RefundRun
+from shared.domain.booking import Booking
+from shared.domain.models import FAILED, SETTLED, Capture, Refund, RefundStatus
+from shared.domain.stripe_values import StripeRefund
+
+
+def _at_stripe(facts: Facts, refund_id: str) -> list[StripeRefund]:
+    """The refunds that carry this refund id, on a PaymentIntent of the booking; newest first, as Stripe lists them."""
+    intents = [one.session.payment_intent for one in facts.sessions if one.session.payment_intent is not None]
+    return [refund for intent in intents for refund in intent.refunds if refund.metadata.get("refund_id") == refund_id]
+
+
+def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str, now: datetime) -> Rebuilt:
+    """Enter a refund of ours that the ledger lacks, or that has failed since the ledger saw it succeed."""
+    run, at_stripe = facts.refunds[refund_id], _at_stripe(facts, refund_id)
+    payment, pi, entry = rebuilt.payment, run.given.payment_intent, rebuilt.payment.refunds.get(run.refund_id)
+    capture = payment.captures.get(pi)
+    alive = next((refund for refund in at_stripe if refund.status not in FAILED), None)
+    newest = alive or next(iter(at_stripe), None)
+    if capture is None:
+        return rebuilt
+    if entry is None:
+        found = _entry(run, newest, capture, len(at_stripe), now)
+        return rebuilt if found is None else _with_entry(rebuilt, booking, run, found)
+    taken_back = entry.status == "succeeded" and newest is not None and alive is None
+    if not taken_back or newest is None:
+        return rebuilt
+    failed = entry.model_copy(
+        update={
+            "status": "failed",
+            "settled_at": None,
+            "stripe_refund_id": newest.id,
+            "failure_reason": newest.failure_reason or newest.status,
+            "attempt": max(entry.attempt, len(at_stripe)),
+        }
+    )
+    return rebuilt.changed(f"enter the failure of {newest.id}", refunds={**payment.refunds, run.refund_id: failed})
+
+
+def _entry(run: RefundRun, newest: StripeRefund | None, capture: Capture, tries: int, now: datetime) -> Refund | None:
+    """The ledger's entry; None where nothing was reserved, or an execution will reserve it."""
+    given = run.given
+    nothing = given.kind == "cancellation" and given.amount == 0
+    waits = run.runs and run.state == "AwaitOperator"
+    if newest is None and not (nothing and run.succeeded) and not waits and not run.settled_elsewhere:
+        return None
+    status: RefundStatus = "failed" if newest is None or newest.status in FAILED else newest.status
+    if nothing:
+        status = "succeeded"
+    if run.settled_elsewhere and status == "failed":
+        status = "settled_elsewhere"
+    amount = given.amount if given.amount is not None else capture.refundable if newest is None else newest.amount
+    return Refund(
+        kind=given.kind,
+        payment_intent=given.payment_intent,
+        amount=amount,
+        status=status,
+        attempt=max(1, tries),
+        stripe_refund_id=None if newest is None else newest.id,
+        reason_public=given.reason_public,
+        requested_by=given.requested_by,
+        policy=given.policy,
+        created_at=run.started_at,
+        settled_at=(run.stopped_at or now) if status in SETTLED else None,
+        failure_reason=(newest.failure_reason or newest.status) if newest is not None and status == "failed" else None,
+        execution=run.newest,
+    )
+
+
+def _with_entry(rebuilt: Rebuilt, booking: Booking, run: RefundRun, entry: Refund) -> Rebuilt:
+    payment, pi = rebuilt.payment, entry.payment_intent
+    capture = payment.captures[pi]
+    role = "unapplied" if entry.kind == "unapplied" and capture.role is None else capture.role
+    reserved = capture.model_copy(update={"refundable": capture.refundable - entry.amount, "role": role})
+    rebuilt = rebuilt.changed(
+        f"enter the refund {run.refund_id}, {entry.status}",
+        captures={**payment.captures, pi: reserved},
+        refunds={**payment.refunds, run.refund_id: entry},
+    )
+    status = rebuilt.reservation_status or booking.reservation.status
+    if entry.kind == "cancellation" and status == "confirmed" and not booking.deleted:
+        rebuilt = replace(rebuilt, reservation_status="cancelled", changes=(*rebuilt.changes, "cancel the reservation"))
+    return rebuilt
