@@ -4,8 +4,8 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .PHONY: help demo run test test-production test-real test-account test-browser check lint format bench bench-pages \
-	bench-reconciler simulate fuzz mutants screenshots crashes package import-times stripe-webhook operator smoke \
-	stop-executions ledger erase recover prune-versions permissions docs pulumi-cli clean
+	bench-list bench-reconciler simulate fuzz mutants screenshots crashes package import-times stripe-webhook operator \
+	smoke stop-executions ledger erase recover prune-versions permissions docs pulumi-cli clean
 
 define HELP
 Run it on this machine
@@ -47,6 +47,8 @@ Test more
                        quick, WRITE=1 counts for docs/costs.md
 
   make bench-pages     time and weigh the console's pages, with 2,000 bookings
+  make bench-list      read the list of 2,000 payments with each filter and
+                       search, while others arrive
 
 Deploy
   make bench-ledger    reconcile days of 200, 2,000 and 20,000 transactions
@@ -136,6 +138,9 @@ bench-reconciler: $(READY)
 bench-pages: $(READY)
 	.ci/browser
 	$(PYTHON) -m scripts.page_benchmark
+
+bench-list: $(READY)
+	$(PYTHON) -m scripts.list_benchmark
 
 screenshots: $(READY)
 	.ci/browser

@@ -47,7 +47,7 @@ def add_routes(app: FastAPI, pages: Pages) -> None:
                 raise
             problem = f"{error.message} {error.recovery}"
             return _confirmation(pages, request, record, action, fields, problem=problem, status=409)
-        session.notice = action.done
+        session.say(action.done)
         return RedirectResponse(f"/console/payments/{quoted(reservation_id)}", 303)
 
 

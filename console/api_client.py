@@ -46,6 +46,9 @@ class Api:
     def ledger_transactions(self, day: str, offset: int) -> Json:
         return self.call("GET", f"-ledger{_path(day, 'transactions')}", query={"offset": str(offset)})
 
+    def payments_by_day(self) -> Json:
+        return self.call("GET", "-by-day")
+
     def payment(self, reservation_id: str) -> Json:
         return self.call("GET", _path(reservation_id))
 

@@ -21,25 +21,32 @@ TEMPLATES = Path(__file__).parent / "templates"
 type Context = Mapping[str, Any]
 
 
+def templates(*folders: Path, **names: Any) -> Environment:
+    """The templates of these folders and of the console; `names` are known to all of them."""
+    environment = Environment(
+        loader=FileSystemLoader([*folders, TEMPLATES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(names)
+    return environment
+
+
 class Pages:
     def __init__(self, configuration: Configuration, sessions: Sessions, connection: requests.Session) -> None:
         self.configuration, self.sessions = configuration, sessions
         self.clock = Clock(configuration.time_zone)
         self._connection = connection
-        self._templates = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals.update(
+        self._templates = templates(
             wording=wording,
             amount=wording.amount,
             words=wording.words,
             clock=self.clock,
             stripe_dashboard=configuration.stripe_dashboard,
             aws_console=configuration.aws_console,
+            neighbours=configuration.neighbours,
         )
 
     def session(self, request: Request) -> Session | None:

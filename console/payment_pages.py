@@ -35,6 +35,7 @@ def add_routes(app: FastAPI, pages: Pages) -> None:
             found = api.payments(_query(pages, given, request.query_params.get("cursor")))
         except ValueError:
             problem = "A date must look like 2026-11-27."
+            given |= {"from": "", "to": ""}
         except ApiRefusedError as error:
             if error.status not in CONFLICTS:
                 raise

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from markupsafe import Markup
@@ -10,6 +11,7 @@ from console import wording
 from console.wording import Clock, amount, moment
 
 SETTLED = frozenset({"succeeded", "settled_elsewhere"})
+SECOND = timedelta(seconds=1)
 PENDING = frozenset({"pending", "requires_action"})
 
 type Json = dict[str, Any]
@@ -105,7 +107,7 @@ def reserves(refund: Json) -> bool:
 
 def timeline(record: Json, executions: Iterable[Json]) -> list[Entry]:
     """Everything that happened, newest first."""
-    entries = [*_attempts(record), *_money(record), *_audit(record)]
+    entries = [*_money(record), *_attempts(record), *_audit(record)]
     for execution in executions:
         entries += _states(execution)
     return sorted(entries, key=lambda entry: moment(entry.at), reverse=True)
@@ -143,7 +145,7 @@ def _money(record: Json) -> Iterator[Entry]:
         what = f"{amount(capture['amount'])} received"
         if capture.get("role") == "unapplied":
             what += ", which settles no booking"
-        yield Entry(capture["captured_at"], what, "Stripe", capture["payment_intent"], "good")
+        yield Entry(_received_at(capture, record["attempts"]), what, "Stripe", capture["payment_intent"], "good")
     for refund in record["refunds"]:
         kind, value = wording.REFUND_KIND.get(refund["kind"], "Refund"), amount(refund["amount"])
         who = refund.get("requested_by") or ("Stripe's dashboard" if refund["kind"] == "dashboard" else "workflow")
@@ -156,6 +158,13 @@ def _money(record: Json) -> Iterator[Entry]:
         yield Entry(dispute["opened_at"], f"Dispute of {amount(dispute['amount'])} opened", "bank", detail, "bad")
         if "closed_at" in dispute:
             yield Entry(dispute["closed_at"], f"Dispute {wording.words(dispute['status'])}", "bank", detail)
+
+
+def _received_at(capture: Json, attempts: Iterable[Json]) -> str:
+    """Stripe's times are whole seconds, so money can seem to come just before its attempt was opened."""
+    received = moment(capture["captured_at"])
+    opened = [attempt["opened_at"] for attempt in attempts if moment(attempt["opened_at"]) < received + SECOND]
+    return str(max([capture["captured_at"], *opened], key=moment))
 
 
 def _audit(record: Json) -> Iterator[Entry]:
@@ -176,7 +185,11 @@ def _states(execution: Json) -> Iterator[Entry]:
             )
             if part
         )
-        yield Entry(visit["entered_at"], visit["state"], f"execution {execution['name']}", detail, "state")
+        who = f"execution {execution['name']}"
+        if visit["state"].startswith("Notify") and "error" not in visit:
+            yield Entry(visit["entered_at"], "Operators notified", who, visit["state"])
+        else:
+            yield Entry(visit["entered_at"], visit["state"], who, detail, "state")
     if "stopped_at" in execution and execution["status"] != "SUCCEEDED":
         status = wording.EXECUTION_STATUS.get(execution["status"], execution["status"])
         what = f"Execution {execution['name']} {status}"

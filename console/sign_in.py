@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 COOKIE = "console_session"
 LIFETIME = 8 * 3600  # seconds; the API refuses the token of a session earlier, after an hour
@@ -26,10 +26,13 @@ class Session:
     began: float = field(default_factory=time.monotonic)
     token: str | None = None
     attempt: dict[str, str] | None = None
-    notice: str | None = None
+    notice: tuple[str, str] | None = None
 
-    def take_notice(self) -> str | None:
-        """What is to be said on the next page, once."""
+    def say(self, text: str, *, tone: Literal["notice", "error"] = "notice") -> None:
+        """Have the next page say this, once."""
+        self.notice = tone, text
+
+    def take_notice(self) -> tuple[str, str] | None:
         notice, self.notice = self.notice, None
         return notice
 

@@ -1,61 +1,22 @@
-"""Today: what needs a person, most urgent first; the figures of today and of the last 14 days; holds that end soon."""
+"""Today: what needs a person, most urgent first; the figures of the last 14 days; holds that end soon; the runbook."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
+from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import Response
 
-from console import wording
-from console.api_client import Api, ApiRefusedError
+from console import runbook
+from console.api_client import Api
 from console.pages import Pages
 
-DAYS = 14
 MOST_PAGES = 30  # of 100 payments
-MOST_HOLDS = 100
-SOON = timedelta(hours=2)
-FRESH = 30  # seconds
-PAID = frozenset({"completed", "partially_refunded", "refunded"})
 
 type Json = dict[str, Any]
 
 
-@dataclass
-class Day:
-    """The payments that were started on a day; amounts in cents."""
-
-    day: date
-    opened: int = 0
-    paid: int = 0
-    paid_amount: int = 0
-    waiting: int = 0
-    not_paid: int = 0
-    refunded: int = 0
-    refunded_amount: int = 0
-
-    def count(self, row: Json) -> None:
-        self.opened += 1
-        self.waiting += row["status"] == "pending"
-        self.not_paid += row["status"] == "expired"
-        if row["status"] in PAID:
-            self.paid += 1
-            self.paid_amount += row.get("amount", 0)
-        if row["refund_amount"]:
-            self.refunded += 1
-            self.refunded_amount += row["refund_amount"]
-
-
 def add_routes(app: FastAPI, pages: Pages) -> None:
-    workers = ThreadPoolExecutor(8, thread_name_prefix="console-today")
-    reading = threading.Lock()
-    figures_of: dict[str, tuple[float, Json]] = {}
-
     @app.get("/console")
     def today(request: Request) -> Response:
         _, api = pages.signed_in(request)
@@ -64,70 +25,36 @@ def add_routes(app: FastAPI, pages: Pages) -> None:
     @app.get("/console/figures")
     def figures(request: Request) -> Response:
         """The slower part of the page: htmx asks for it; without scripts it is a page of its own."""
-        session, api = pages.signed_in(request)
-        # Reloading the page must not read the payments of 14 days again and again, side by side.
-        with reading:
-            known = figures_of.get(session.id)
-            if known is None or time.monotonic() - known[0] > FRESH:
-                figures_of.clear()
-                known = figures_of[session.id] = (time.monotonic(), _figures(api, pages, workers.map))
-        context = known[1]
+        _, api = pages.signed_in(request)
+        found = api.payments_by_day()
+        days = [{**day, "day": date.fromisoformat(day["day"])} for day in found["days"]]
+        most = max(day["started"] for day in days) or 1
         whole = "hx-request" not in request.headers
+        context = {"days": days, "most": most, "holds": found["holds_ending"]}
         return pages.page("figures.html" if whole else "_figures.html", request, context)
 
-
-def _figures(api: Api, pages: Pages, run: Callable[..., Iterator[Json | None]]) -> Json:
-    now = datetime.now(UTC)
-    rows, days = _days(api, pages, now)
-    most = max(day.opened for day in days) or 1
-    return {"days": days, "most": most, "holds": _ending_holds(api, rows, now, run)}
+    @app.get("/console/runbook/{name}")
+    def read_runbook(request: Request, name: str) -> Response:
+        pages.signed_in(request)
+        found = runbook.section(name)
+        if found is None:
+            raise HTTPException(404)
+        return pages.page("runbook.html", request, {"title": found[0], "content": found[1]})
 
 
 def _matters(api: Api) -> Iterator[tuple[Json, Json]]:
     """Each open matter with the row of its payment."""
-    for row in _rows(api, {"attention": "true"}):
-        for matter in row["attention"]:
-            yield row, matter
-
-
-def _urgency(matter: tuple[Json, Json]) -> tuple[bool, str]:
-    """First what has a deadline, the nearest before the others; then what has waited longest."""
-    return "deadline" not in matter[1], str(matter[1].get("deadline", matter[1]["since"]))
-
-
-def _rows(api: Api, query: dict[str, str]) -> Iterator[Json]:
-    query = {"limit": "100", **query}
+    query = {"limit": "100", "attention": "true"}
     for _ in range(MOST_PAGES):
         page = api.payments(query)
-        yield from page["payments"]
+        for row in page["payments"]:
+            for matter in row["attention"]:
+                yield row, matter
         if "cursor" not in page:
             return
         query["cursor"] = page["cursor"]
 
 
-def _days(api: Api, pages: Pages, now: datetime) -> tuple[list[Json], list[Day]]:
-    """The payments of the last 14 days at the property, newest first, and each day, today last."""
-    zone = pages.configuration.time_zone
-    today = now.astimezone(zone).date()
-    days = {day: Day(day) for day in (today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1))}
-    begin = datetime.combine(min(days), time_of_day(), zone)
-    rows = list(_rows(api, {"created_from": begin.isoformat()}))
-    for row in rows:
-        if (day := days.get(wording.moment(row["created_at"]).astimezone(zone).date())) is not None:
-            day.count(row)
-    return rows, list(days.values())
-
-
-def _ending_holds(api: Api, rows: list[Json], now: datetime, run: Callable[..., Iterator[Json | None]]) -> list[Json]:
-    """The unpaid bookings whose dates are held for at most two more hours, the first to end first."""
-    pending = [row["reservation_id"] for row in rows if row["status"] == "pending"]
-
-    def read(reservation_id: str) -> Json | None:
-        try:
-            return api.payment(reservation_id)
-        except ApiRefusedError:
-            return None
-
-    records = [record for record in run(read, pending[-MOST_HOLDS:]) if record is not None]
-    ending = [record for record in records if now < wording.moment(record["hold_expires_at"]) < now + SOON]
-    return sorted(ending, key=lambda record: str(record["hold_expires_at"]))
+def _urgency(matter: tuple[Json, Json]) -> tuple[bool, str]:
+    """First what has a deadline, the nearest before the others; then what has waited longest."""
+    return "deadline" not in matter[1], str(matter[1].get("deadline", matter[1]["since"]))

@@ -188,13 +188,14 @@ _TEXT: Json = {"type": "string"}
 _TIME: Json = {"type": "string", "format": "date-time"}
 _PARAMETERS: Mapping[str, Json] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
+    "days": {"type": "integer", "minimum": 1, "maximum": 31, "default": 14},
     "attention": {"type": "string", "enum": ["true"]},
     "status": {"type": "string", "enum": list(get_args(PaymentStatus))},
     "created_from": _TIME,
     "created_to": _TIME,
 }
 _TIMES = {"at", "since", "deadline", "due_by"}
-_DATES = {"check_in", "check_out"}
+_DATES = {"check_in", "check_out", "day"}
 
 
 def _content(model: type[Contract]) -> Json:

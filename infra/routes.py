@@ -22,6 +22,7 @@ from shared.contracts.operations_bodies import (
     ExecutionResponse,
     PaymentListResponse,
     PaymentRecordResponse,
+    PaymentsByDayResponse,
 )
 from shared.contracts.states import Contract
 from shared.domain.api_errors import ErrorAnswer, error_answer
@@ -122,6 +123,12 @@ OPERATIONS_ROUTES = {
             "created_to": "Only payments that were created until then, ISO 8601",
             "q": "A reservation id, payment id, PaymentIntent or refund id, instead of a page",
         },
+    ),
+    ("GET", "/payments-by-day"): Route(
+        name="countPaymentsByDay",
+        summary="For operators: count the payments of the last days, with the holds that end next",
+        answers={200: PaymentsByDayResponse},
+        query={"days": "How many days at the property, 1 to 31; 14 if it is missing"},
     ),
     ("GET", "/payments/{id}"): Route(
         name="getPayment",

@@ -26,6 +26,7 @@ class Websites:
                 hosts=hosts(url),
                 sign_in=OneClick(lambda: str(admin.token(OPERATOR, ["operators"])["token"])),
                 time_zone=time_zone,
+                neighbours={"Demo shop": "/", "For developers": "/docs"},
             )
         )
         self._shop = create_shop(ShopBookings(url, stage=stage, admin=admin), hosts=hosts(url), time_zone=time_zone)

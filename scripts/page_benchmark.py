@@ -1,14 +1,12 @@
 """Times and weights of the console's pages with 2,000 bookings: `python -m scripts.page_benchmark`."""
 
-import copy
 import shutil
 import statistics
-import uuid
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page, sync_playwright
 
+from tests.harness.copied_bookings import book_in_every_state, copy_bookings
 from tests.harness.running_stack import RunningStack, start_stack
 
 BOOKINGS = 2000
@@ -25,7 +23,7 @@ def main() -> None:
     with start_stack() as local, closing(RunningStack(local, total_amount=112_500)) as stack:
         booking = stack.reserve_paid()
         booking.refund_goodwill(5_000)
-        _copy(stack, booking.id)
+        copy_bookings(stack, [booking, *book_in_every_state(stack)], range(BOOKINGS))
         with sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             page = chromium.new_page()
@@ -49,20 +47,6 @@ def main() -> None:
             }.items():
                 _measure(page, name, stack.url + path)
             chromium.close()
-
-
-def _copy(stack: RunningStack, reservation_id: str) -> None:
-    """Store the booking again and again, spread over the last 14 days."""
-    payment = stack.table("payments").get_item(Key={"payment_id": f"PAY-{reservation_id}"})["Item"]
-    reservation = stack.table("reservations").get_item(Key={"reservation_id": reservation_id})["Item"]
-    with stack.table("payments").batch_writer() as payments, stack.table("reservations").batch_writer() as reservations:
-        for number in range(BOOKINGS - 1):
-            id_ = f"RES-{uuid.uuid4().hex[:12]}"
-            at = datetime.now(UTC) - timedelta(minutes=10 * number)
-            created = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            ids = {"reservation_id": id_, "created_at": created}
-            payments.put_item(Item={**copy.deepcopy(payment), **ids, "payment_id": f"PAY-{id_}"})
-            reservations.put_item(Item={**reservation, **ids})
 
 
 def _measure(page: Page, name: str, url: str) -> None:

@@ -6,12 +6,19 @@ Safe to run twice: a matter that is closed is not open any more.
 
 from typing import Any
 
-from lambdas.operations_api import execution_history, matter_closing, payment_record, payment_search, reconciled_ledger
+from lambdas.operations_api import (
+    daily_figures,
+    execution_history,
+    matter_closing,
+    payment_record,
+    payment_search,
+    reconciled_ledger,
+)
 from lambdas.operations_api.operations_router import router
 from shared.observability import entry_point
 from shared.services.http_api import answer
 
-MODULES = (payment_search, payment_record, execution_history, matter_closing, reconciled_ledger)
+MODULES = (payment_search, daily_figures, payment_record, execution_history, matter_closing, reconciled_ledger)
 """Each registers its routes with `router` when it is imported."""
 
 

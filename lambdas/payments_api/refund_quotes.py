@@ -38,7 +38,7 @@ def refund_quote(payment_or_reservation_id: str) -> Response[str]:
         changes_at=optional_iso(now.changes_at),
         next_amount=None if now.next_amount is None else min(now.next_amount, left),
         refund_policy=policy,
-        terms=terms(policy, reservation.check_in),
+        terms=terms(policy, reservation.check_in, datetime.now(settings().time_zone).date()),
     )
     return http_api.json_response(200, body)
 

@@ -97,6 +97,15 @@ class LocalAdmin(ExecutionsAdmin):
         try:
             self._dynamodb.transact_write_items(TransactItems=items)
         except self._dynamodb.exceptions.TransactionCanceledException:
+            if check_in is None and len(self.free_nights(first, nights)) < nights:  # somebody chose one of them
+                return self.reserve(
+                    nights=nights,
+                    total_amount=total_amount,
+                    customer_id=customer_id,
+                    customer_email=customer_email,
+                    reservation_id=reservation_id,
+                    extra=extra,
+                )
             raise LookupError(f"{reservation_id} exists, or not all {nights} nights from {first} are free") from None
         return {**reservation, "guest_token": self.token(customer_id)["token"]}
 

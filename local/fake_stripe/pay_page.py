@@ -31,6 +31,7 @@ button { width: 100%; padding: .6rem; font: inherit; color: #fff; background: #0
 table { width: 100%; border-collapse: collapse; } a { color: #0b4f94; }
 .error { color: #a1102a; background: #fdeef0; padding: .5rem .75rem; border-radius: .3rem; }
 table { font-size: .8rem; } td { padding-right: .75rem; }
+.card { margin: 0; padding: .3rem .5rem; color: #0b4f94; background: #eef3fb; font-family: monospace; }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 # A form may lead anywhere: after a payment the guest returns to the booking site.
@@ -42,7 +43,8 @@ _FORM = Template("""<h1>$description</h1><p class="amount">$amount</p>$problem
 <form method="post" action="$action">
 <label>Card number <input name="card_number" inputmode="numeric" autocomplete="off" required autofocus></label>
 <p>$terms</p><button>Pay $amount</button></form>$back
-<p>This is a fake Stripe; no money is moved. Test cards:</p><table>$cards</table>""")
+<form method="post" action="$action">
+<p>This is a fake Stripe; no money is moved. Press a test card to pay with it:</p><table>$cards</table></form>""")
 
 _CHALLENGE = Template("""<h1>Your bank asks you to confirm this payment</h1><p>$description, $amount</p>
 <form method="post" action="$action"><button name="outcome" value="pass">Complete authentication</button>
@@ -139,7 +141,9 @@ def _shown(account: Account, session: Json) -> dict[str, str]:
 
 def _form(account: Account, session: Json, problem: str = "", status: int = 200) -> Response:
     cards = "".join(
-        f"<tr><td><code>{card.number}</code></td><td>{escape(card.does)}</td></tr>" for card in CARDS.values()
+        f'<tr><td><button class="card" name="card_number" value="{card.number}">{card.number}</button></td>'
+        f"<td>{escape(card.does)}</td></tr>"
+        for card in CARDS.values()
     )
     back = (
         f'<p><a href="{escape(session["cancel_url"])}">Go back without paying</a></p>' if session["cancel_url"] else ""

@@ -23,7 +23,11 @@ def reference() -> list[Json]:
             "parameters": operation.get("parameters", []),
             "body": _fields(_schema(operation.get("requestBody", {})), schemas),
             "answers": [
-                (status, answer["description"].split("\n"), _fields(_schema(answer), schemas) if status < "300" else [])
+                (
+                    status,
+                    [_error(line) for line in answer["description"].split("\n")],
+                    _fields(_schema(answer), schemas) if status < "300" else [],
+                )
                 for status, answer in operation["responses"].items()
             ],
         }
@@ -31,6 +35,12 @@ def reference() -> list[Json]:
         for method, operation in item.items()
         if isinstance(operation, dict) and "summary" in operation
     ]
+
+
+def _error(line: str) -> tuple[str, str]:
+    """An error code and what it means; no code for another answer."""
+    code, _, meaning = line.removeprefix("`").partition("`: ")
+    return (code, meaning) if meaning else ("", line)
 
 
 def _schema(holder: Json) -> Json:

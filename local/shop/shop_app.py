@@ -2,23 +2,23 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from console import wording
 from console.api_client import ApiRefusedError, ApiUnavailableError, SignedOutError
+from console.pages import templates
 from console.security import RefusedError, Security, check_csrf
 from console.sign_in import Session, Sessions
 from local.shop import what_if
-from local.shop.api_reference import reference
+from local.shop.api_reference import DOCUMENT, reference
 from local.shop.shop_bookings import PRICE, Guest, ShopBookings
 
-COOKIE = "shop_session"
+COOKIE, BOOKING_COOKIE = "shop_session", "shop_booking"
 MOST_NIGHTS = 14
 FOLDER = Path(__file__).parent
 END_REASONS = {
@@ -37,14 +37,8 @@ class Shop:
 
     def __init__(self, bookings: ShopBookings, time_zone: ZoneInfo) -> None:
         self.bookings, self.sessions = bookings, Sessions()
-        self._templates = Environment(
-            loader=FileSystemLoader(FOLDER / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals.update(
+        self._templates = templates(
+            FOLDER / "templates",
             amount=wording.amount,
             stay=wording.stay,
             clock=wording.Clock(time_zone),
@@ -64,15 +58,24 @@ class Shop:
     def page(self, name: str, request: Request, context: Json, status: int = 200) -> Response:
         session = self.session(request)
         live = "hx-request" in request.headers
-        shown = {"session": session, "notice": None if live else session.take_notice(), "reservation_id": "", **context}
+        booking = context.get("reservation_id") or request.cookies.get(BOOKING_COOKIE, "")
+        shown = {
+            "session": session,
+            "notice": None if live else session.take_notice(),
+            "my_booking": booking,
+            "going_wrong": what_if.going_wrong(self.bookings.admin),
+            "reservation_id": "",
+            **context,
+        }
         answer = HTMLResponse(self._templates.get_template(name).render(shown), status)
         answer.set_cookie(COOKIE, session.id, httponly=True, samesite="lax")
+        answer.set_cookie(BOOKING_COOKIE, booking, httponly=True, samesite="lax")
         return answer
 
-    def say(self, request: Request, notice: str, to: str) -> Response:
+    def say(self, request: Request, text: str, to: str, *, tone: Literal["notice", "error"] = "notice") -> Response:
         """Go to a page, which says this."""
         session = self.session(request)
-        session.notice = notice
+        session.say(text, tone=tone)
         answer = RedirectResponse(to, 303)
         answer.set_cookie(COOKIE, session.id, httponly=True, samesite="lax")
         return answer
@@ -90,7 +93,11 @@ def create_shop(bookings: ShopBookings, *, hosts: list[str], time_zone: ZoneInfo
 
     @app.get("/docs")
     def docs(request: Request) -> Response:
-        return shop.page("docs.html", request, {"reference": reference()})
+        return shop.page("docs.html", request, {"reference": reference(), "url": bookings.url})
+
+    @app.get("/docs/openapi.json")
+    def document() -> Response:
+        return FileResponse(DOCUMENT)
 
     def refuse(error: RefusedError) -> Response:
         return HTMLResponse(f"<!doctype html><title>Refused</title><p>{error.problem} {error.help}", 403)
@@ -112,9 +119,9 @@ def _add_home(app: FastAPI, shop: Shop) -> None:
             check_in, nights = date.fromisoformat(fields["check_in"]), int(fields["nights"])
             reservation_id = shop.bookings.hold(check_in, min(max(nights, 1), MOST_NIGHTS))
         except LookupError:
-            return shop.say(request, "One of these nights has just been taken. Choose others.", "/")
+            return shop.say(request, "One of these nights has just been taken. Choose others.", "/", tone="error")
         except ValueError:
-            return shop.say(request, "Choose the first night in the calendar.", "/")
+            return shop.say(request, "Choose the first night in the calendar.", "/", tone="error")
         return shop.say(request, "We keep these nights for you.", f"/booking/{reservation_id}")
 
 
@@ -163,7 +170,7 @@ def _add_payment(app: FastAPI, shop: Shop) -> None:
         page = shop.bookings.guest(reservation_id).pay_now()
         if page is None:
             said = "Your payment page is not ready yet. Try again in a moment."
-            return shop.say(request, said, f"/booking/{reservation_id}")
+            return shop.say(request, said, f"/booking/{reservation_id}", tone="error")
         if page.startswith(shop.bookings.url):
             return RedirectResponse(page, 303)
         # A form may lead to our own pages only.
@@ -188,10 +195,9 @@ def _add_what_if(app: FastAPI, shop: Shop) -> None:
         reservation_id = fields.get("reservation_id", "")
         to = f"/booking/{reservation_id}" if reservation_id else "/"
         try:
-            happened = what_if.run(shop.bookings.admin, name, reservation_id)
+            return shop.say(request, what_if.run(shop.bookings.admin, name, reservation_id), to)
         except ValueError as error:
-            happened = str(error)
-        return shop.say(request, happened, to)
+            return shop.say(request, str(error), to, tone="error")
 
 
 def _add_errors(app: FastAPI, shop: Shop) -> None:
@@ -204,7 +210,10 @@ def _add_errors(app: FastAPI, shop: Shop) -> None:
 
     @app.exception_handler(ApiRefusedError)
     def api_refused(request: Request, error: ApiRefusedError) -> Response:
-        return message(request, "That is not possible", f"{error.message} {error.recovery}", error.status)
+        said = f"{error.message} {error.recovery}"
+        if request.method == "POST" and (reservation_id := request.path_params.get("reservation_id")):
+            return shop.say(request, said, f"/booking/{reservation_id}", tone="error")
+        return message(request, "That is not possible", said, error.status)
 
     @app.exception_handler(ApiUnavailableError)
     @app.exception_handler(SignedOutError)

@@ -100,6 +100,17 @@ def _stop_execution(admin: LocalAdmin, reservation_id: str) -> str:
     return f"The execution {name} was stopped. A new one takes over from what is stored."
 
 
+def going_wrong(admin: LocalAdmin) -> list[str]:
+    """What was let go wrong for all bookings, and still does."""
+    stripe = admin.fake_stripe
+    lasting = {
+        "Stripe's events are lost.": stripe.webhooks.mode == "drop",
+        "Stripe does not answer.": bool(stripe.faults.pending()),
+        "Refunds fail.": stripe.refund_status == "failed",
+    }
+    return [what for what, lasts in lasting.items() if lasts]
+
+
 SCENARIOS = (
     Scenario("webhook-lost", "Webhooks get lost", "Stripe's events no longer arrive.", _lose_webhooks, False),
     Scenario("stripe-down", "Stripe is down", "The next calls to Stripe get no answer.", _stripe_down, False),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from shared.adapters.dynamodb import put_operation
+from shared.adapters.dynamodb import put_operation, transact
 from shared.adapters.queries import query_items
 from shared.domain.audit_entries import AuditAction, AuditEntry
 from shared.domain.models import iso
@@ -38,6 +38,11 @@ def audit_operation(
     }
     stored = {name: value for name, value in entry.items() if value is not None}
     return put_operation(settings().audit_table, stored, key="payment_id")
+
+
+def record_notification(payment_id: str, notification: str, *, now: datetime) -> None:
+    """An entry for a notification that operators have been sent; nothing of the payment changes with it."""
+    transact([audit_operation(payment_id, "operators_notified", now=now, subject=notification)])
 
 
 def read_audit(payment_id: str) -> list[AuditEntry]:

@@ -32,6 +32,7 @@ def checkout_parameters(
         "payment_id": payment_id,
         "attempt": attempt_key,
     }
+    today = expires_at.astimezone(settings().time_zone).date()
     stay = f"{settings().property_name}: {stay_in_words(reservation.check_in, reservation.check_out)}"
     payment_intent_data: dict[str, Any] = {"metadata": metadata, "description": f"{stay} ({reservation_id})"}
     parameters: dict[str, Any] = {
@@ -58,7 +59,7 @@ def checkout_parameters(
         "success_url": success_url,
         "cancel_url": cancel_url,
         "adaptive_pricing": {"enabled": False},
-        "custom_text": {"submit": {"message": terms(policy, reservation.check_in)}},
+        "custom_text": {"submit": {"message": terms(policy, reservation.check_in, today)}},
     }
     if settings().statement_descriptor_suffix:
         payment_intent_data["statement_descriptor_suffix"] = settings().statement_descriptor_suffix

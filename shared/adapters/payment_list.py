@@ -1,11 +1,12 @@
 """The list of all payments, newest first, and the operators' queue, oldest first, a page at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import batched
 from typing import Any
 
 from shared.adapters import dynamodb
-from shared.adapters.queries import query
+from shared.adapters.queries import INDEX_PAGE, query, query_index
 from shared.domain.ids import reservation_id_of
 from shared.settings import settings
 
@@ -61,6 +62,19 @@ def read_step(of: PaymentList, *, start: str, end: str, after: ListKey | None) -
     keys = [dynamodb.from_item(item) for item in answer["Items"]]
     last = answer.get("LastEvaluatedKey")
     return read_rows([key["payment_id"] for key in keys]), None if last is None else of.key(dynamodb.from_item(last))
+
+
+def read_since(created_at: str) -> Iterator[dict[str, Any]]:
+    """Every payment that was created then or later, oldest first; the hundred of a page with two requests."""
+    table = settings().payments_table
+    keys = query_index(
+        table,
+        ALL.index,
+        condition="currency = :currency AND created_at >= :start",
+        values={":currency": CURRENCY, ":start": created_at},
+    )
+    for page in batched((key["payment_id"] for key in keys), INDEX_PAGE, strict=False):
+        yield from dynamodb.batch_get({table: [{"payment_id": payment_id} for payment_id in page]})[table]
 
 
 def read_rows(ids: Sequence[str]) -> list[Row]:

@@ -83,6 +83,37 @@ class PaymentListResponse(Contract):
     cursor: str | None = None
 
 
+class DayFigures(Contract):
+    """The payments that were started on a day, as they are now; amounts in cents."""
+
+    day: str
+    started: int = 0
+    waiting: int = 0
+    failed_attempts: int = 0
+    paid: int = 0
+    paid_amount: int = 0
+    released: int = 0
+    refunded: int = 0
+    refunded_amount: int = 0
+    disputed: int = 0
+    disputed_amount: int = 0
+
+
+class EndingHold(Contract):
+    """An unpaid booking whose dates are held for two more hours at most."""
+
+    reservation_id: str
+    amount: int | None = None
+    hold_expires_at: str
+
+
+class PaymentsByDayResponse(Contract):
+    """GET /payments-by-day: today is the last day, and the first hold the next to end."""
+
+    days: list[DayFigures]
+    holds_ending: list[EndingHold]
+
+
 class AttemptRecord(AttemptStatusResponse):
     amount: int
     stripe_checkout_session_id: str | None = None

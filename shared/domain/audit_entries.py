@@ -21,6 +21,7 @@ AuditAction = Literal[
     "dispute_recorded",
     "fraud_warning_recorded",
     "matter_closed",
+    "operators_notified",
 ]
 
 

@@ -73,13 +73,12 @@ def refund_by_policy(
     )
 
 
-def terms(policy: Sequence[RefundTier], check_in: date) -> str:
-    """The policy of one booking as a sentence for the guest, with dates at the property."""
-    if not policy:
-        return "This booking is not refundable."
+def terms(policy: Sequence[RefundTier], check_in: date, today: date) -> str:
+    """What of the policy is still to come for one booking, as a sentence for the guest, with dates at the property."""
+    last_days = [(tier.percent, check_in - timedelta(days=tier.days)) for tier in policy]
     parts = [
-        f"{'full' if tier.percent == FULL else f'{tier.percent}%'} refund until "
-        f"{check_in - timedelta(days=tier.days):%-d %B %Y}"
-        for tier in policy
+        f"{'full' if percent == FULL else f'{percent}%'} refund until {last_day:%-d %B %Y}"
+        for percent, last_day in last_days
+        if last_day >= today
     ]
-    return f"If you cancel: {', '.join(parts)}, no refund after that."
+    return f"If you cancel: {', '.join(parts)}, no refund after that." if parts else "This booking is not refundable."

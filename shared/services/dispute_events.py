@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared.adapters.notifications import notify_operators, publish
+from shared.adapters.notifications import publish
 from shared.contracts.booking_events import PaymentDisputed
 from shared.contracts.stripe_objects import StripeDisputeObject, StripeEvent
 from shared.domain.models import Dispute, Payment, iso, optional_iso
@@ -10,6 +10,7 @@ from shared.observability import count
 from shared.services.dispute_entries import enter_dispute
 from shared.services.money_events import request_capture
 from shared.services.ownership import Owner
+from shared.services.reconciliation import notify
 from shared.services.stripe_event_registry import Outcome, handles, read_object
 
 
@@ -38,11 +39,7 @@ def process_dispute(event: StripeEvent, owner: Owner) -> Outcome:
 
 def _notify_of_dispute(dispute_id: str, dispute: Dispute, payment: Payment) -> None:
     count("Disputes", status=dispute.status)
-    notify_operators(
-        "Payment disputed",
-        f"PaymentDisputed: dispute {dispute_id} on reservation {payment.reservation_id} is {dispute.status}. "
-        f"{_consequence(dispute)}",
-    )
+    notify("PaymentDisputed", payment, f"dispute {dispute_id} is {dispute.status}. {_consequence(dispute)}")
     publish(
         PaymentDisputed.about(
             payment,
@@ -60,9 +57,9 @@ def _notify_of_dispute(dispute_id: str, dispute: Dispute, payment: Payment) -> N
 
 def _consequence(dispute: Dispute) -> str:
     if dispute.closed_at is not None:
-        return "Refunds are blocked." if dispute.blocks_refunds else "Refunds are possible."
+        return "Refunds are blocked" if dispute.blocks_refunds else "Refunds are possible"
     refunds = "Refunds are blocked while it is open."
     if dispute.inquiry:
         refunds = "It is an inquiry: refunds are still possible."
     deadline = "" if dispute.due_by is None else f" by {iso(dispute.due_by)}"
-    return f"{refunds} Answer it in Stripe's dashboard{deadline}."
+    return f"{refunds} Answer it in Stripe's dashboard{deadline}"

@@ -4,7 +4,6 @@ import time
 from datetime import UTC, datetime
 
 from shared.adapters import payment_items, step_functions
-from shared.adapters.notifications import notify_operators
 from shared.contracts.states import RefundExecutionInput
 from shared.contracts.stripe_objects import StripeDecline, StripeDeclinedObject, StripeEvent
 from shared.domain.errors import NotWaiting
@@ -111,16 +110,9 @@ def _refund_late_payment(payment: Payment, pi: str) -> Outcome:
     count("LatePayments")
     refund_id = unapplied_refund_id(pi)
 
-    def notify() -> None:
-        notify_operators(
-            "Late payment",
-            f"LatePayment: reservation {payment.reservation_id} was paid although its payment is {payment.status}. "
-            f"The execution {refund_id} refunds the money in full.",
-        )
-        payment_items.record_notified(payment, f"late {refund_id}")
-
+    what = f"it was paid although it is {payment.status}; the execution {refund_id} refunds the money in full"
     refund = RefundExecutionInput.unapplied(payment, pi, refund_id, requested_by="webhook")
-    start_unapplied_refund(refund, notify)
+    start_unapplied_refund(refund, lambda: notify_once(f"late {refund_id}", "LatePayment", payment, what))
     return "success", "the money is refunded"
 
 

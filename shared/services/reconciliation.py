@@ -4,10 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from shared.adapters import payment_items
+from shared.adapters.audit import record_notification
 from shared.adapters.notifications import notify_operators
 from shared.domain.models import Matter, Payment
 from shared.observability import count, log_failure, logger
@@ -92,9 +93,13 @@ def notify_once(mark: str, name: str, payment: Payment, what: str, matter: Matte
 
 
 def notify(name: str, payment: Payment, what: str) -> None:
-    """Notify the operators; `name` is a section of docs/operations.md. Raises NotificationFailed."""
+    """Notify the operators, and record that; `name` is a section of docs/operations.md.
+
+    Raises NotificationFailed, StoreBusy.
+    """
     notify_operators(
         f"{name}: {payment.reservation_id}"[:100],
         f"{name}: reservation {payment.reservation_id}, payment {payment.payment_id}: {what}. "
         f"See docs/operations.md#{name.lower()}.",
     )
+    record_notification(payment.payment_id, name, now=datetime.now(UTC))

@@ -7,7 +7,7 @@ from shared.contracts.states import RefundExecutionInput
 from shared.domain.errors import NotificationFailed
 
 
-def start_unapplied_refund(refund: RefundExecutionInput, notify: Callable[[], None]) -> bool:
+def start_unapplied_refund(refund: RefundExecutionInput, notify: Callable[[], object]) -> bool:
     """Notify the operators, then start the refund; False if its execution exists.
 
     If `notify` fails, the refund is started all the same. Then raises NotificationFailed, so that the caller repeats.

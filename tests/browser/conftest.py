@@ -1,4 +1,4 @@
-"""One stack and one Chromium for all tests of this folder; each test has its own visitor."""
+"""A stack for each module, since nights run out, and one Chromium for all; each test has its own visitor."""
 
 import gc
 import shutil
@@ -14,7 +14,6 @@ from local.external_tools import install
 from tests.browser.visitor import Visitor
 from tests.harness.running_stack import RunningStack, start_stack
 
-DISPLAYS = [(1280, "light"), (390, "dark"), (1280, "dark"), (390, "light")]
 CHROMIUM = "chromium"
 
 type NewVisitor = Callable[..., Visitor]
@@ -41,7 +40,7 @@ def browser() -> Iterator[Browser]:
     gc.collect()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack() -> Iterator[RunningStack]:
     with start_stack() as local, closing(RunningStack(local, total_amount=112_500)) as stack:
         yield stack
@@ -51,8 +50,8 @@ def stack() -> Iterator[RunningStack]:
 def new_visitor(browser: Browser, stack: RunningStack, tool: Path) -> Iterator[NewVisitor]:
     visitors: list[Visitor] = []
 
-    def begin(**display: Any) -> Visitor:
-        visitors.append(Visitor(browser, stack.url, tool / "axe-core" / "axe.min.js", **display))
+    def begin(**options: Any) -> Visitor:
+        visitors.append(Visitor(browser, stack.url, tool / "axe-core" / "axe.min.js", **options))
         return visitors[-1]
 
     yield begin
@@ -63,12 +62,7 @@ def new_visitor(browser: Browser, stack: RunningStack, tool: Path) -> Iterator[N
         visitor.close()
 
 
-@pytest.fixture
-def visitor(new_visitor: NewVisitor) -> Visitor:
-    return new_visitor()
-
-
-@pytest.fixture(params=DISPLAYS, ids=lambda display: f"{display[0]}-{display[1]}")
-def any_visitor(request: pytest.FixtureRequest, new_visitor: NewVisitor) -> Visitor:
-    """At each width, light and dark."""
-    return new_visitor(width=request.param[0], scheme=request.param[1])
+@pytest.fixture(params=["mouse", "keyboard"])
+def visitor(request: pytest.FixtureRequest, new_visitor: NewVisitor) -> Visitor:
+    """Once with the mouse, once with the keyboard alone."""
+    return new_visitor(hand=request.param)

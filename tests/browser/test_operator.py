@@ -7,6 +7,7 @@ import pytest
 from tests.browser.conftest import NewVisitor
 from tests.browser.visitor import Visitor
 from tests.harness.booking_driver import REFUND_FAILS_LATER, BookingDriver
+from tests.harness.copied_bookings import copy_bookings
 from tests.harness.running_stack import RunningStack
 from tests.harness.waiting import wait_until
 
@@ -24,100 +25,127 @@ def failed_refund(stack: RunningStack) -> BookingDriver:
 
 
 def test_a_failed_refund_is_found_on_today_and_tried_again(
-    any_visitor: Visitor, failed_refund: BookingDriver, stack: RunningStack
+    visitor: Visitor, failed_refund: BookingDriver, stack: RunningStack
 ) -> None:
-    visitor = any_visitor
+    again = "Try the refund of EUR 1,125.00 again"
     visitor.sign_in()
     visitor.reads("Payments started today")
     visitor.check()
     card = visitor.page.get_by_role("listitem").filter(has_text=failed_refund.id)
-    card.get_by_role("link", name="A refund failed").click()
-    visitor.reads(re.compile(r"refund of EUR 1,125.00 failed, waits for you\."))
-    visitor.reads(re.compile("running, in AwaitOperator"))
+    visitor.press(card.get_by_role("link", name="A refund failed"))
+    visitor.reads("refund of EUR 1,125.00 failed, waits for you.")
+    visitor.reads("running, in AwaitOperator")
     assert "here" in (visitor.page.locator("#refund-AwaitOperator").get_attribute("class") or "")
     visitor.check()
-    visitor.link("Try the refund of EUR 1,125.00 again").click()
+    visitor.press(again)
     visitor.check()
-    visitor.page.get_by_label("Note for your colleagues (optional)").fill("The guest has a new card.")
+    visitor.fill("Note for your colleagues (optional)", "The guest has a new card.")
     stack.stripe.refund_status = "pending"
-    visitor.button("Try the refund of EUR 1,125.00 again").click()
+    visitor.press(again)
     visitor.reads("The refund of EUR 1,125.00 is being tried again.")
     # The new refund settles while the page is open.
-    newest = stack.stripe.all("refund", lambda refund: refund["payment_intent"] in failed_refund.payment["captures"])[
-        -1
-    ]
-    stack.stripe.settle_refund(str(newest["id"]), "succeeded")
-    visitor.reads(re.compile(r"; EUR 1,125.00 returned on "))
+    own = stack.stripe.all("refund", lambda refund: refund["payment_intent"] in failed_refund.payment["captures"])
+    stack.stripe.settle_refund(str(own[-1]["id"]), "succeeded")
+    visitor.reads("; EUR 1,125.00 returned on ")
     visitor.check()
-    visitor.open("/console").reads(re.compile("Nothing needs you|needs? you"))
+    visitor.press("Today")
+    visitor.reads(re.compile("Nothing needs you|needs? you"))
     assert visitor.page.get_by_text(failed_refund.id).count() == 0
 
 
 def test_a_refund_is_recorded_as_settled_elsewhere(visitor: Visitor, failed_refund: BookingDriver) -> None:
+    record = "Record that EUR 1,125.00 was returned another way"
     visitor.sign_in(f"/console/payments/{failed_refund.id}")
-    visitor.link("Record that EUR 1,125.00 was returned another way").click()
-    visitor.page.get_by_label("How the guest got the money").fill("Bank transfer")
-    visitor.button("Record that EUR 1,125.00 was returned another way").click()
-    visitor.reads(re.compile("EUR 1,125.00 returned by another way on"))
+    visitor.press(record)
+    visitor.check()
+    visitor.fill("How the guest got the money", "Bank transfer")
+    visitor.press(record)
+    visitor.reads("EUR 1,125.00 returned by another way on")
 
 
-@pytest.mark.parametrize("what", ["reservation", "payment", "PaymentIntent"])
+@pytest.mark.parametrize("what", ["reservation", "payment", "PaymentIntent", "refund"])
 def test_a_payment_is_found_by_its_ids(visitor: Visitor, stack: RunningStack, what: str) -> None:
     booking = stack.reserve_paid()
-    ids = {"reservation": booking.id, "payment": booking.payment_id, "PaymentIntent": booking.session_intent}
+    refund_id = str(booking.refund_goodwill(500).body["refund_id"])
+    ids = {"reservation": booking.id, "payment": booking.payment_id, "refund": refund_id}
     visitor.sign_in()
-    visitor.page.get_by_label("Find a payment").fill(ids[what])
-    visitor.button("Find").click()
-    visitor.link(booking.id).click()
-    visitor.reads(re.compile(r"Paid EUR 1,125.00 on"))
+    visitor.fill("Find a payment", ids.get(what, booking.session_intent))
+    visitor.press("Find")
+    visitor.press(booking.id)
+    visitor.reads("Paid EUR 1,125.00 on")
 
 
-def test_the_list_is_filtered_and_its_address_can_be_shared(new_visitor: NewVisitor, stack: RunningStack) -> None:
+def test_the_list_is_filtered_and_its_address_can_be_shared(
+    visitor: Visitor, new_visitor: NewVisitor, stack: RunningStack
+) -> None:
     paid, open_ = stack.reserve_paid(), stack.reserve()
     open_.pay_now()
-    visitor = new_visitor()
     visitor.sign_in("/console/payments")
-    visitor.page.get_by_label("Status").select_option(label="Waiting for payment")
-    visitor.button("Filter").click()
+    visitor.choose("Status", "Waiting for payment")
+    visitor.fill("Customer", open_.customer_id)
+    visitor.press("Filter")
     visitor.link(open_.id).wait_for()
-    assert visitor.page.get_by_role("link", name=paid.id).count() == 0
+    assert visitor.link(paid.id).count() == 0
     visitor.check()
-    shared = visitor.page.url.removeprefix(visitor.url)
-    other = new_visitor(width=390)
-    other.sign_in(shared)
+    other = new_visitor()
+    other.sign_in(visitor.page.url.removeprefix(visitor.url))
     other.link(open_.id).wait_for()
-    other.check()
+    visitor.press("Clear")
+    visitor.link(paid.id).wait_for()
+
+
+def test_older_payments_are_on_the_next_page(visitor: Visitor, stack: RunningStack) -> None:
+    oldest = copy_bookings(stack, [stack.reserve_paid()], range(51))[-1]
+    visitor.sign_in("/console/payments")
+    visitor.check()
+    visitor.press("Older")
+    visitor.link(oldest).wait_for()
+    visitor.check()
+    visitor.press("Newest")
+    visitor.control("Older").wait_for()
 
 
 def test_a_stay_is_cancelled_with_another_amount(visitor: Visitor, stack: RunningStack) -> None:
-    booking = stack.reserve_paid()
+    booking, label = stack.reserve_paid(), "Amount in EUR, at most EUR 1,125.00"
     visitor.sign_in(f"/console/payments/{booking.id}")
-    visitor.link("Cancel the stay and refund another amount").click()
-    visitor.page.get_by_label("Amount in EUR, at most EUR 1,125.00").fill("1,200")
-    visitor.button("Go on").click()
+    visitor.press("Cancel the stay and refund another amount")
+    visitor.fill(label, "1,200")
+    visitor.press("Go on")
     visitor.reads("At most EUR 1,125.00 can be refunded.")
     visitor.check()
-    visitor.page.get_by_label("Amount in EUR, at most EUR 1,125.00").fill("1,000.50")
-    visitor.button("Go on").click()
+    visitor.fill(label, "1,000.50")
+    visitor.press("Go on")
     visitor.check()
-    visitor.button("Cancel the stay and refund EUR 1,000.50").click()
+    visitor.press("Cancel the stay and refund EUR 1,000.50")
     visitor.reads("The stay is cancelled.")
-    visitor.reads(re.compile("EUR 1,000.50"))
+    visitor.reads("EUR 1,000.50")
     assert booking.status()["reservation_status"] == "cancelled"
 
 
-def test_goodwill_is_refunded_by_keyboard_alone(visitor: Visitor, stack: RunningStack) -> None:
+def test_a_stay_is_cancelled_by_the_policy(visitor: Visitor, stack: RunningStack) -> None:
+    booking = stack.reserve_paid()
+    visitor.sign_in(f"/console/payments/{booking.id}")
+    visitor.press("Cancel the stay and refund EUR 1,125.00")
+    visitor.reads("By the policy the guest gets EUR 1,125.00 of EUR 1,125.00.")
+    visitor.press("Back without doing anything")
+    visitor.press("Cancel the stay and refund EUR 1,125.00")
+    visitor.fill("Reason, which the guest can read (optional)", "The boiler is broken.")
+    visitor.press("Cancel the stay and refund EUR 1,125.00")
+    visitor.reads("The stay is cancelled.")
+    visitor.reads("The boiler is broken.")
+
+
+def test_goodwill_is_refunded(visitor: Visitor, stack: RunningStack) -> None:
     booking = stack.reserve_paid()
     visitor.open(f"/console/payments/{booking.id}")
-    visitor.press(visitor.button("Sign in"))
-    visitor.press(visitor.link("Refund an amount out of goodwill"))
-    visitor.tab_to(visitor.page.get_by_label("Amount in EUR, at most EUR 1,125.00"))
-    visitor.page.keyboard.type("50")
-    visitor.press(visitor.button("Go on"))
-    visitor.press(visitor.button("Refund EUR 50.00 out of goodwill"))
+    visitor.press("Sign in")
+    visitor.press("Refund an amount out of goodwill")
+    visitor.fill("Amount in EUR, at most EUR 1,125.00", "50")
+    visitor.press("Go on")
+    visitor.press("Refund EUR 50.00 out of goodwill")
     visitor.reads("The goodwill refund has been requested.")
-    visitor.press(visitor.page.get_by_role("link", name=re.compile(f"PAY-{booking.id}-")).first)
-    visitor.reads(re.compile("Refund workflow, "))
+    visitor.press(re.compile(f"^PAY-{booking.id}-"))
+    visitor.reads("Refund workflow, ")
     visitor.check()
 
 
@@ -125,29 +153,43 @@ def test_an_attempt_is_granted_and_the_booking_is_cancelled(visitor: Visitor, st
     booking = stack.reserve()
     booking.pay_now()
     visitor.sign_in(f"/console/payments/{booking.id}")
-    visitor.link("Grant one more attempt to pay").click()
+    visitor.press("Grant one more attempt to pay")
     visitor.check()
-    visitor.button("Grant one more attempt to pay").click()
+    visitor.press("Grant one more attempt to pay")
     visitor.reads("The guest has one more attempt.")
     assert booking.status()["attempts_left"] == 3
-    visitor.link("Cancel this unpaid booking").click()
+    visitor.press("Cancel this unpaid booking")
     visitor.check()
-    visitor.button("Cancel this unpaid booking").click()
-    visitor.reads(re.compile("Not paid, dates released: cancelled by an operator"))
+    visitor.press("Cancel this unpaid booking")
+    visitor.reads("Not paid, dates released: cancelled by an operator")
     visitor.check()
 
 
-def test_a_restart_is_followed(any_visitor: Visitor, stack: RunningStack) -> None:
-    visitor, booking = any_visitor, stack.reserve()
+def test_a_matter_is_closed_with_a_note(visitor: Visitor, stack: RunningStack) -> None:
+    booking = stack.reserve_paid()
+    stack.stripe.warn_of_fraud(booking.session_intent)
+    wait_until(lambda: booking.payment.get("attention"), "the open matter")
+    visitor.sign_in(f"/console/payments/{booking.id}")
+    visitor.press("Close: The bank warns of fraud")
+    visitor.check()
+    visitor.fill("What you found, and what you did", "The guest is known.")
+    visitor.press("Close: The bank warns of fraud")
+    visitor.reads("The matter is closed.")
+    visitor.reads("The guest is known.")
+    assert visitor.page.locator(".error").count() == 0
+
+
+def test_a_restart_is_followed(visitor: Visitor, stack: RunningStack) -> None:
+    booking = stack.reserve()
     booking.pay_now()
     visitor.sign_in(f"/console/payments/{booking.id}")
-    visitor.reads(re.compile("running, in AwaitPayment"))
+    visitor.reads("running, in AwaitPayment")
     assert visitor.page.locator("#AwaitPayment").get_attribute("class") == "node here last"
     stack.admin.stop_execution(booking.id)
     visitor.link(f"PAY-{booking.id}-r1").first.wait_for()
     visitor.reads(f"Execution {booking.id} stopped")
     visitor.check()
-    visitor.page.get_by_role("listitem").get_by_role("link", name=booking.id, exact=True).click()
+    visitor.press(visitor.page.get_by_role("listitem").get_by_role("link", name=booking.id, exact=True))
     visitor.reads("Payment workflow, stopped in AwaitPayment.")
     assert visitor.page.locator("#AwaitPayment").get_attribute("class") == "node failed last"
     visitor.check()
@@ -156,7 +198,8 @@ def test_a_restart_is_followed(any_visitor: Visitor, stack: RunningStack) -> Non
 def test_a_page_that_is_open_shows_the_payment_live(visitor: Visitor, stack: RunningStack) -> None:
     booking = stack.reserve()
     booking.pay_now()
-    visitor.sign_in(f"/console/payments/{booking.id}/executions/{booking.id}")
+    visitor.sign_in(f"/console/payments/{booking.id}")
+    visitor.press(booking.id)
     visitor.reads("Payment workflow, running, in AwaitPayment.")
     booking.pay()
     visitor.reads("Payment workflow, finished in PaymentConfirmed.")
@@ -170,13 +213,13 @@ def test_a_form_of_another_tab_that_is_out_of_date_says_so(visitor: Visitor, sta
     booking.pay_now()
     visitor.sign_in(f"/console/payments/{booking.id}/actions/grant-attempt")
     booking.pay_to_the_end()
-    visitor.button("Grant one more attempt to pay").click()
+    visitor.press("Grant one more attempt to pay")
     visitor.reads("No longer possible")
     visitor.check()
 
 
 def test_who_signs_out_sees_nothing_any_more(visitor: Visitor) -> None:
-    visitor.sign_in("/console/payments").button("Sign out").click()
-    visitor.button("Sign in").wait_for()
+    visitor.sign_in("/console/payments").press("Sign out")
+    visitor.control("Sign in").wait_for()
     visitor.check()
-    visitor.open("/console/payments").button("Sign in").wait_for()
+    visitor.open("/console/payments").control("Sign in").wait_for()

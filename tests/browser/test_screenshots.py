@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import NewVisitor
-from tests.browser.visitor import Visitor
 from tests.harness.booking_driver import REFUND_FAILS_LATER, BookingDriver
 from tests.harness.running_stack import RunningStack
 from tests.harness.waiting import wait_until
@@ -25,7 +24,7 @@ def reserve(stack: RunningStack, reservation_id: str) -> BookingDriver:
     return booking
 
 
-def test_a_payment_in_the_console(visitor: Visitor, stack: RunningStack, folder: Path) -> None:
+def test_a_payment_in_the_console(new_visitor: NewVisitor, stack: RunningStack, folder: Path) -> None:
     booking = reserve(stack, "RES-1042")
     booking.pay(REFUND_FAILS_LATER)
     booking.wait_for_end()
@@ -34,17 +33,19 @@ def test_a_payment_in_the_console(visitor: Visitor, stack: RunningStack, folder:
     wait_until(lambda: "stripe_refund_id" in booking.payment["refunds"][refund_id], "the refund at Stripe")
     stack.stripe.settle_refund(booking.payment["refunds"][refund_id]["stripe_refund_id"], "failed")
     wait_until(lambda: booking.payment["refunds"][refund_id].get("awaiting") == "operator", "the wait for an operator")
+    visitor = new_visitor()
     visitor.sign_in(f"/console/payments/{booking.id}")
-    visitor.link("Try the refund of EUR 1,125.00 again").wait_for()
+    visitor.control("Try the refund of EUR 1,125.00 again").wait_for()
     visitor.check()
     visitor.page.screenshot(path=folder / "console-payment.png", clip={"x": 0, "y": 0, "width": 1280, "height": 1080})
 
 
 def test_a_booking_in_the_shop(new_visitor: NewVisitor, stack: RunningStack, folder: Path) -> None:
     booking = reserve(stack, "RES-1043")
-    visitor = new_visitor(width=1000)
+    visitor = new_visitor()
     visitor.open(f"/booking/{booking.id}")
-    visitor.page.get_by_text("What if…").click()
-    visitor.button("Go on paying").wait_for()
+    visitor.press(visitor.page.get_by_text("What if…"))
+    visitor.control("Go on paying").wait_for()
     visitor.check()
+    visitor.page.set_viewport_size({"width": 1000, "height": 900})
     visitor.page.screenshot(path=folder / "shop-booking.png", full_page=True)

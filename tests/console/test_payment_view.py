@@ -81,3 +81,29 @@ def test_the_timeline_merges_everything_newest_first() -> None:
         ("CreateCheckoutSession", "execution RES-1"),
         ("RecordPayment", "execution RES-1"),
     ]
+
+
+def test_notifications_are_in_the_timeline_whether_a_function_or_the_workflow_sent_them() -> None:
+    sent = {"at": "2026-03-03T10:00:09.000Z", "actor": "stripe:evt_1", "action": "operators_notified"}
+    state = {"state": "NotifyOperators", "type": "Task", "entered_at": "2026-03-03T10:00:08.000Z", "retries": 0}
+    failed = {**state, "entered_at": "2026-03-03T10:00:07.000Z", "error": "States.Timeout"}
+    record = {**RECORD, "attempts": [], "audit": [{**sent, "subject": "PaymentDisputed"}]}
+    said = [(entry.what, entry.detail) for entry in timeline(record, [{**EXECUTION, "states": [failed, state]}])]
+    assert said == [
+        ("Operators notified", "PaymentDisputed"),
+        ("Operators notified", "NotifyOperators"),
+        ("NotifyOperators", "States.Timeout"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("captured_at", "order"),
+    [
+        ("2026-03-03T10:00:01.000Z", ["EUR 1,125.00 received", "Attempt 1 opened"]),
+        ("2026-03-03T10:00:00.000Z", ["Attempt 1 opened", "EUR 1,125.00 received"]),
+    ],
+)
+def test_money_of_the_same_second_comes_after_its_attempt(captured_at: str, order: list[str]) -> None:
+    """Stripe says the second only; the attempt was opened at 10:00:01.600."""
+    capture = {"payment_intent": "pi_1", "amount": 112500, "role": "booking", "captured_at": captured_at}
+    assert [entry.what for entry in timeline({**RECORD, "captures": [capture]}, [])] == order

@@ -1,6 +1,7 @@
 """Paying over HTTP, from "Pay now" to the confirmed booking, with the timers of production."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -21,6 +22,12 @@ PAID = [
     "AnnouncePayment",
     "PaymentConfirmed",
 ]
+
+
+def test_a_reservation_without_dates_passes_over_nights_that_somebody_has_chosen(stack: StackOverHttp) -> None:
+    taken = stack.reserve().check_in + timedelta(days=3)  # the next reservation would have begun the day before
+    stack.local.admin.reserve(nights=1, check_in=taken)
+    assert stack.reserve(nights=2).check_in > taken
 
 
 def test_a_booking_is_reserved_paid_and_confirmed(stack: StackOverHttp) -> None:

@@ -23,6 +23,7 @@ ROUTES = {
     ("post", "/payments/{id}/attempts"),
     ("post", "/payments/{id}/refunds/{refund_id}/resolution"),
     ("get", "/payments"),
+    ("get", "/payments-by-day"),
     ("get", "/payments/{id}"),
     ("get", "/payments/{id}/executions/{name}"),
     ("post", "/payments/{id}/attention/{kind}/close"),

@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md, run with the AWS CLI against the local stack, as an operator rehearses them."""
+"""The commands of docs/operations.md and docs/integration.md, run with the AWS CLI against the local stack."""
 
 import os
 import re
@@ -15,9 +15,13 @@ from tests.real.guide_shell import aws_cli
 
 pytestmark = pytest.mark.runbook
 
-RUNBOOK = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-(FUNCTIONS,) = re.findall(r"```bash\n(export AWS_REGION.*?)```", RUNBOOK, re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+FUNCTIONS, SUBSCRIPTION = (
+    re.findall(r"```bash\n(export AWS_REGION.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)[0]
+    for page in ("operations.md", "integration.md")
+)
 
+type Shell = Callable[[str], str]
 type Run = Callable[[str, str], str]
 
 
@@ -28,34 +32,43 @@ def stack() -> Iterator[RunningStack]:
 
 
 @pytest.fixture
-def run(stack: RunningStack, tmp_path: Path) -> Run:
-    """Runs a command of the runbook about a booking in a new shell; returns what it prints."""
-    program = tmp_path / "aws"
-    library = tool_or_skip(aws_cli)
-    # Version 1 takes the region from another variable than version 2, which the runbook is written for.
-    command = f"AWS_DEFAULT_REGION=$AWS_REGION PYTHONPATH={library} exec {sys.executable} -W ignore -m awscli"
-    program.write_text(f'#!/bin/sh\n{command} "$@"\n', encoding="utf-8")
+def shell(stack: RunningStack, tmp_path: Path) -> Shell:
+    """Runs commands in a new shell whose AWS is the local stack; returns what they print."""
+    program, settings = tmp_path / "aws", tmp_path / "config"
+    # Version 1 takes the region from another variable than version 2, for which the commands are written, wants the
+    # endpoint of SQS as an option, and reads values that are addresses from there.
+    command = f"AWS_DEFAULT_REGION=$AWS_REGION PYTHONPATH={tool_or_skip(aws_cli)} exec {sys.executable} -W ignore"
+    program.write_text(f'#!/bin/sh\n{command} -m awscli --endpoint-url $AWS_ENDPOINT_URL "$@"\n', encoding="utf-8")
     program.chmod(0o755)
+    settings.write_text("[default]\ncli_follow_urlparam = false\n", encoding="utf-8")
     environment = os.environ | {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "AWS_ENDPOINT_URL": f"{stack.url}/local/aws",
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_CONFIG_FILE": str(settings),
         "AWS_PAGER": "",
     }
 
-    def run_in_shell(command: str, reservation_id: str) -> str:
-        known = FUNCTIONS.replace("STACK=prod ID=RES-1", f"STACK=local ID={reservation_id}")
-        known = known.replace(" --cli-binary-format raw-in-base64-out", "")  # version 1 knows no other
-        known = re.sub(r"ID_TOKEN=… API=\S+", f"ID_TOKEN={stack.operator} API={stack.url}/api", known)
-        done = subprocess.run(
-            ["bash", "-euc", f"{known}\n{command}"], env=environment, capture_output=True, text=True, check=False
-        )
+    def run_in_shell(commands: str) -> str:
+        done = subprocess.run(["bash", "-euc", commands], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     return run_in_shell
+
+
+@pytest.fixture
+def run(stack: RunningStack, shell: Shell) -> Run:
+    """Runs a command of the runbook about a booking; returns what it prints."""
+
+    def run_about(command: str, reservation_id: str) -> str:
+        known = FUNCTIONS.replace("STACK=prod ID=RES-1", f"STACK=local ID={reservation_id}")
+        known = known.replace(" --cli-binary-format raw-in-base64-out", "")  # version 1 knows no other
+        known = re.sub(r"ID_TOKEN=… API=\S+", f"ID_TOKEN={stack.operator} API={stack.url}/api", known)
+        return shell(f"{known}\n{command}")
+
+    return run_about
 
 
 def test_an_operator_reads_a_booking_with_the_commands_of_the_runbook(stack: RunningStack, run: Run) -> None:
@@ -69,3 +82,16 @@ def test_an_operator_reads_a_booking_with_the_commands_of_the_runbook(stack: Run
 
 def test_an_operator_runs_the_reconciler(stack: RunningStack, run: Run) -> None:
     assert '"StatusCode": 200' in run("reconcile", "RES-1")
+
+
+def test_the_platform_subscribes_to_the_events(stack: RunningStack, shell: Shell) -> None:
+    shell(SUBSCRIPTION.replace("booking-prod", "booking-local"))
+    given = "export AWS_REGION=eu-west-1; OF='--rule platform-payments --event-bus-name booking-local-payments'\n"
+    queue = "arn:aws:sqs:eu-west-1:123456789012:platform"
+    assert '"platform"' in shell(f"{given} aws events list-targets-by-rule $OF --query 'Targets[].Id'")
+    shell(f"{given} aws sqs create-queue --queue-name platform; aws events put-targets $OF --targets Id=q,Arn={queue}")
+    booking = stack.reserve_paid()
+    url = shell(f"{given} aws sqs get-queue-url --queue-name platform --output text").strip()
+    received = shell(f"{given} aws sqs receive-message --queue-url {url} --query 'Messages[].Body'")
+    assert "PaymentConfirmed" in received
+    assert booking.id in received

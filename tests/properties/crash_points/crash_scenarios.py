@@ -183,8 +183,8 @@ def dispute_not_delivered(driver: CrashDriver) -> None:
     paid(driver)
     driver.wait_until_at_rest()
     driver.faults.webhooks = "drop"
-    dispute = driver.stack.stripe.open_dispute(driver.payment["stripe_payment_intent_id"])
-    driver.wait_for_notification(f"PaymentDisputed: dispute {dispute['id']}")
+    driver.stack.stripe.open_dispute(driver.payment["stripe_payment_intent_id"])
+    driver.wait_for_notification(f"PaymentDisputed: reservation {driver.id}")
 
 
 def timer_that_is_late(driver: CrashDriver) -> None:

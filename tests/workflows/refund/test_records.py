@@ -99,7 +99,7 @@ def refunded_in_the_dashboard(stack: RunningStack) -> BookingDriver:
 
 
 OPERATOR, GUEST, STRIPE, STATE = "operator", "guest", "stripe", "workflow"
-CONFIRMED = (STATE, "booking_confirmed")
+CONFIRMED, NOTIFIED = (STATE, "booking_confirmed"), (STRIPE, "operators_notified")
 # Each with who did what, in order, and the kinds of matters that are open at its end.
 SCENARIOS: Mapping[str, tuple[Scenario, list[tuple[str, str]], list[str]]] = {
     "paid": (paid, [CONFIRMED], []),
@@ -114,12 +114,12 @@ SCENARIOS: Mapping[str, tuple[Scenario, list[tuple[str, str]], list[str]]] = {
         ],
         [],
     ),
-    "dispute won": (dispute_won, [CONFIRMED, *[(STRIPE, "dispute_recorded")] * 2], []),
-    "inquiry escalated": (inquiry_escalated, [CONFIRMED, *[(STRIPE, "dispute_recorded")] * 2], ["dispute"]),
+    "dispute won": (dispute_won, [CONFIRMED, *[(STRIPE, "dispute_recorded"), NOTIFIED] * 2], []),
+    "inquiry escalated": (inquiry_escalated, [CONFIRMED, *[(STRIPE, "dispute_recorded"), NOTIFIED] * 2], ["dispute"]),
     "fraud warning refunded": (
         fraud_warning_refunded,
         [
-            *(CONFIRMED, (STRIPE, "fraud_warning_recorded")),
+            *(CONFIRMED, (STRIPE, "fraud_warning_recorded"), NOTIFIED),
             *((STATE, "booking_cancelled"), (STATE, "refund_succeeded")),
         ],
         [],
@@ -136,7 +136,8 @@ def test_a_booking_has_its_whole_record(stack: RunningStack, name: str) -> None:
     booking = play(stack)
     stack.stripe.webhooks.wait_until_idle()
     record = booking.call("GET", booking.id, token=stack.operator).body
-    audit = record["audit"]
+    # In virtual time a notification is sent at the very moment of its cause.
+    audit = sorted(record["audit"], key=lambda entry: (entry["at"], entry["action"] == "operators_notified"))
     assert [(entry["actor"].partition(":")[0], entry["action"]) for entry in audit] == expected
     assert [matter["kind"] for matter in record["attention"]] == matters
     assert "@" not in str(record)

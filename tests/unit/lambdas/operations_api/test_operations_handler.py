@@ -11,6 +11,7 @@ from tests.harness.stored_tables import Stored
 
 REQUESTS = [
     ("GET", "/payments"),
+    ("GET", "/payments-by-day"),
     ("GET", "/payments/RES-1"),
     ("GET", "/payments/RES-1/executions/RES-1"),
     ("POST", "/payments/RES-1/attention/dispute/close"),

@@ -142,11 +142,17 @@ def test_a_policy_that_means_two_things_is_refused(tiers: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tiers", "text"),
+    ("tiers", "today", "text"),
     [
-        (POLICY, "If you cancel: full refund until 1 July 2026, 50% refund until 8 July 2026, no refund after that."),
-        ([], "This booking is not refundable."),
+        (
+            POLICY,
+            "2026-07-01",
+            "If you cancel: full refund until 1 July 2026, 50% refund until 8 July 2026, no refund after that.",
+        ),
+        (POLICY, "2026-07-02", "If you cancel: 50% refund until 8 July 2026, no refund after that."),
+        (POLICY, "2026-07-09", "This booking is not refundable."),
+        ([], "2026-07-01", "This booking is not refundable."),
     ],
 )
-def test_the_terms_are_a_sentence_with_dates(tiers: list[RefundTier], text: str) -> None:
-    assert terms(tiers, CHECK_IN) == text
+def test_the_terms_are_a_sentence_with_the_dates_to_come(tiers: list[RefundTier], today: str, text: str) -> None:
+    assert terms(tiers, CHECK_IN, date.fromisoformat(today)) == text

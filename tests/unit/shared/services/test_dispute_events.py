@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.audit import read_audit
 from tests.harness.builders import capture
 from tests.harness.tables import in_table
 from tests.harness.webhook_deliveries import Answer, Json, Webhook, dashboard_event, deliver
@@ -34,6 +35,8 @@ def test_what_events_about_a_dispute_do(paid: Webhook, events: list[Json], dispu
     stored = paid.item["disputes"]["dp_1"]
     assert {name: stored.get(name) for name in dispute} == dispute
     assert paid.aws.notified == ["PaymentDisputed"] * len(messages)
+    recorded = [entry for entry in read_audit("PAY-RES-1") if entry.action == "operators_notified"]
+    assert [entry.subject for entry in recorded] == paid.aws.notified
     for message, words in zip(paid.aws.messages, messages, strict=True):
         assert words in f"{message}$"
 

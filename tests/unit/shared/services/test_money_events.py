@@ -144,7 +144,7 @@ def test_operators_are_notified_of_late_money_before_its_refund_starts(webhook: 
     assert deliver(event(SUCCEEDED))[0] == 500
     assert (webhook.aws.notified, webhook.aws.started) == (["LatePayment"], [])
     assert deliver(event(SUCCEEDED))[0] == 200
-    assert webhook.aws.notified == ["LatePayment", "LatePayment"]
+    assert webhook.aws.notified == ["LatePayment"]
     assert webhook.aws.started_names == ["REF-pi_1"]
 
 
