@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from random import Random
 
 from local.fake_stripe.webhook_delivery import Mode as WebhookMode
-from tests.properties.simulation.outlines import LONG, OUTLINES, outlines_to
+from tests.properties.simulation.outlines import HOLDS, OUTLINES, outlines_to
 from tests.properties.simulation.places import MET, STOPPABLE, STRIPE_FAULTS
 from tests.properties.simulation.steps import (
     FAULTS,
@@ -19,6 +19,7 @@ from tests.properties.simulation.steps import (
     Step,
     act_at,
     fault_at,
+    function_fault,
     random_step,
 )
 
@@ -116,7 +117,7 @@ def draw(seed: int) -> History:
         steps.remove(step)
     if "pay_now" not in {step.name for step in steps} and rng.random() < 0.9:
         steps.insert(0, random_step("pay_now", rng))
-    hold = rng.choice((2.2, 3.2)) if outline in LONG else rng.choices((0.5, 1.5, 2.2, 3.2, 48), (1, 3, 3, 3, 1))[0]
+    hold = rng.choice(HOLDS.get(outline, (0.5, *(1.5, 2.2, 3.2) * 3, 48)))
     return History(
         seed=seed,
         hold=hold,
@@ -134,11 +135,13 @@ def _at_one_state(seed: int, rng: Random) -> tuple[str, list[Step]] | None:
 
     Not drawn, but the next of all states, acts and faults: rare ones are met as often as others.
     """
-    if seed % NOT_STEERED == 0:
+    group, rest = divmod(seed, NOT_STEERED)
+    if rest == 0:
         return None
-    turn, number = divmod(seed, len(MET) - 1)
+    turn, number = divmod(group * (NOT_STEERED - 1) + rest - 1, len(MET) - 1)
     state = MET[1 + number]
     acts = [act_at(state, 3 * turn + 7 * number + one, rng) for one in range(3)]
-    if state not in STOPPABLE or turn % 2:
-        return state, acts
-    return state, acts + [fault_at(state, 2 * turn + 5 * number + one, rng) for one in range(2)]
+    outside = [function_fault(2 * seed + one, rng) for one in range(2)] if turn % 2 else []
+    if state not in STOPPABLE or turn % 3 == 0:
+        return state, acts + outside
+    return state, acts + outside + [fault_at(state, 2 * turn + 5 * number + one, rng) for one in range(2)]

@@ -13,7 +13,7 @@ import pytest
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
 from lambdas import reconcile_payments
-from shared.adapters import bookings, stripe_api
+from shared.adapters import bookings, payment_items, stripe_api
 from shared.adapters.dynamodb import UpdateBuilder
 from shared.domain.due import SHARDS
 from shared.domain.errors import StoreBusy
@@ -142,6 +142,12 @@ def last_shard_skipped(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reconcile_payments, "LISTS", lists)
 
 
+def notified_without_matter(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
+    """What operators are notified of does not come into their queue."""
+    record = payment_items.record_notified
+    patch.setattr(payment_items, "record_notified", lambda payment, mark, _=None: record(payment, mark))
+
+
 MUTATIONS: tuple[Mutation, ...] = (
     confirm_without_verifying,
     release_without_expiring,
@@ -153,6 +159,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     restarts_without_spacing,
     retry_without_sequence,
     last_shard_skipped,
+    notified_without_matter,
 )
 
 

@@ -19,10 +19,12 @@ class OperatorActs(BookingDriver):
 
     unexpected_answers: list[str]
     steps_done: Counter[str]
+    requested_refunds: set[str]
 
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]
         self.closed_matters: set[str] = set()
+        self.granted_attempts = 0
 
     def read_record(self) -> None:
         """Look the booking up in the list and in the queue, and read its record and its executions."""
@@ -40,6 +42,22 @@ class OperatorActs(BookingDriver):
         if answer.status == 200:
             self.closed_matters |= {key for key in before | self._open_matters() if key.partition(":")[0] == kind}
             self.steps_done["matter closed"] += 1
+
+    def grant_attempt(self) -> Answer:
+        answer = super().grant_attempt()
+        if answer.status != 400:
+            self.granted_attempts += 1
+            self.steps_done["attempt granted"] += 1
+        return answer
+
+    def resolve_refund(self, answer: str) -> None:
+        """Answer for a refund that waits for an operator."""
+        # Money that was refunded in the dashboard is not to be returned in another way as well.
+        if "dashboard" in self.requested_refunds:
+            return
+        for refund_id, entry in self.payment_or_empty.get("refunds", {}).items():
+            if entry.get("awaiting") == "operator":
+                self.steps_done["refund resolved"] += self.resolve(refund_id, answer, note=NOTE).status == 200
 
     def _open_matters(self) -> set[str]:
         return set(self.payment_or_empty.get("attention", {}))

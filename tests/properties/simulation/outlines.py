@@ -113,11 +113,17 @@ def _unreadable(rng: Random) -> list[Step]:
 
 
 def _refund_pending(rng: Random) -> list[Step]:
-    return [*_paid(rng, REFUND_PENDING), *_steps(rng, rng.choice(("refund", "goodwill")))]
+    return [*_paid(rng, REFUND_PENDING), *_steps(rng, rng.choice(("refund", "goodwill")), "wait_for_stripe")]
 
 
 def _refund_fails_later(rng: Random) -> list[Step]:
-    return [*_paid(rng, REFUND_FAILS_LATER), *_steps(rng, rng.choice(("refund", "goodwill")))]
+    paid = [*_paid(rng, REFUND_FAILS_LATER), *_steps(rng, rng.choice(("refund", "goodwill")))]
+    return [*paid, *_steps(rng, "wait_for_stripe", "resolve_refund")]
+
+
+def _refund_refused(rng: Random) -> list[Step]:
+    """A dispute, just when what it would have left is to be reserved."""
+    return [Step("dispute", (), in_background=True, at="ReserveRefund"), *_paid(rng), *_steps(rng, "refund")]
 
 
 def _refund_dies(rng: Random) -> list[Step]:
@@ -132,17 +138,17 @@ OUTLINES: tuple[Outline, ...] = (
     *(_attempts_used_up, _refunded_before_confirmation, _disputed, _unreadable_while_paying, _paid_elsewhere),
     *(_stripe_down, _refused, _refund_pending, _refund_fails_later),
 )
-LONG = {_paid_twice, _attempts_used_up}
+# How long the hold has to be, in checkout windows: for several attempts, or for a reminder two hours before its end.
+HOLDS: Mapping[Outline, tuple[float, ...]] = {_paid_twice: (2.2, 3.2), _attempts_used_up: (2.2, 3.2), _reminded: (48,)}
 
 _LEADING_TO: Mapping[Outline, tuple[str, ...]] = {
     _paid: ("VerifyPayment", "ConfirmReservation", "AnnouncePayment", "PaymentConfirmed"),
-    _refunded: ("ReserveRefund", "CreateRefund", "RecordRefund", "AnnounceRefund", "RefundCompleted", "RefundRefused"),
+    _refunded: ("ReserveRefund", "CreateRefund", "RecordRefund", "AnnounceRefund", "RefundCompleted"),
     _paid_twice: ("RefundUnusablePayment", "RecordFailedAttempt", "AwaitRetry", "ReserveRefund"),
     _cancelled_while_paying: ("RefundUnusablePayment", "ExpireCheckoutSessions", "ReserveRefund"),
     _paid_late: ("ExpireCheckoutSessions", "RefundUnusablePayment", "VerifyPayment"),
     _attempts_used_up: ("RecordFailedAttempt", "AwaitRetry", "CreateCheckoutSession"),
     _refunded_before_confirmation: ("RefundUnusablePayment",),
-    _disputed: ("RefundRefused",),
     _confirmed_by_platform: ("NotifyBookedElsewhere", "BookedElsewhere"),
     _released: ("ReleaseHold", "AnnounceRelease", "HoldReleased", "ExpireCheckoutSessions"),
     _reminded: ("PublishHoldEnding",),
@@ -154,6 +160,7 @@ _LEADING_TO: Mapping[Outline, tuple[str, ...]] = {
         *("RecordRefundFailure", "NotifyOperators (refund)", "AwaitOperator", "RecordSettledElsewhere"),
         *("AwaitRefundSettlement", "CheckRefund"),
     ),
+    _refund_refused: ("RefundRefused",),
     _refund_dies: ("NotifyDefect", "NeedsAttention (refund)"),
 }
 

@@ -13,8 +13,8 @@ NOT_STARTED = "not started"
 _SESSIONS = ("stripe", "dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.TransactWriteItems")
 CALLS: Mapping[str, tuple[str, ...]] = {
     "create_checkout_session": _SESSIONS,
-    "verify_payment": (*_SESSIONS, "sns.Publish"),
-    "expire_checkout_sessions": (*_SESSIONS, "sns.Publish"),
+    "verify_payment": (*_SESSIONS, "sns.Publish", "eventbridge.PutEvents"),
+    "expire_checkout_sessions": (*_SESSIONS, "sns.Publish", "eventbridge.PutEvents"),
     "confirm_reservation": ("dynamodb.BatchGetItem", "dynamodb.TransactWriteItems"),
     "release_hold": ("dynamodb.BatchGetItem", "dynamodb.TransactWriteItems"),
     "reserve_refund": (*_SESSIONS, "eventbridge.PutEvents"),
@@ -29,6 +29,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         *("dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.TransactWriteItems"),
         *("sfn.SendTaskSuccess", "sfn.StartExecution", "sfn.DescribeExecution"),
     ),
+    "operations_api": ("dynamodb.BatchGetItem", "dynamodb.Query", "sfn.DescribeExecution", "sfn.GetExecutionHistory"),
     "reconcile_payments": (
         *("stripe", "dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.TransactWriteItems", "dynamodb.PutItem"),
         *("sfn.SendTaskSuccess", "sfn.StartExecution", "sfn.DescribeExecution", "eventbridge.PutEvents"),

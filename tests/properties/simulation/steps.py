@@ -27,6 +27,7 @@ STRIPE_OPERATIONS = (
     "refunds.list",
 )
 FUNCTIONS = tuple(CALLS)
+OUTSIDE = ("payments_api", "stripe_webhook", "reconcile_payments", "operations_api")  # no state calls these
 
 
 class Step(NamedTuple):
@@ -61,6 +62,7 @@ STEPS = {
     "expire_at_stripe": 2,
     "wait_for_window_end": 3,
     "wait_for_hold_end": 1,
+    "wait_for_stripe": 0,
     "stop": 3,
     "cancel_on_platform": 1,
     "reprice": 2,
@@ -84,6 +86,7 @@ STEPS = {
     "grant_attempt": 1,
     "read_record": 1,
     "close_matter": 2,
+    "resolve_refund": 1,
     "warn_of_fraud": 1,
     "request_as_stranger": 1,
     "release_webhooks": 1,
@@ -164,6 +167,17 @@ def fault_at(name: str, number: int, rng: Random) -> Step:
     return faults[number % len(faults)]
 
 
+def function_fault(number: int, rng: Random) -> Step:
+    """One of the faults that a function can meet which no state calls; the number says which."""
+    faults = [Step("crash", (name, number % 6, moment)) for name in OUTSIDE for moment in ("before", "after")]
+    for name in OUTSIDE:
+        operations = [call for call in CALLS[name] if call != "stripe"]
+        faults += [
+            Step("fail_aws", (call, kind, rng.choice((1, 3)), name)) for call in operations for kind in aws_faults(call)
+        ]
+    return faults[number % len(faults)]
+
+
 def act_at(name: str, number: int, rng: Random) -> Step:
     """Something that somebody does just when an execution enters the state; the number says what."""
     return random_step(ACTS[number % len(ACTS)], rng, in_background=True)._replace(pause=0.0, at=name)
@@ -183,6 +197,7 @@ _ARGS: Mapping[str, Callable[[Random], tuple[Any, ...]]] = {
     "stop": lambda rng: (rng.choice(("payment", "refund")), rng.choice(PAUSES)),
     "charge_elsewhere": lambda rng: (rng.choice(TAGS), rng.choice((PRICE, 10_000)), rng.randrange(2)),
     "refund_at_stripe": lambda rng: (rng.choice((PRICE, PRICE // 2)),),
+    "resolve_refund": lambda rng: (rng.choice(("retry", "settled_elsewhere")),),
     "close_matter": lambda rng: (rng.choice(CLOSABLE),),
     "close_dispute": lambda rng: (rng.choice(("won", "lost")),),
     "set_status_on_platform": lambda rng: (rng.choice(FOREIGN_STATUSES),),
