@@ -69,6 +69,17 @@ def histories_without_webhooks() -> Iterator[History]:
         yield History(seed, hold, 60, "drop", steps, answers=(), processing_succeeds=True, newest_first=False)
 
 
+def test_a_booking_with_three_attempts_passes_its_whole_hold_and_is_released(local: WatchedStack) -> None:
+    """A hold of 24 hours with the timers that are deployed, in a fraction of a second."""
+    again = (Step("expire_at_stripe"), Step("wait_for_workflow"))
+    retried = (Step("retry"), *again)
+    steps = (Step("pay_now"), *again, *retried, *retried, Step("wait_for_hold_end"))
+    history = History(1, 48, 240, "deliver", steps, answers=(), processing_succeeds=True, newest_first=False)
+    batch = play_batch(local, [history])
+    assert (batch.failures, batch.reservations) == ([], {1: "expired"})
+    assert (batch.coverage["retry"], batch.coverage["hold passed"]) == (1, 1)
+
+
 def list_no_events(stack: SimulatedStack) -> None:
     """Let Stripe's list of undelivered events be empty, so that the reconciler does not find them either."""
     stack.patch.setattr("shared.adapters.stripe_api.undelivered_events", lambda *_: ([], True))
