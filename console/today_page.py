@@ -12,6 +12,7 @@ from console.api_client import Api
 from console.pages import Pages
 
 MOST_PAGES = 30  # of 100 payments
+MOST_SHOWN = 50  # matters, so that the page stays light however bad the day is
 
 type Json = dict[str, Any]
 
@@ -20,7 +21,8 @@ def add_routes(app: FastAPI, pages: Pages) -> None:
     @app.get("/console")
     def today(request: Request) -> Response:
         _, api = pages.signed_in(request)
-        return pages.page("today.html", request, {"matters": sorted(_matters(api), key=_urgency)})
+        matters = sorted(_matters(api), key=_urgency)
+        return pages.page("today.html", request, {"count": len(matters), "matters": matters[:MOST_SHOWN]})
 
     @app.get("/console/figures")
     def figures(request: Request) -> Response:

@@ -31,14 +31,16 @@ def query_items(table: str, key: Key) -> Iterator[dict[str, Any]]:
         request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def query_index(table: str, index: str, *, condition: str, values: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def query_index(
+    table: str, index: str, *, condition: str, values: Mapping[str, str], page: int = INDEX_PAGE
+) -> Iterator[dict[str, Any]]:
     """The keys of every item that the index lists, in order; `#status` in the condition means the attribute `status`.
 
     A page is read when it is needed.
     """
     request = _index_query(table, index, condition, values)
     while True:
-        answer = query(**request, Limit=INDEX_PAGE)
+        answer = query(**request, Limit=page)
         for item in answer["Items"]:
             yield from_item(item)
         if "LastEvaluatedKey" not in answer:

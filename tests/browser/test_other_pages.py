@@ -35,6 +35,7 @@ def test_the_api_reference_can_be_read(visitor: Visitor) -> None:
         ("/console/payments?from=yesterday", "A date must look like 2026-11-27."),
         ("/console/figures", "Payments started today"),  # Today loads it with a script
         ("/console/sign-in", "For operators"),
+        ("/console/ledger", "Each day (UTC) of our ledger"),
         ("/console/runbook/AwaitOperator", "The amount stays reserved meanwhile"),
     ],
 )

@@ -30,6 +30,17 @@ def test_what_has_a_deadline_comes_first_then_what_has_waited_longest(browser: B
     assert order == sorted(order)
 
 
+def test_a_bad_day_shows_the_most_urgent_and_leads_to_all(browser: Browser, api: FakeApi) -> None:
+    matter = {"kind": "refund_failed", "since": "2026-11-24T10:00:00.000Z", "page": "X", "closable": False}
+    row = {"reservation_id": "RES-1", "amount": 112_500, "refund_amount": 0, "status": "completed"}
+    listed = {**row, "created_at": "2026-11-24T09:00:00.000Z", "attention": [matter] * 51}
+    api.answers["GET "] = (200, {"payments": [listed]})
+    page = browser.sign_in().open("/console")
+    assert "51 matters need you" in page
+    assert page.count("A refund failed") == 50
+    assert '<a href="/console/payments?attention=true">All payments that need a person</a>' in page
+
+
 def test_failed_attempts_and_disputes_are_among_the_figures(browser: Browser, api: FakeApi) -> None:
     api.answers["GET -by-day"] = (200, {"days": [{**NOTHING, "day": "2026-11-23"}, TODAY], "holds_ending": []})
     page = browser.sign_in().open("/console/figures")

@@ -47,7 +47,8 @@ def _client_for(region: str, service: str, state_credentials: Any = None) -> Any
 
 
 def _read_time(value: Any) -> Any:
-    return datetime.fromisoformat(value) if isinstance(value, str) and "T" in value else parse_timestamp(value)
+    iso = isinstance(value, str) and value[10:11] == "T"  # a time of a header has a T in GMT
+    return datetime.fromisoformat(value) if iso else parse_timestamp(value)
 
 
 replace(botocore.parsers, "DEFAULT_TIMESTAMP_PARSER", _read_time)  # of clients that are made from now on
