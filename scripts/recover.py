@@ -35,6 +35,8 @@ STEP_FUNCTIONS_PER_SECOND = 10  # of DescribeExecution, 15 are allowed
 
 def use_settings_of(stack: str) -> None:
     """Take the environment of the stack's functions: the names of its tables and secrets, and its configuration."""
+    if region := os.environ.get("AWS_REGION"):  # which the SDK does not read
+        os.environ["AWS_DEFAULT_REGION"] = region
     name = f"booking-{stack}-reconcile-payments"
     functions = boto3.client("lambda")
     os.environ |= functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]

@@ -36,10 +36,11 @@ def recover(since: datetime, *, plan: bool = False) -> Result:
 
 def program(stack: StackOverHttp, since: datetime, *options: str) -> "subprocess.Popen[str]":
     """`make recover` against the AWS of the local stack."""
-    own = {"AWS_ENDPOINT_URL": f"{stack.url}/local/aws", "AWS_DEFAULT_REGION": "eu-west-1"}
+    own = {"AWS_ENDPOINT_URL": f"{stack.url}/local/aws", "AWS_REGION": "eu-west-1"}
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    environment = {name: value for name, value in os.environ.items() if name != "AWS_DEFAULT_REGION"}
     command = [sys.executable, "-W", "ignore", "-m", "scripts.recover", "local", since.isoformat(), *options]
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ | own | keys, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, env=environment | own | keys, stderr=subprocess.PIPE, text=True)
 
 
 def run_program(stack: StackOverHttp, since: datetime, *options: str) -> str:

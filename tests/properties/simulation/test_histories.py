@@ -7,6 +7,7 @@ import pytest
 from tests.harness.booking_driver import CHALLENGED, DECLINED, VISA
 from tests.harness.leaks import WatchedStack
 from tests.properties.simulation.histories import History, draw
+from tests.properties.simulation.restores import draw_with_restore
 from tests.properties.simulation.run import play_batch
 from tests.properties.simulation.simulated_stack import SimulatedStack, deployed
 from tests.properties.simulation.steps import Step
@@ -40,6 +41,18 @@ def test_a_seed_gives_the_same_history_whatever_was_played_before(local: Watched
     batches = [play_batch(local, [draw(seed) for seed in seeds]) for seeds in ((3, 4), (4,))]
     assert batches[0].digests[4] == batches[1].digests[4]
     assert batches[0].digests[3] != batches[0].digests[4]
+
+
+# What went wrong here before: money of another system adopted, a late event forgotten, a dead execution not replaced,
+# two sessions payable at once, a reservation that the platform had deleted or broken.
+RESTORED = (1003, 1021, 1034, 1061, 1103, 1104, 1127, 1148)
+
+
+def test_the_invariants_hold_after_a_restore_of_the_tables(local: WatchedStack) -> None:
+    batch = play_batch(local, [draw_with_restore(seed) for seed in RESTORED])
+    assert not batch.failures, "\n".join(map(str, batch.failures))
+    assert batch.coverage["restored"] == len(RESTORED)
+    assert batch.coverage["a booking recovered"] > 0
 
 
 PAYING: tuple[tuple[Step, ...], ...] = (
