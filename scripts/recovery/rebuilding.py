@@ -11,7 +11,7 @@ from shared.domain.attempts import CURRENCY, agreed_policy, new_payment, next_at
 from shared.domain.booking import Booking
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.ledger import ledger
-from shared.domain.models import Attempt, Payment, Replacement
+from shared.domain.models import Attempt, Capture, Payment, Replacement
 from shared.domain.session_outcomes import assess_session
 
 
@@ -149,7 +149,7 @@ def _confirmed(rebuilt: Rebuilt, booking: Booking, facts: Facts) -> Rebuilt:
     payment, reservation, run = rebuilt.payment, booking.reservation, facts.run
     by_workflow = run is not None and run.outcome == "confirmed"
     by_us = reservation.status != "pending" and reservation.payment_id == payment.payment_id
-    if payment.status != "pending" or booking.deleted or not (by_workflow or by_us):
+    if payment.status != "pending" or not (by_workflow or by_us):
         return rebuilt
     if reservation.status == "pending" and not booking.nights_held:
         return rebuilt  # the workflow returns the money
@@ -157,7 +157,7 @@ def _confirmed(rebuilt: Rebuilt, booking: Booking, facts: Facts) -> Rebuilt:
         (capture.captured_at, pi)
         for pi, capture in payment.captures.items()
         if capture.role is None
-        and (capture.amount, capture.currency) == (reservation.total_amount, CURRENCY)
+        and (capture.amount, capture.currency) == (_price(payment, booking, capture), CURRENCY)
         and unapplied_refund_id(pi) not in facts.refunds
     )
     if not fitting:
@@ -177,6 +177,14 @@ def _confirmed(rebuilt: Rebuilt, booking: Booking, facts: Facts) -> Rebuilt:
         error_message=None,
     )
     return replace(rebuilt, reservation_status="confirmed" if reservation.status == "pending" else None)
+
+
+def _price(payment: Payment, booking: Booking, capture: Capture) -> int | None:
+    """What the stay costs; of a reservation that the platform has deleted, what its session asked for."""
+    if not booking.deleted:
+        return booking.reservation.total_amount
+    key = payment.attempt_of(capture.session)
+    return None if key is None else payment.attempts[key].amount
 
 
 def _with_numbers(rebuilt: Rebuilt, facts: Facts) -> Rebuilt:

@@ -23,8 +23,8 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
     capture = payment.captures.get(pi)
     alive = next((refund for refund in at_stripe if refund.status not in FAILED), None)
     newest = alive or next(iter(at_stripe), None)
-    if capture is None:
-        return rebuilt
+    if capture is None or (run.given.kind != "unapplied" and capture.role != "booking"):
+        return rebuilt  # the workflow enters what was returned of money that pays for nothing
     if entry is None:
         found = _entry(run, newest, capture, len(at_stripe), now)
         return rebuilt if found is None else _with_entry(rebuilt, booking, run, found)

@@ -21,6 +21,7 @@ from tests.properties.simulation.simulated_stack import SimulatedStack
 from tests.properties.simulation.steps import PAUSES, Step
 
 STOPPED = ("payments-api", "stripe-webhook", "reconcile-payments", "create-checkout-session", "release-hold")
+LONGEST_RUN = 130.0  # seconds, of a function that ran when it was stopped
 AGAIN_AFTER, TRIES = 30.0, 10  # seconds; an operator runs recover until it leaves nothing
 
 
@@ -49,6 +50,7 @@ class Restores(OtherParties):
         self.steps_done["restored"] += 1
         since, items = self.backups[-1]
         self._stop_functions(0)
+        time.sleep(LONGEST_RUN)
         restore(items)
         if len(items) == len(TABLES):
             self._follow_tables()

@@ -45,7 +45,7 @@ def test_a_seed_gives_the_same_history_whatever_was_played_before(local: Watched
 
 # What went wrong here before: money of another system adopted, a late event forgotten, a dead execution not replaced,
 # two sessions payable at once, a reservation that the platform had deleted or broken.
-RESTORED = (1003, 1021, 1034, 1061, 1103, 1104, 1127, 1148)
+RESTORED = (1003, 1021, 1034, 1061, 1103, 1104, 1127, 1148, 2021)
 
 
 def test_the_invariants_hold_after_a_restore_of_the_tables(local: WatchedStack) -> None:
