@@ -50,9 +50,7 @@ payments = new_table(
         "money_day-index": ("money_day", "recorded_at"),
     },
 )
-webhook_events = new_table(
-    "stripe-webhook-events", key="event_id", indexes={"event_type-index": ("event_type", "processed_at")}, ttl="ttl"
-)
+webhook_events = new_table("stripe-webhook-events", key="event_id", indexes={}, ttl="ttl")
 # Who changed what: entries are added, never changed.
 audit = new_table("audit", key="payment_id", range_key="at_id", indexes={})
 # Reconciled days: a CSV and a summary each.
@@ -183,7 +181,6 @@ payment = new_workflow(
         "StripeRetrySeconds": config.stripe_retry_seconds,
         "ReminderSeconds": config.reminder_seconds,
         "GraceSeconds": due.GRACE.total_seconds(),
-        "FirstDueSeconds": due.SOON.total_seconds(),
         "RefundStateMachineArn": refund.live_arn,
     },
     grants=[allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[payments.arn]), refund.may_start, publish, notify],
@@ -202,7 +199,10 @@ starter_function = partial(
 )
 resume = allow("states:SendTaskSuccess", on=[payment.arn, refund.arn])
 read_reservation = [allow("dynamodb:BatchGetItem", on=[payments.arn, reservations.arn]), *platform_key]
-record_events = allow("dynamodb:GetItem", "dynamodb:PutItem", on=[webhook_events.arn])
+record_events = [
+    allow("dynamodb:BatchGetItem", on=[webhook_events.arn, payments.arn]),
+    allow("dynamodb:PutItem", on=[webhook_events.arn]),
+]
 
 # Listing lets S3 answer that a day has no file yet.
 read_ledger_files = [
@@ -213,10 +213,8 @@ read_ledger_files = [
 payments_api = starter_function(
     "payments_api",
     timeout=28,
-    memory=1024,
     grants=[
         *read_reservation,
-        read_payment,
         update_payment,
         record_audit,
         payment.may_start,
@@ -255,13 +253,12 @@ operations_api = Function(
 stripe_webhook = starter_function(
     "stripe_webhook",
     timeout=28,
-    memory=1024,
     grants=[
         allow("ssm:GetParameter", on=[keys.webhook_secret.arn]),
         read_payment,
         update_payment,
         record_audit,
-        record_events,
+        *record_events,
         call_stripe,
         refund.may_start,
         resume,
@@ -284,7 +281,7 @@ reconcile_payments = starter_function(
         read_payment,
         update_payment,
         record_audit,
-        record_events,
+        *record_events,
         payment.may_start,
         refund.may_start,
         resume,

@@ -7,6 +7,7 @@ cannot keep what it compiles.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,18 @@ from pathlib import Path
 
 import pulumi
 
+from infra import botocore_data
+
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
 
-# Of botocore's 20 MB of service models, only those of the services that shared/ calls are shipped.
-AWS_SERVICES = {"dynamodb", "events", "s3", "sns", "ssm", "stepfunctions"}
+# The roots of Amazon Trust Services, by which every endpoint of AWS is certified (docs/decisions.md). Reading all that
+# certifi has takes 10 ms for each client.
+AMAZON_ROOTS = "amazon-roots.pem"
+AMAZON_ROOT_COUNT = 5
+_ROOT_OF_AMAZON = re.compile(
+    r'# Label: "((?:Amazon Root CA \d|Starfield Services Root Certificate Authority - G2))"\n(?:#.*\n)*'
+    r"(-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n)"
+)
 
 _ROOT = Path(__file__).parent.parent
 _BUILD = _ROOT / "build"
@@ -28,7 +37,7 @@ _CODE = ("lambdas", "shared")
 
 def handler_modules(root: Path = _ROOT) -> dict[str, str]:
     """Each function with the module of its `handler`: `lambdas/NAME.py`, or `lambdas/NAME/handler.py` in a package."""
-    modules = {path.stem: f"lambdas.{path.stem}" for path in (root / "lambdas").glob("*.py")}
+    modules = {path.stem: f"lambdas.{path.stem}" for path in (root / "lambdas").glob("[!_]*.py")}
     packages = [path.parent.name for path in (root / "lambdas").glob("*/handler.py")]
     return dict(sorted((modules | {name: f"lambdas.{name}.handler" for name in packages}).items()))
 
@@ -61,7 +70,8 @@ def code() -> Path:
 
 def layer(platform: str = LAMBDA_PLATFORM) -> Path:
     """Return the archive of dependencies for a platform (as uv names it), built only if uv.lock has changed."""
-    inputs = (_ROOT / "uv.lock").read_bytes() + Path(__file__).read_bytes() + platform.encode()
+    sources = (_ROOT / "uv.lock", Path(__file__), Path(botocore_data.__file__))
+    inputs = b"".join(source.read_bytes() for source in sources) + platform.encode()
     target = _BUILD / f"layer-{platform}-{hashlib.sha256(inputs).hexdigest()[:16]}.zip"
     if target.exists():
         return target
@@ -72,14 +82,23 @@ def layer(platform: str = LAMBDA_PLATFORM) -> Path:
         requirements, packages = root / "requirements.txt", root / "layer" / "python"
         options = ["--quiet", "--no-default-groups", "--no-emit-project", "--frozen", "--output-file"]
         _run(uv(), "export", *options, requirements)
-        wheels = ["--only-binary", ":all:", "--require-hashes", "--python-platform", platform]
+        # Copies: uv would link the files to those of its cache, which every environment shares, and some are trimmed.
+        wheels = ["--link-mode", "copy", "--only-binary", ":all:", "--require-hashes", "--python-platform", platform]
         _run(uv(), "pip", "install", "--quiet", *wheels, "--python", sys.executable, "--target", packages,
              "--requirements", requirements)  # fmt: skip
         shutil.rmtree(packages / "bin", ignore_errors=True)
-        for service in (packages / "botocore" / "data").iterdir():
-            if service.is_dir() and service.name not in AWS_SERVICES:
-                shutil.rmtree(service)
+        botocore_data.trim(packages / "botocore" / "data")
+        certificates = (packages / "certifi" / "cacert.pem").read_text(encoding="utf-8")
+        (packages / AMAZON_ROOTS).write_text(amazon_roots(certificates), encoding="utf-8")
         return _archive(packages.parent, run_from="/opt", into=target)
+
+
+def amazon_roots(certificates: str) -> str:
+    """Amazon's roots among the certificates of certifi. Raises ValueError unless there are exactly five."""
+    roots = dict(_ROOT_OF_AMAZON.findall(certificates))
+    if len(roots) != AMAZON_ROOT_COUNT:
+        raise ValueError(f"certifi has other roots of Amazon than expected: {sorted(roots)}")
+    return "".join(roots.values())
 
 
 def uv() -> str:

@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def _confirm(request: ConfirmReservationInput) -> ConfirmReservationOutput:
-    booking = bookings.read_booking(request.reservation_id)
+    booking = bookings.read_booking(request.reservation_id, nights=False)
     payment = payment_of(booking)
     if _confirmed(payment):
         return _output(payment, payment.completed_at or payment.updated_at)

@@ -24,6 +24,12 @@ from shared.domain.errors import TransientError
 from shared.observability import count, entry_point, log_failure, logger
 from shared.services.stripe_events import process
 from shared.settings import settings
+from shared.start_up import at_start
+
+
+@at_start
+def read_signing_secret() -> None:
+    secret(settings().stripe_webhook_secret_parameter)
 
 
 @entry_point

@@ -25,8 +25,10 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     Raises NotificationFailed, StoreBusy.
     """
     request = VerifyPaymentInput.model_validate(event)
-    booking = bookings.read_booking(request.reservation_id)
+    booking = bookings.read_booking(request.reservation_id, nights=False)
     outcomes, asked = _read_sessions(payment_of(booking))
+    if not any(outcome.paid_by for outcome in outcomes.values()):
+        booking = bookings.with_held_nights(booking)  # of a paid booking, ConfirmReservation checks them
     return record_and_decide(booking, outcomes, request, asked=asked, closing=False).model_dump(exclude_none=True)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
-from aws_lambda_powertools.utilities import parameters
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
@@ -146,8 +145,7 @@ class LocalStack:
         self._running.close()
         emulator.empty()
         secrets._refreshed.clear()
-        for provider in vars(parameters.base)["DEFAULT_PROVIDERS"].values():
-            provider.clear_cache()
+        secrets._parameters().clear_cache()  # type: ignore[no-untyped-call]
         self.log.write_bytes(b"")
         self._seed = seed
         self._run(self.admin.config)
@@ -282,4 +280,3 @@ def _forget_environment() -> None:
                 if callable(clear := getattr(value, "cache_clear", None)):
                     clear()
     secrets._refreshed.clear()
-    parameters.clear_caches()  # type: ignore[no-untyped-call]

@@ -4,7 +4,6 @@ The times depend on this machine, where AWS, Stripe and the guests share one Pyt
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -14,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import ceil
 from typing import Any
 
 import boto3
@@ -22,6 +20,7 @@ import requests
 
 from local.aws import emulator
 from local.aws.dynamodb_local import dynamodb_local
+from local.aws.request_units import READS, WRITES, MeteredRequest, meter
 from local.external_tools import ToolUnavailableError
 from local.stack import LocalStack
 
@@ -29,48 +28,6 @@ CARD = "4242424242424242"
 TIMEOUT_SECONDS = 300
 SEQUENTIAL_BOOKINGS = 20
 HTTP = {"payments_api", "operations_api", "stripe_webhook"}
-READS = {"BatchGetItem", "GetItem", "Query"}
-WRITES = {"PutItem", "TransactWriteItems", "UpdateItem"}
-# A write of one of these attributes of a payment writes entries of its indexes: it moves one, or adds one.
-INDEX_WRITES = {"due_at": 2, "stripe_payment_intent_id": 1}
-READ_UNIT, WRITE_UNIT = 4096, 1024  # bytes
-
-
-class RequestUnits:
-    """DynamoDB's request units, counted from the requests; a payment item counts with its final size."""
-
-    def __init__(self, payments_table: str, item_bytes: int) -> None:
-        self._payments, self._bytes = payments_table, item_bytes
-        self.requests: list[tuple[str, Any]] = []
-
-    def observe(self, _caller: str, operation: str, request: Any) -> None:
-        """A hook for `emulator.access` that allows every call."""
-        service, _, name = operation.partition(".")
-        if service == "dynamodb":
-            self.requests.append((name, json.loads(request.body)))
-
-    def total(self) -> tuple[int, int]:
-        """The read units and write units of all observed requests."""
-        reads = writes = 0
-        for name, body in self.requests:
-            if name == "BatchGetItem":
-                reads += sum(len(of["Keys"]) * self._of(table, READ_UNIT) for table, of in body["RequestItems"].items())
-            elif name in READS:
-                reads += self._of(body["TableName"], READ_UNIT)
-            elif name == "TransactWriteItems":
-                operations = [operation for item in body["TransactItems"] for operation in item.values()]
-                writes += sum(2 * self._of(one["TableName"], WRITE_UNIT) + self._index(one) for one in operations)
-            elif name in WRITES:
-                writes += self._of(body["TableName"], WRITE_UNIT) + self._index(body)
-        return reads, writes
-
-    def _index(self, operation: Mapping[str, Any]) -> int:
-        if operation["TableName"] != self._payments:
-            return 0
-        return sum(writes for attribute, writes in INDEX_WRITES.items() if attribute in json.dumps(operation))
-
-    def _of(self, table: str, unit: int) -> int:
-        return ceil(self._bytes / unit) if table == self._payments else 1
 
 
 def reserve(stack: LocalStack) -> tuple[str, str]:
@@ -105,6 +62,15 @@ def pay(url: str) -> datetime:
     if paid.status_code != requests.codes.see_other:
         raise RuntimeError(f"the pay page answered {paid.status_code}")
     return started
+
+
+def pay_for_one(stack: LocalStack, booking: tuple[str, str]) -> list[MeteredRequest]:
+    """What a booking requests of DynamoDB that is paid for, with nobody else about."""
+    meter.start()
+    pay(open_checkout(stack, booking)[1])
+    wait_for_ends(stack)
+    stack.fake_stripe.webhooks.wait_until_idle()
+    return meter.stop()
 
 
 def _call_at_once[Argument, Result](
@@ -166,23 +132,17 @@ def _run(bookings: int, dynamodb: str | None) -> RunResult:
     ):
         # First one after another: this ends the cold starts, and measures each function without the others' load.
         for first in (reserve(stack) for _ in range(SEQUENTIAL_BOOKINGS)):
-            pay(open_checkout(stack, first)[1])
-            wait_for_ends(stack)
+            alone = pay_for_one(stack, first)
         sequential = dict(emulator.counts.functions)
         before = set(wait_for_ends(stack))
-        payments_table = stack.outputs["paymentsTable"]
-        item = boto3.client("dynamodb").get_item(
-            TableName=payments_table, Key={"payment_id": {"S": f"PAY-{first[0]}"}}
-        )["Item"]
-        units = RequestUnits(payments_table, len(json.dumps(item)))
         held = [reserve(stack) for _ in range(bookings)]
         emulator.counts.clear()
         stack.fake_stripe.requests.clear()
-        emulator.access.append(units.observe)
+        meter.start()
         opened = _call_at_once(pool, lambda booking: open_checkout(stack, booking), held, errors)
         cards = _call_at_once(pool, pay, [page[1] for page in opened if page], errors)
         ends = wait_for_ends(stack)
-        emulator.access.remove(units.observe)
+        metered = meter.stop()
         functions, operations = dict(emulator.counts.functions), Counter(emulator.counts.operations)
         stripe = len(stack.fake_stripe.requests)
         executions = [
@@ -211,7 +171,9 @@ def _run(bookings: int, dynamodb: str | None) -> RunResult:
     print(_percentiles("Pay now → URL", seconds_to_url))
     print(_percentiles("card → confirmed", confirmed))
     transitions = max(len(execution["visited"]) for execution in executions)
-    _print_costs(len(confirmed), transitions, functions, operations, stripe=stripe, units=units)
+    _print_costs(len(confirmed), transitions, functions, operations, stripe=stripe, metered=metered)
+    if alone:
+        _print_requests(alone)
     return RunResult(errors.total(), seconds_to_url, confirmed)
 
 
@@ -241,7 +203,7 @@ def _print_costs(
     operations: Counter[tuple[str | None, str]],
     *,
     stripe: int,
-    units: RequestUnits,
+    metered: Sequence[MeteredRequest],
 ) -> None:
     http = sum(len(calls) for name, calls in functions.items() if name in HTTP)
     states = sum(len(calls) for name, calls in functions.items() if name not in HTTP)
@@ -249,12 +211,23 @@ def _print_costs(
     print(f"    {http / bookings:.2f} Lambda calls by HTTP, {stripe / bookings:.2f} Stripe calls,")
     reads, writes = _count(operations, "dynamodb", READS), _count(operations, "dynamodb", WRITES)
     print(f"    {reads / bookings:.2f} DynamoDB reads, {writes / bookings:.2f} DynamoDB writes,")
-    read_units, write_units = units.total()
-    events = _count(operations, "events", {"PutEvents"})
-    print(
-        f"    {read_units / bookings:.1f} read units, {write_units / bookings:.1f} write units,"
-        f" {events / bookings:.2f} events; docs/costs.md has their prices"
+    if metered:
+        print(f"    {_units(metered, bookings)}; docs/costs.md has their prices")
+
+
+def _units(metered: Sequence[MeteredRequest], bookings: int = 1) -> str:
+    read, write, index, audit = (
+        sum(units) / bookings
+        for units in zip(*((of.read, of.write, of.index, of.audit) for of in metered), strict=True)
     )
+    return f"{read:.1f} read units, {write:.1f} write units ({index:.1f} for indexes, {audit:.1f} for audit entries)"
+
+
+def _print_requests(requests: Sequence[MeteredRequest]) -> None:
+    """Prints every request to DynamoDB of one booking, one a line."""
+    print(f"  one booking alone: {_units(requests)} in {len(requests)} requests")
+    for one in requests:
+        print(f"    {one.caller:24} {one.operation:19} {one.read:3g} read {one.write:3g} write  {one.what}")
 
 
 def main() -> int:

@@ -14,9 +14,10 @@ import boto3
 
 from infra.function import NAMESPACE
 from local.aws import emulator
+from local.aws.request_units import item_size
 from local.pulumi.deployer import Deployment
 from local.stack import LocalStack
-from scripts.benchmark import HTTP, RequestUnits, open_checkout, pay, reserve, wait_for_ends
+from scripts.benchmark import HTTP, pay_for_one, reserve, wait_for_ends
 from scripts.costs import BookingCounts
 
 BOOKINGS = 20
@@ -30,20 +31,15 @@ METRICS_OF_A_ROUTE = 5  # calls, 4xx, 5xx, latency, latency of the integration
 def measure() -> BookingCounts:
     with LocalStack() as stack:
         for _ in range(WARM_UP):
-            _pay_for(stack)
+            pay_for_one(stack, reserve(stack))
         log = Path(stack.log)
         before, log_before = set(wait_for_ends(stack)), log.stat().st_size
         payments = stack.outputs["paymentsTable"]
         item_bytes = round(statistics.mean(_item_bytes(payments, name) for name in before))
-        units = RequestUnits(payments, item_bytes)
         emulator.counts.clear()
-        emulator.access.append(units.observe)
-        for _ in range(BOOKINGS):
-            _pay_for(stack)
-        emulator.access.remove(units.observe)
+        metered = [request for _ in range(BOOKINGS) for request in pay_for_one(stack, reserve(stack))]
         functions = dict(emulator.counts.functions)
         events = sum(n for (_, name), n in emulator.counts.operations.items() if name == "eventbridge.PutEvents")
-        reads, writes = units.total()
         histories = [_history(stack, name) for name in wait_for_ends(stack).keys() - before]
         transitions = [sum("StateEntered" in event["type"] for event in history) for history in histories]
         written = log.read_text(encoding="utf-8")[log_before:]
@@ -58,8 +54,8 @@ def measure() -> BookingCounts:
             stripe_gb=sum(memory[name] for name in WAITING_FOR_STRIPE),
             http_requests=http,
             events=events / BOOKINGS,
-            read_units=reads / BOOKINGS,
-            write_units=writes / BOOKINGS,
+            read_units=sum(request.read for request in metered) / BOOKINGS,
+            write_units=sum(request.write for request in metered) / BOOKINGS,
             log_bytes=round(
                 len(written) / BOOKINGS
                 + http * ACCESS_LOG_BYTES
@@ -72,15 +68,10 @@ def measure() -> BookingCounts:
         )
 
 
-def _pay_for(stack: LocalStack) -> None:
-    pay(open_checkout(stack, reserve(stack))[1])
-    wait_for_ends(stack)
-
-
 def _item_bytes(table: str, reservation_id: str) -> int:
     key = {"payment_id": {"S": f"PAY-{reservation_id}"}}
     item = boto3.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
-    return len(json.dumps(item))
+    return item_size(item)
 
 
 def _history(stack: LocalStack, name: str) -> Sequence[Mapping[str, Any]]:

@@ -18,6 +18,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
+from shared.start_up import start_up
+
 logger = Logger(use_rfc3339=True, utc=True)
 
 
@@ -53,7 +55,7 @@ type Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
 
 def entry_point(handler: Handler) -> Handler:
-    """Bind the invocation's ids to every log line, and log the class of an error that it raises.
+    """Prepare the container, bind each invocation's ids to its log lines, and log the class of an error that it raises.
 
     State handlers take the ids from their input; HTTP handlers use the gateway's request id as the correlation id.
     """
@@ -84,6 +86,7 @@ def entry_point(handler: Handler) -> Handler:
         finally:
             logger.thread_safe_clear_keys()
 
+    start_up(lambda step, error: log_failure("not prepared", error, step=step))
     return observed
 
 

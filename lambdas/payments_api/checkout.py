@@ -4,6 +4,7 @@ Changes: starts the booking's execution, or resumes its wait for the next attemp
 Safe to run twice: the execution is named after the booking, and a token resumes one wait only.
 """
 
+import functools
 from datetime import UTC, datetime, timedelta
 
 from aws_lambda_powertools.event_handler import Response
@@ -19,7 +20,6 @@ from shared.contracts.states import OpenedAttempt
 from shared.domain.api_errors import ApiError
 from shared.domain.attempts import attempts_left, offerable
 from shared.domain.booking import Reservation
-from shared.domain.ids import payment_id_of
 from shared.domain.models import Payment, iso
 from shared.observability import bind
 from shared.services import http_api
@@ -51,8 +51,8 @@ def _open_session(reservation_id: str, caller: Caller, urls: ReturnUrls) -> Resp
     deadline = polling.deadline()
     ended_wait: int | None = None
     status = 200
+    reservation, payment = http_api.find_booking(reservation_id, caller)
     while True:
-        reservation, payment = http_api.find_booking(reservation_id, caller)
         now = datetime.now(UTC)
         if payment is not None and offerable(payment, reservation, margin=_margin(), now=now):
             return http_api.json_response(status, _session_response(payment))
@@ -63,7 +63,14 @@ def _open_session(reservation_id: str, caller: Caller, urls: ReturnUrls) -> Resp
                 payment_items.mark_due(payment, now=now)
             return accepted(reservation, payment)
         ended_wait = _request_attempt(reservation, payment, urls, ended_wait, now)
-        if not _wait_for_progress(payment_id_of(reservation_id), payment, deadline):
+        progressed = functools.partial(_progressed, None if payment is None else payment.token_sequence)
+        reservation, payment = polling.poll(
+            lambda: http_api.find_booking(reservation_id, caller),
+            until=progressed,
+            pauses=polling.session_pauses(),
+            deadline=deadline,
+        )
+        if not progressed((reservation, payment)):
             return accepted(reservation, payment)
         status = 201
 
@@ -101,20 +108,10 @@ def _repriced(reservation: Reservation, payment: Payment) -> bool:
     return payment.awaiting == "payment" and current is not None and current.amount != reservation.total_amount
 
 
-def _wait_for_progress(payment_id: str, seen: Payment | None, deadline: float) -> bool:
-    """Wait until the workflow has come to another wait or to its end; False if it has not by the deadline."""
-    seen_sequence = None if seen is None else seen.token_sequence
-
-    def progressed(payment: Payment | None) -> bool:
-        return payment is not None and (payment.status != "pending" or payment.token_sequence != seen_sequence)
-
-    latest = polling.poll(
-        lambda: payment_items.read_payment(payment_id),
-        until=progressed,
-        pauses=polling.growing_pauses(),
-        deadline=deadline,
-    )
-    return progressed(latest)
+def _progressed(seen_sequence: int | None, booking: tuple[Reservation, Payment | None]) -> bool:
+    """Whether the workflow has come to another wait or to its end."""
+    _, payment = booking
+    return payment is not None and (payment.status != "pending" or payment.token_sequence != seen_sequence)
 
 
 def _margin() -> timedelta:

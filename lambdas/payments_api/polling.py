@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 
 PATIENCE = 8.0  # seconds that a call waits in all
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds between two reads while a session is being opened
+# Seconds before the first and between two reads while a session is being opened: Stripe answers in 0.3 s at best.
+FIRST_PAUSE, NEXT_PAUSE = 0.4, 0.15
 POLL_INTERVAL = 0.25  # seconds between two reads of a refund or a release, which take a second or two
 
 
@@ -39,9 +40,6 @@ def steady_pauses() -> Iterator[float]:
     return itertools.chain([0.0], itertools.repeat(POLL_INTERVAL))
 
 
-def growing_pauses() -> Iterator[float]:
-    """Read less and less often."""
-    pause = FIRST_PAUSE
-    while True:
-        yield pause
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+def session_pauses() -> Iterator[float]:
+    """Read no earlier than a session can be open, then often."""
+    return itertools.chain([FIRST_PAUSE], itertools.repeat(NEXT_PAUSE))

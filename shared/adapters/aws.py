@@ -1,7 +1,9 @@
 """What the AWS clients share: time-outs, retries, and which error codes are worth another try."""
 
 from collections.abc import Callable
+from typing import Any
 
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -52,6 +54,15 @@ def call[Answer](request: Callable[[], Answer], *, busy: frozenset[str], error_t
         raise
     except BotoCoreError as error:
         raise error_type(type(error).__name__) from error
+
+
+def open_connection(client: Any) -> None:
+    """Open the connection that the client's first request will use.
+
+    Every endpoint of AWS answers a request without a signature, whatever the function's role may do.
+    """
+    request = AWSRequest("GET", client.meta.endpoint_url).prepare()
+    client._endpoint.http_session.send(request)  # noqa: SLF001 - botocore has no other way
 
 
 def error_code(error: ClientError) -> str:

@@ -14,6 +14,7 @@ from shared.adapters.queries import query_index
 from shared.adapters.refund_ledger import enter_refunds, write_totals
 from shared.contracts.field_errors import describe_errors
 from shared.domain.booking import MAX_NIGHTS, Booking, Reservation, end_reason, payment_of
+from shared.domain.due import DAILY
 from shared.domain.errors import ReservationInvalid
 from shared.domain.ids import payment_id_of
 from shared.domain.models import Capture, Payment, Refund, iso
@@ -48,16 +49,23 @@ def parse_reservation(item: Mapping[str, Any]) -> Reservation:
     raise ReservationInvalid(str(item.get("reservation_id")), problems, customer_id=item.get("customer_id"))
 
 
-def read_booking(reservation_id: str) -> Booking:
+def read_booking(reservation_id: str, *, nights: bool = True) -> Booking:
     """Reservation, payment, and the nights that the reservation still holds, in two requests.
 
-    A reservation that the platform deleted counts as cancelled. Raises ReservationInvalid, and LookupError if there is
-    neither reservation nor payment.
+    Without `nights` it is one request, and all nights of an existing reservation count as held: for a caller after
+    whom ConfirmReservation checks them in its transaction. A reservation that the platform deleted counts as
+    cancelled. Raises ReservationInvalid, and LookupError if there is neither reservation nor payment.
     """
     reservation, payment = read_booking_items(reservation_id)
     if reservation is None:
         return _deleted(reservation_id, payment)
-    return Booking(reservation=reservation, payment=payment, held=_held_nights(reservation))
+    held = _held_nights(reservation) if nights else frozenset(reservation.nights)
+    return Booking(reservation=reservation, payment=payment, held=held)
+
+
+def with_held_nights(booking: Booking) -> Booking:
+    """A booking that was read without its nights, with those that it still holds."""
+    return booking if booking.deleted else booking.model_copy(update={"held": _held_nights(booking.reservation)})
 
 
 def _held_nights(reservation: Reservation) -> frozenset[str]:
@@ -122,7 +130,9 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
     complete.set_all(amount=capture.amount, currency=capture.currency, **copies(pi, capture))
     complete.set_all(completed_at=iso(now), updated_at=iso(now))
     complete.remove("task_token", "awaiting", "error_message")
-    write_due(complete, after, now=now)
+    # The daily check may as well come earlier; each move of an item in its index is paid for.
+    if payment.due_at is None or not now < payment.due_at <= now + DAILY:
+        write_due(complete, after, now=now)
     write_attention(complete, payment, after, now=now)
     complete.require_missing("cancel_requested_at")
     complete.require_exists(f"captures.{pi}")

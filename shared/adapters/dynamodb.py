@@ -19,6 +19,7 @@ from shared.adapters import aws
 from shared.adapters.aws import error_code
 from shared.domain.errors import StoreBusy
 from shared.domain.models import iso
+from shared.start_up import at_start
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,6 +34,11 @@ _deserialize = TypeDeserializer().deserialize
 def client() -> "DynamoDBClient":
     """The client, made once per container."""
     return boto3.client("dynamodb", config=aws.CLIENT_CONFIG)
+
+
+@at_start
+def connect_to_dynamodb() -> None:
+    aws.open_connection(client())
 
 
 class UpdateBuilder:

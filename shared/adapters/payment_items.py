@@ -10,7 +10,7 @@ from shared.adapters.attention import write_attention, write_matters
 from shared.adapters.audit import audit_operation
 from shared.adapters.dynamodb import UpdateBuilder, to_item, transact
 from shared.adapters.ledger_days import ledger_day_operations
-from shared.adapters.pointers import Pointer, pointer_operation
+from shared.adapters.pointers import Pointer, record_pointer
 from shared.domain.attempts import AttemptKey, forgettable
 from shared.domain.booking import Reservation
 from shared.domain.due import GRACE, due_shard, next_due
@@ -139,15 +139,16 @@ def _write_captures(
     now: datetime,
     entries: Sequence[Any] = (),
 ) -> None:
-    """Write captures, the pointers to their payment, their days and entries of the audit trail, all or nothing."""
-    for pi, (capture, _) in captures.items():
+    """Write pointers to the payment first, as events do, then captures, their days and audit entries at once."""
+    for pi, (capture, key) in captures.items():
+        if not record_pointer(pi, Pointer(payment.payment_id, key)):
+            raise StoreBusy(f"{pi} belongs to another payment")
         update.set_default(f"captures.{pi}", to_item(capture))
         update.set_default("stripe_payment_intent_id", pi)
     update.set("updated_at", iso(now)).require_exists("payment_id")
-    pointers = [pointer_operation(pi, Pointer(payment.payment_id, key)) for pi, (_, key) in captures.items()]
     days = ledger_day_operations(payment.payment_id, [capture.captured_at for capture, _ in captures.values()], now=now)
-    if not update_payment(payment.payment_id, update, *pointers, *days, *entries):
-        raise StoreBusy("a PaymentIntent belongs to another payment, or a matter was opened or closed meanwhile")
+    if not update_payment(payment.payment_id, update, *days, *entries):
+        raise StoreBusy("a matter was opened or closed meanwhile")
 
 
 def grant_attempt(payment_id: str, *, now: datetime) -> bool:

@@ -1,16 +1,25 @@
 """Secrets from SSM Parameter Store, cached for 5 minutes; a refused one is read again, at most every 30 s."""
 
+import functools
 import time
 
-from aws_lambda_powertools.utilities import parameters
+import boto3
+from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
+from shared.adapters import aws
 from shared.domain.errors import SecretUnavailable
 
 MAX_AGE = 300
 REFRESH_INTERVAL = 30
 
 _refreshed: dict[str, float] = {}
+
+
+@functools.cache
+def _parameters() -> SSMProvider:
+    # The provider's own client would wait 60 s for an answer, and read botocore's data again.
+    return SSMProvider(boto3_client=boto3.client("ssm", config=aws.CLIENT_CONFIG))
 
 
 def secret(parameter: str) -> str:
@@ -29,7 +38,7 @@ def refreshed(parameter: str) -> str | None:
 
 def _read(parameter: str, *, force: bool) -> str:
     try:
-        value = parameters.get_parameter(parameter, decrypt=True, max_age=MAX_AGE, force_fetch=force)
+        value = _parameters().get(parameter, decrypt=True, max_age=MAX_AGE, force_fetch=force)
     except GetParameterError:
         # The cause may quote the request, so the message has the name alone.
         raise SecretUnavailable(f"cannot read parameter {parameter}") from None

@@ -17,6 +17,7 @@ from shared.domain.ids import payment_id_of
 from shared.domain.models import Payment
 from shared.observability import logger
 from shared.settings import starter_settings
+from shared.start_up import at_start
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -28,6 +29,11 @@ type Signal = Literal["refresh", "retry", "cancel", "settled_elsewhere"]
 @functools.cache
 def _client() -> "SFNClient":
     return boto3.client("stepfunctions", config=aws.CLIENT_CONFIG)
+
+
+@at_start
+def connect_to_step_functions() -> None:
+    aws.open_connection(_client())
 
 
 def execution_name(first: str, restart: int) -> str:

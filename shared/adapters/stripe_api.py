@@ -20,6 +20,7 @@ from shared.domain.secret_shapes import clean_secret
 from shared.domain.stripe_values import CheckoutSession, PaymentIntent, StripeRefund
 from shared.observability import count, logger
 from shared.settings import settings
+from shared.start_up import at_start
 
 if TYPE_CHECKING:
     from stripe import RequestOptions, V1Services
@@ -194,6 +195,21 @@ def _request[Answer: stripe.StripeObject](call: "Callable[[V1Services], Answer]"
     return answer
 
 
+@at_start
+def connect_to_stripe() -> None:
+    """Read the API key, and open the connection that the first request will use: Stripe answers without a key, too."""
+    api_base = settings().stripe_api_base
+    client = _client(secret(settings().stripe_secret_key_parameter), api_base)
+    # The SDK imports these when they are first used.
+    _ = client.v1.checkout.sessions, client.v1.refunds, stripe.checkout.Session, stripe.PaymentIntent, stripe.Refund
+    _http_client().request("GET", api_base, {})
+
+
+@functools.cache
+def _http_client() -> stripe.HTTPClient:
+    return stripe.RequestsClient(timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
+
+
 @functools.cache
 def _client(key: str, api_base: str) -> stripe.StripeClient:
     try:
@@ -204,7 +220,7 @@ def _client(key: str, api_base: str) -> stripe.StripeClient:
         key,
         stripe_version=API_VERSION,
         max_network_retries=RETRIES,
-        http_client=stripe.RequestsClient(timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)),
+        http_client=_http_client(),
         base_addresses={"api": api_base},
     )
 

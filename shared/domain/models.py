@@ -58,15 +58,15 @@ class Value(BaseModel):
 class Attempt(Value):
     """One Checkout Session, stored before it is requested.
 
-    `parameters` is the JSON text sent to Stripe, empty once the attempt has ended. `deadline` is the end of our
-    checkout window, `checkout_expires_at` when Stripe expires the session. `counted` becomes 1 when its URL is
-    published. `declines` maps charge ids to decline codes.
+    `parameters` is the JSON text sent to Stripe, empty once the session is published or has ended. `deadline` is the
+    end of our checkout window, `checkout_expires_at` when Stripe expires the session. `counted` becomes 1 when its URL
+    is published. `declines` maps charge ids to decline codes.
     """
 
     status: AttemptStatus
     counted: int = 0
     amount: int
-    parameters: str
+    parameters: str = ""
     opened_at: Instant
     deadline: Instant
     stripe_checkout_session_id: str | None = None

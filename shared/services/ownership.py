@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from shared.adapters import payment_items, pointers
 from shared.adapters.pointers import Pointer
+from shared.adapters.webhook_events import StoredForEvent
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.attempts import AttemptKey
 from shared.domain.ids import payment_id_of
@@ -28,17 +29,17 @@ class Owner:
     attempt: AttemptKey | None
 
 
-def find_owner(event: StripeEvent) -> Owner | None:
+def find_owner(event: StripeEvent, stored: StoredForEvent) -> Owner | None:
     """The payment that the event is about; None if it is not ours and cannot become ours.
 
     A pointer to the payment is written with the first proof. Raises StripeUnavailable, StoreBusy.
     """
     pi, session = event.payment_intent, event.checkout_session
-    pointer = None if pi is None else pointers.read_pointer(pi)
+    pointer, named = stored.pointer, stored.named
     if pointer is not None:
-        payment = payment_items.read_payment(pointer.payment_id)
+        same = named is not None and named.payment_id == pointer.payment_id
+        payment = named if same else payment_items.read_payment(pointer.payment_id)
         return None if payment is None else Owner(payment, pointer.attempt)
-    named = _find_named(event.metadata)
     if session is not None:
         attempt = None if named is None else named.attempt_of(session)
         if named is not None and attempt is not None and pi is not None:
@@ -74,13 +75,16 @@ def _find_by_sessions(pi: str) -> Owner | None:
     return None
 
 
-def _find_named(metadata: Mapping[str, str]) -> Payment | None:
-    """The payment that metadata of ours names."""
+def named_payment(metadata: Mapping[str, str]) -> str | None:
+    """The id of the payment that metadata of ours names, which need not exist."""
     reservation_id, payment_id = metadata.get("reservation_id"), metadata.get("payment_id")
     ours = metadata.get("stack") == settings().stack
-    if not ours or not reservation_id or payment_id != payment_id_of(reservation_id):
-        return None
-    return payment_items.read_payment(payment_id)
+    return payment_id if ours and reservation_id and payment_id == payment_id_of(reservation_id) else None
+
+
+def _find_named(metadata: Mapping[str, str]) -> Payment | None:
+    payment_id = named_payment(metadata)
+    return None if payment_id is None else payment_items.read_payment(payment_id)
 
 
 def _metadata_undecided(event: StripeEvent) -> bool:

@@ -16,7 +16,7 @@ from shared.domain.models import iso
 from shared.observability import act_as, bind, logger
 from shared.services import dispute_events, fraud_events, money_events, refund_events  # noqa: F401 - they register their handlers
 from shared.services.money_events import report_unmatched
-from shared.services.ownership import Owner, find_owner
+from shared.services.ownership import Owner, find_owner, named_payment
 from shared.services.stripe_event_registry import HANDLERS, Outcome, Result
 
 # Every type that has an effect; the endpoint at Stripe subscribes to exactly these.
@@ -30,12 +30,16 @@ def process(event: StripeEvent, payload_hash: str, *, again: bool = False) -> We
     """
     act_as(f"stripe:{event.id}")
     bind(stripe_event_id=event.id, stripe_event_type=event.type, stripe_id=event.object.get("id"))
-    if event.type in HANDLED and not again and webhook_events.event_processed(event.id):
-        return _response(event, "duplicate", "processed before")
+    stored = None
+    if event.type in HANDLED:
+        named = named_payment(event.metadata)
+        stored = webhook_events.read_for_event(event.id, pi=event.payment_intent, payment_id=named)
+        if stored.processed and not again:
+            return _response(event, "duplicate", "processed before")
     record: dict[str, str | None] = {"event_type": event.type, "payload_hash": payload_hash}
     now = datetime.now(UTC)
     try:
-        owner = find_owner(event) if event.type in HANDLED else None
+        owner = None if stored is None else find_owner(event, stored)
         if owner is not None:
             booking = {"payment_id": owner.payment.payment_id, "reservation_id": owner.payment.reservation_id}
             bind(**booking)

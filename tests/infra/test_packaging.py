@@ -1,14 +1,19 @@
 import hashlib
+import json
+import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import botocore
 import pytest
 
-from infra import packaging
+from infra import botocore_data, packaging
+from infra.botocore_data import OPERATIONS
 from tests.infra.conftest import Deploy
 
 ROOT = Path(packaging.__file__).parent.parent
@@ -28,14 +33,24 @@ def layer(uv: None) -> Path:
     return packaging.layer(f"{platform.machine()}-manylinux_2_28")
 
 
+BOTOCORE_DATA = Path(botocore.__file__).parent / "data"
+
+
+def digest(data: Path = BOTOCORE_DATA) -> str:
+    """What botocore's data is: by default the installed one, which every command of the project uses."""
+    services = [path for name in OPERATIONS for path in sorted((data / name).rglob("*.json*"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in (data / "endpoints.json", *services))).hexdigest()
+
+
 @pytest.fixture(scope="module")
 def lambda_layers(uv: None, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The layer for Lambda, built twice from scratch."""
-    built = []
+    built, before = [], digest()
     with pytest.MonkeyPatch.context() as patch:
         for _ in range(2):
             patch.setattr(packaging, "_BUILD", tmp_path_factory.mktemp("build"))
             built.append(packaging.layer())
+    assert digest() == before
     return built
 
 
@@ -71,10 +86,25 @@ def test_the_models_of_exactly_the_services_that_are_called_are_shipped() -> Non
     text = "".join(
         path.read_text(encoding="utf-8") for name in ("lambdas", "shared") for path in (ROOT / name).rglob("*.py")
     )
-    called = set(re.findall(r'boto3\.client\(\s*"([\w-]+)"', text))
-    if "parameters.get_parameter(" in text:
-        called.add("ssm")
-    assert called == packaging.AWS_SERVICES
+    assert set(re.findall(r'boto3\.client\(\s*"([\w-]+)"', text)) == OPERATIONS.keys()
+    called = set(re.findall(r"\b(?:_?client|_events|_sns)\(\)\.(\w+)", text)) - {"meta"}
+    called = called - {"get_paginator"} | set(re.findall(r'get_paginator\("(\w+)"\)', text))
+    called |= {"get_parameter"} if "SSMProvider(" in text else set()
+    kept = {name for operations in OPERATIONS.values() for name in operations}
+    assert {"".join(map(str.capitalize, name.split("_"))) for name in called} == kept
+
+
+def test_trimming_changes_no_file_that_is_linked_to_an_installed_one(tmp_path: Path) -> None:
+    """An installer may link what it installs; then a file that is written in place changes everywhere."""
+    shutil.copytree(BOTOCORE_DATA, tmp_path / "installed")
+    shutil.copytree(tmp_path / "installed", tmp_path / "data", copy_function=os.link)
+    botocore_data.trim(tmp_path / "data")
+    assert digest(tmp_path / "installed") == digest()
+    assert {path.name for path in (tmp_path / "data").iterdir() if path.is_dir()} == OPERATIONS.keys()
+    for service, operations in OPERATIONS.items():
+        (model,) = (tmp_path / "data" / service).rglob("service-2.json")
+        assert json.loads(model.read_text(encoding="utf-8"))["operations"].keys() == operations
+    assert (tmp_path / "data" / "endpoints.json").stat().st_size < 100_000
 
 
 def test_every_handler_can_be_imported_from_the_package_alone(layer: Path, tmp_path: Path) -> None:

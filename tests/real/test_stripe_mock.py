@@ -83,10 +83,10 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingFake]:
     fake = RecordingFake(fake_stripe)
     monkeypatch.setattr(stripe, "RequestsClient", lambda **_: fake)
     monkeypatch.setattr(stripe_api, "secret", lambda _: API_KEY)
-    for cached in (settings, stripe_api._client):
+    for cached in (settings, stripe_api._client, stripe_api._http_client):
         cached.cache_clear()
     yield fake
-    for cached in (settings, stripe_api._client):
+    for cached in (settings, stripe_api._client, stripe_api._http_client):
         cached.cache_clear()
     fake_stripe.close()
 

@@ -73,7 +73,6 @@ def seconds_left(text: str) -> float:
 
 @pytest.mark.parametrize(("deadline", "hold_left", "waits"), [(1800, 86_400, 1800), (1800, 600, 600), (1800, -5, 1)])
 def test_the_wait_for_the_guest_ends_with_the_window_or_the_hold(deadline: int, hold_left: int, waits: int) -> None:
-    """And the payment is due half a minute later."""
     now = datetime.now(UTC)
     hold = iso(now + timedelta(seconds=hold_left))
     known = {
@@ -82,11 +81,17 @@ def test_the_wait_for_the_guest_ends_with_the_window_or_the_hold(deadline: int, 
     }
     state = state_of("payment", "AwaitPayment")
     assert evaluated(state["TimeoutSeconds"], known) == pytest.approx(waits, abs=3)
-    due = evaluated(state["Arguments"]["ExpressionAttributeValues"][":due"]["S"], known)
-    assert seconds_left(due) == pytest.approx(min(deadline, hold_left) + 30, abs=3)
     retry = state_of("payment", "AwaitRetry")
     until_reminder = hold_left - 7200 if hold_left > 7200 else hold_left
     assert evaluated(retry["TimeoutSeconds"], known) == pytest.approx(max(1, until_reminder), abs=3)
+
+
+@pytest.mark.parametrize(("hold_left", "due_after"), [(80_000, 80_030), (600, 630), (-5, 25), (90_000, 86_400)])
+def test_a_payment_is_due_half_a_minute_after_its_hold_and_within_a_day(hold_left: int, due_after: int) -> None:
+    hold = iso(datetime.now(UTC) + timedelta(seconds=hold_left))
+    known = {"states": {"context": {"Execution": {"Input": {"hold_expires_at": hold}}}}}
+    due = evaluated(state_of("payment", "RecordPayment")["Arguments"]["Item"]["due_at"]["S"], known)
+    assert seconds_left(due) == pytest.approx(due_after, abs=3)
 
 
 @pytest.mark.parametrize(("hold_left", "ending"), [(7200, True), (2, True), (0, False), (-5, False)])

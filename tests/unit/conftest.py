@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import stripe
-from aws_lambda_powertools.utilities import parameters
-from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto import mock_aws
 
@@ -47,7 +45,6 @@ def forget_container() -> None:
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
-    parameters.clear_caches()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,8 +76,7 @@ def aws(environment: None) -> Iterator[Stored]:
 def stored(aws: Stored) -> Stored:
     """The four tables, empty, and the two parameters; a container that has not read them yet."""
     aws.clear()
-    for provider in DEFAULT_PROVIDERS.values():
-        provider.clear_cache()
+    secrets._parameters().clear_cache()  # type: ignore[no-untyped-call]
     secrets._refreshed.clear()
     return aws
 
@@ -141,9 +137,11 @@ def stripe_account(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fa
     """The fake, reached by the real SDK."""
     fake_stripe = new_fake_stripe(clock)
     monkeypatch.setattr(stripe, "RequestsClient", lambda **_: InProcess(fake_stripe))
-    stripe_api._client.cache_clear()
+    for cached in (stripe_api._client, stripe_api._http_client):
+        cached.cache_clear()
     yield fake_stripe
-    stripe_api._client.cache_clear()
+    for cached in (stripe_api._client, stripe_api._http_client):
+        cached.cache_clear()
     fake_stripe.close()
 
 
@@ -181,7 +179,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     """Calls wait for 0.1 s, during which the clock of the functions stands still."""
     monkeypatch.setattr(polling, "PATIENCE", 0.1)
     monkeypatch.setattr(polling, "FIRST_PAUSE", 0.005)
-    monkeypatch.setattr(polling, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(polling, "NEXT_PAUSE", 0.01)
     monkeypatch.setattr(polling, "POLL_INTERVAL", 0.005)
     monkeypatch.setattr(polling, "time", SleepingTime())
 

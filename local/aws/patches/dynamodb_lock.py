@@ -20,7 +20,10 @@ from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models.utilities import dynamo_json_dump
 from moto.dynamodb.responses import DynamoHandler, DynamoResult
 
+from local.aws.aws_account import current_function
+from local.aws.aws_faults import STATES
 from local.aws.patches.patching import replace, replaces
+from local.aws.request_units import meter
 
 _EMPTY_EXPRESSION = re.compile(r'"(\w+Expression)": ""')
 _lock = threading.RLock()
@@ -31,7 +34,9 @@ def _call_action(self: Any) -> Any:
     with _lock:
         if empty := _EMPTY_EXPRESSION.search(self.body):
             raise MockValidationException(f"Invalid {empty[1]}: The expression can not be empty;")
-        return _call_action.original(self)
+        operation = self.headers["X-Amz-Target"].partition(".")[2]
+        caller = current_function.get() or STATES
+        return meter.measure(self.region, caller, operation, self.body, lambda: _call_action.original(self))
 
 
 @replaces(dynamodb_models.DynamoDBBackend, "transact_write_items")

@@ -10,7 +10,8 @@ from tests.harness.running_stack import WORKFLOWS
 
 NOT_STARTED = "not started"
 # What the functions call about a booking. Of Stripe, histories let fail whatever is called.
-_SESSIONS = ("stripe", "dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.TransactWriteItems")
+_ITEMS = ("dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.UpdateItem", "dynamodb.TransactWriteItems")
+_SESSIONS = ("stripe", *_ITEMS)
 CALLS: Mapping[str, tuple[str, ...]] = {
     "create_checkout_session": _SESSIONS,
     "verify_payment": (*_SESSIONS, "sns.Publish", "eventbridge.PutEvents"),
@@ -22,16 +23,13 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "check_refund": ("stripe", "dynamodb.GetItem", "dynamodb.UpdateItem"),
     "record_refund": ("dynamodb.GetItem", "dynamodb.TransactWriteItems", "eventbridge.PutEvents"),
     "stripe_webhook": (
-        *("stripe", "dynamodb.GetItem", "dynamodb.TransactWriteItems", "dynamodb.PutItem", "sfn.SendTaskSuccess"),
+        *("stripe", *_ITEMS, "dynamodb.PutItem", "sfn.SendTaskSuccess"),
         *("sfn.StartExecution", "eventbridge.PutEvents", "sns.Publish"),
     ),
-    "payments_api": (
-        *("dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.TransactWriteItems"),
-        *("sfn.SendTaskSuccess", "sfn.StartExecution", "sfn.DescribeExecution"),
-    ),
+    "payments_api": (*_ITEMS, "sfn.SendTaskSuccess", "sfn.StartExecution", "sfn.DescribeExecution"),
     "operations_api": ("dynamodb.BatchGetItem", "dynamodb.Query", "sfn.DescribeExecution", "sfn.GetExecutionHistory"),
     "reconcile_payments": (
-        *("stripe", "dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.TransactWriteItems", "dynamodb.PutItem"),
+        *("stripe", *_ITEMS, "dynamodb.PutItem"),
         *("sfn.SendTaskSuccess", "sfn.StartExecution", "sfn.DescribeExecution", "eventbridge.PutEvents"),
         "sns.Publish",
     ),

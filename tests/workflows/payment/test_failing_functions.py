@@ -37,7 +37,7 @@ def functions_fail_before_the_release(booking: BookingDriver) -> None:
 @scenario.opened
 def webhook_cannot_read_the_payment(booking: BookingDriver) -> None:
     """It answers 5xx and records nothing; the redelivery works."""
-    booking.faults.fail_aws("dynamodb.GetItem", "throttled", 1_000, caller="stripe_webhook")
+    booking.faults.fail_aws("dynamodb.BatchGetItem", "throttled", 1_000, caller="stripe_webhook")
     assert booking.pay() == "paid"
     (event,) = booking.events("checkout.session.completed")
     wait_until(lambda: booking.deliveries(event), "a first delivery")

@@ -7,7 +7,7 @@ import pytest
 from lambdas.payments_api import polling
 from tests.harness.payments_api_calls import SleepingTime
 
-SECONDS = {"PATIENCE": 8.0, "FIRST_PAUSE": 0.1, "LONGEST_PAUSE": 1.0, "POLL_INTERVAL": 0.25}
+SECONDS = {"PATIENCE": 8.0, "FIRST_PAUSE": 0.4, "NEXT_PAUSE": 0.15, "POLL_INTERVAL": 0.25}
 AS_IMPORTED = {name: getattr(polling, name) for name in SECONDS}  # before fixtures shorten them
 
 
@@ -43,7 +43,5 @@ def test_a_later_poll_may_share_the_deadline(time: SleepingTime) -> None:
     assert time.now == pytest.approx(8.15)
 
 
-def test_growing_pauses_grow_up_to_a_second(time: SleepingTime) -> None:
-    pauses = list(islice(polling.growing_pauses(), 8))
-    assert pauses[:3] == pytest.approx([0.1, 0.15, 0.225])
-    assert pauses[-1] == 1.0
+def test_a_session_is_read_first_when_it_can_be_open_and_then_often(time: SleepingTime) -> None:
+    assert list(islice(polling.session_pauses(), 4)) == [0.4, 0.15, 0.15, 0.15]

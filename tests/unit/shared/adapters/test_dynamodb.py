@@ -64,9 +64,9 @@ def test_every_read_is_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamodb, "client", Watched)
     bookings.read_booking("RES-1")
     payment_items.read_payment("PAY-RES-1")
-    webhook_events.event_processed("evt_1")
+    webhook_events.read_for_event("evt_1", pi="pi_1", payment_id="PAY-RES-1")
     tables = [of for request in requests for of in request.get("RequestItems", {"": request}).values()]
-    assert len(tables) == 5
+    assert len(tables) == 6
     assert all(of["ConsistentRead"] is True for of in tables)
 
 

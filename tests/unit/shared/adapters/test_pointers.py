@@ -23,7 +23,7 @@ def test_a_pointer_is_never_moved_to_another_payment(stored: Stored) -> None:
 
 
 @pytest.mark.defect("R-01", "R-03")
-def test_a_capture_and_its_pointer_are_written_together_or_not_at_all(stored: Stored) -> None:
+def test_a_capture_is_never_written_without_its_pointer(stored: Stored) -> None:
     before = paying()
     stored.payment(before)
     outcome = {"1": SessionOutcome(attempt(status="paid"), captures={"pi_1": capture()})}

@@ -141,6 +141,7 @@ def test_the_client_has_a_pinned_version_and_bounded_time(monkeypatch: pytest.Mo
     given: dict[str, Any] = {}
     monkeypatch.setattr(stripe, "StripeClient", lambda _, **options: given.update(options))
     monkeypatch.setattr(stripe, "RequestsClient", lambda timeout: ("requests", timeout))
+    stripe_api._http_client.cache_clear()
     stripe_api._client("sk_test_1", "https://api.stripe.com")
     assert given == {
         "stripe_version": "2026-10-28.endive",

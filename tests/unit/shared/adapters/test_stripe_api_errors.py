@@ -113,13 +113,15 @@ def test_an_answer_that_is_not_stripes_is_an_outage(
             return body, status, {}
 
     monkeypatch.setattr(stripe, "RequestsClient", lambda **_: Between())
-    stripe_api._client.cache_clear()
+    for cached in (stripe_api._client, stripe_api._http_client):
+        cached.cache_clear()
     for call in (stripe_api.retrieve_checkout_session, stripe_api.retrieve_payment_intent):
         with pytest.raises(StripeUnavailable):
             call("cs_1")
     with pytest.raises(StripeUnavailable):
         stripe_api.list_refunds("pi_1", "G1")
-    stripe_api._client.cache_clear()
+    for cached in (stripe_api._client, stripe_api._http_client):
+        cached.cache_clear()
 
 
 @pytest.mark.defect("R-04")

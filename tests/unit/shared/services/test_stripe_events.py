@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from shared.adapters import payment_items, webhook_events
+from shared.adapters.webhook_events import StoredForEvent
 from shared.domain.errors import StoreBusy
 from shared.services import money_events
 from tests.harness.booking_situations import AWAITED
@@ -113,11 +114,11 @@ def test_a_duplicate_has_no_effect(webhook: Webhook) -> None:
 @pytest.mark.defect("D-10")
 def test_three_concurrent_deliveries_have_one_effect(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     """All three check for a record before one of them acts."""
-    processed, record, moto = webhook_events.event_processed, webhook_events.record_event, threading.Lock()
+    stored, record, moto = webhook_events.read_for_event, webhook_events.record_event, threading.Lock()
     together = threading.Barrier(3)
 
-    def read(event_id: str) -> bool:
-        found = processed(event_id)
+    def read(event_id: str, **keys: Any) -> StoredForEvent:
+        found = stored(event_id, **keys)
         together.wait(5)
         return found
 
@@ -129,7 +130,7 @@ def test_three_concurrent_deliveries_have_one_effect(webhook: Webhook, monkeypat
         webhook.stored.payment(paid)  # the workflow, once signalled, finds the money
         return recorded
 
-    monkeypatch.setattr(webhook_events, "event_processed", read)
+    monkeypatch.setattr(webhook_events, "read_for_event", read)
     monkeypatch.setattr(webhook_events, "record_event", write)
     monkeypatch.setattr(money_events, "PATIENCE", 3.0)
     with ThreadPoolExecutor(3) as pool:
@@ -170,12 +171,7 @@ def test_a_failure_is_answered_5xx_and_the_redelivery_succeeds(
 @pytest.mark.defect("D-03")
 @pytest.mark.parametrize(
     ("module", "function"),
-    [
-        (webhook_events, "event_processed"),
-        (payment_items, "read_payment"),
-        (webhook_events, "record_event"),
-        (payment_items, "mark_unresolved"),
-    ],
+    [(webhook_events, "read_for_event"), (webhook_events, "record_event"), (payment_items, "mark_unresolved")],
 )
 def test_a_busy_store_is_answered_503_at_any_step(
     webhook: Webhook, monkeypatch: pytest.MonkeyPatch, module: ModuleType, function: str
@@ -189,10 +185,10 @@ def test_a_busy_store_is_answered_503_at_any_step(
     with monkeypatch.context() as patch:
         patch.setattr(module, function, busy)
         assert deliver(event(COMPLETED))[0] == 503
-    assert not webhook_events.event_processed("evt_1")
+    assert not webhook_events.read_for_event("evt_1", pi=None, payment_id=None).processed
     webhook.aws.waiting.add("token")
     assert deliver(event(COMPLETED))[0] == 200
-    assert webhook_events.event_processed("evt_1")
+    assert webhook_events.read_for_event("evt_1", pi=None, payment_id=None).processed
 
 
 def test_an_error_never_replaces_a_success(webhook: Webhook) -> None:
