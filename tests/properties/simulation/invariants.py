@@ -186,7 +186,7 @@ def _replacements(booking: BookingSnapshot) -> Iterator[str]:
         if stopped_at is None or status == "SUCCEEDED":
             continue
         first, number = _number(name)
-        replaced_at = started_at.get((first, number + 1))
+        replaced_at = started_at.get((first, number + 1)) or _replaced_after_failure(booking, name, stopped_at)
         if (replaced_at or datetime.now(UTC)) > max(stopped_at, fixed_at) + REPLACED_WITHIN:
             yield f"16: {name} died at {stopped_at:%d %H:%M:%S} and was replaced: {replaced_at or 'never'}"
     dead = [run.stopped_at for run in booking.executions.values() if run.status != "SUCCEEDED"]
@@ -195,6 +195,13 @@ def _replacements(booking: BookingSnapshot) -> Iterator[str]:
         if later - death < timedelta(hours=1):
             yield f"16: more than {DEATHS_AN_HOUR} executions died within an hour"
             break
+
+
+def _replaced_after_failure(booking: BookingSnapshot, name: str, stopped_at: datetime) -> datetime | None:
+    """Of the execution of a refund that failed after it had succeeded: its replacement is named after the refund."""
+    ids = [one["metadata"].get("refund_id") for one in booking.refunds if name == f"failed-{one['id']}"]
+    runs = [run.started_at for other, run in booking.executions.items() if ids and other.startswith(f"{ids[0]}-r")]
+    return min((started_at for started_at in runs if started_at >= stopped_at), default=None)
 
 
 def _number(execution: str) -> tuple[str, int]:

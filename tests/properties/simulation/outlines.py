@@ -121,6 +121,11 @@ def _refund_fails_later(rng: Random) -> list[Step]:
     return [*paid, *_steps(rng, "wait_for_stripe", "resolve_refund")]
 
 
+def _warned_of_fraud(rng: Random) -> list[Step]:
+    paid = [*_paid(rng), *_steps(rng, "warn_of_fraud", rng.choice(("read_record", "refund_by_operator")))]
+    return [*paid, Step("close_matter", ("fraud_warning",), pause=5.0)]
+
+
 def _refund_refused(rng: Random) -> list[Step]:
     """A dispute, just when what it would have left is to be reserved."""
     return [Step("dispute", (), in_background=True, at="ReserveRefund"), *_paid(rng), *_steps(rng, "refund")]
@@ -135,7 +140,14 @@ def _refund_dies(rng: Random) -> list[Step]:
 
 OUTLINES: tuple[Outline, ...] = (
     *(_random_steps_only, _random_steps_only, _refunded, _refunded, _paid_twice, _cancelled_while_paying, _paid_late),
-    *(_attempts_used_up, _refunded_before_confirmation, _disputed, _unreadable_while_paying, _paid_elsewhere),
+    *(
+        _attempts_used_up,
+        _refunded_before_confirmation,
+        _disputed,
+        _warned_of_fraud,
+        _unreadable_while_paying,
+        _paid_elsewhere,
+    ),
     *(_stripe_down, _refused, _refund_pending, _refund_fails_later),
 )
 # How long the hold has to be, in checkout windows: for several attempts, or for a reminder two hours before its end.
