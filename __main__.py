@@ -297,7 +297,11 @@ reconcile_ledger = Function(
     "reconcile_ledger",
     timeout=900,
     memory=1024,
-    environment={**settings, "LEDGER_BUCKET": ledger_files.name},
+    environment={
+        **settings,
+        "LEDGER_BUCKET": ledger_files.name,
+        "STRIPE_REPORTING_KEY_PARAMETER": keys.reporting_key.name,
+    },
     grants=[
         allow("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem", on=[payments.arn]),
         allow("dynamodb:Query", on=[pulumi.Output.concat(payments.arn, "/index/money_day-index")]),
@@ -309,7 +313,8 @@ reconcile_ledger = Function(
             on=[pulumi.Output.concat(ledger_files.arn, folder) for folder in ("/days/*", "/progress/*")],
         ),
         allow("s3:DeleteObject", on=[pulumi.Output.concat(ledger_files.arn, "/progress/*")]),
-        call_stripe,
+        # Its own key, which need not do more than read.
+        allow("ssm:GetParameter", on=[keys.reporting_key.arn]),
         publish,
     ],
 )
@@ -388,6 +393,7 @@ pulumi.export("operatorTopicArn", operator_topic.arn)
 pulumi.export("eventBusName", event_bus.name)
 pulumi.export("consoleUrl", console_url)
 pulumi.export("secretKeyParameter", keys.secret_key.name)
+pulumi.export("reportingKeyParameter", keys.reporting_key.name)
 pulumi.export("publishableKeyParameter", keys.publishable_key.name)
 pulumi.export("webhookSecretParameter", keys.webhook_secret.name)
 pulumi.export("userPoolId", guests.id)

@@ -24,6 +24,7 @@ _NEVER_CHANGED = [
 @dataclass(frozen=True)
 class StripeKeys:
     secret_key: aws.ssm.Parameter
+    reporting_key: aws.ssm.Parameter
     publishable_key: aws.ssm.Parameter
     webhook_secret: aws.ssm.Parameter
 
@@ -41,15 +42,23 @@ def stripe_keys(*, environment: str, protect: bool) -> StripeKeys:
             opts=pulumi.ResourceOptions(protect=protect, ignore_changes=_NEVER_CHANGED),
         )
 
-    return StripeKeys(parameter("secret_key"), parameter("publishable_key"), parameter("webhook_secret"))
+    return StripeKeys(*map(parameter, ("secret_key", "reporting_key", "publishable_key", "webhook_secret")))
 
 
 def store_keys(outputs: Mapping[str, Any], **keys: str) -> None:
-    """Store `secret_key`, `publishable_key`, `webhook_secret` in the parameters that the stack's outputs name.
+    """Store `secret_key`, `reporting_key`, `publishable_key`, `webhook_secret` where the stack's outputs say.
 
+    The secret key is used for reporting as well until another key is given for it.
     Raises ValueError if a value does not have the form of Stripe's; then nothing is stored.
     """
     ssm = boto3.client("ssm", region_name=outputs["operatorTopicArn"].split(":")[3])
     cleaned = {name: value if value == PLACEHOLDER else clean_secret(name, value) for name, value in keys.items()}
+    if "secret_key" in cleaned and "reporting_key" not in cleaned:
+        secret_key, reporting_key = (
+            ssm.get_parameter(Name=outputs[f"{name}Parameter"], WithDecryption=True)["Parameter"]["Value"]
+            for name in ("secretKey", "reportingKey")
+        )
+        if reporting_key in {PLACEHOLDER, secret_key}:
+            cleaned["reporting_key"] = cleaned["secret_key"]
     for name, value in cleaned.items():
         ssm.put_parameter(Name=outputs[f"{to_camel(name)}Parameter"], Value=value, Type="SecureString", Overwrite=True)

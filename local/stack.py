@@ -135,6 +135,7 @@ class LocalStack:
             **self._sandbox
             or {
                 "secret_key": credentials.STRIPE_API_KEY,
+                "reporting_key": credentials.REPORTING_KEY,
                 "publishable_key": credentials.PUBLISHABLE_KEY,
                 "webhook_secret": credentials.WEBHOOK_SECRET,
             },

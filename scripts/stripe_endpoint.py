@@ -1,6 +1,7 @@
 """Stores the Stripe keys of a deployed stack and sets up its webhook endpoint: `make stripe-webhook STACK=dev`.
 
-The keys in the environment (STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY) are stored in the stack's parameters first.
+The keys in the environment (STRIPE_SECRET_KEY, STRIPE_REPORTING_KEY, STRIPE_PUBLISHABLE_KEY) are stored in the stack's
+parameters first.
 
 The endpoint gets the API version that the code is pinned to and exactly the events that it handles. Its signing secret,
 which Stripe returns only once, is stored in the stack's parameter. Safe to run again at any time: what is correct
@@ -75,7 +76,8 @@ def _parameter(ssm: Any, name: str) -> str:
 
 def main(stack: str, *options: str) -> None:
     outputs = stack_outputs.read(stack)
-    keys = {name: os.environ.get(f"STRIPE_{name.upper()}") for name in ("secret_key", "publishable_key")}
+    names = ("secret_key", "reporting_key", "publishable_key")
+    keys = {name: os.environ.get(f"STRIPE_{name.upper()}") for name in names}
     try:
         store_keys(outputs, **{name: key for name, key in keys.items() if key})
         done = set_up(outputs, replace="--replace" in options, api_base=os.environ.get("STRIPE_API_BASE", API_BASE))

@@ -73,6 +73,7 @@ class LedgerSettings(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     ledger_bucket: str
+    stripe_reporting_key_parameter: str = ""
 
 
 def _read[Model: BaseModel](model: type[Model]) -> Model:

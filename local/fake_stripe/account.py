@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal
 
+from local import credentials
 from local.fake_stripe.clock import Clock
 from local.fake_stripe.idempotency import IdempotencyKeys
 from local.fake_stripe.objects import API_VERSION, build, new_id
@@ -30,6 +31,8 @@ class Account:
     def __init__(self, *, base_url: str, api_key: str) -> None:
         self.base_url = base_url
         self.api_keys = {api_key}
+        # Restricted keys, which may read and nothing else.
+        self.reading_keys = {credentials.REPORTING_KEY}
         self.lock = threading.RLock()
         self.clock = Clock(self.lock)
         self.webhooks = Webhooks(self.lock, self.clock, self.endpoints)

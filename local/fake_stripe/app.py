@@ -76,7 +76,8 @@ class Api:
 
     async def _respond_to(self, request: Request, headers: dict[str, str], query: str, body: bytes) -> Answer:
         account = self._account
-        _check_key(headers.get("authorization", ""), account.api_keys)
+        reading = account.reading_keys if request.method == "GET" else set()
+        _check_key(headers.get("authorization", ""), account.api_keys | reading, account.reading_keys)
         if headers.get("stripe-version", API_VERSION) != API_VERSION:
             raise InvalidRequestError(
                 f"Invalid Stripe API version: {headers['stripe-version']}; the fake supports {API_VERSION}."
@@ -157,7 +158,7 @@ class Api:
         return (_error(failure, request) if request.fault == "server_error_after" else answer), True
 
 
-def _check_key(authorization: str, keys: set[str]) -> None:
+def _check_key(authorization: str, keys: set[str], restricted: set[str]) -> None:
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "basic":
         try:
@@ -167,6 +168,8 @@ def _check_key(authorization: str, keys: set[str]) -> None:
     if not value:
         hint = "You need to provide your API key in the Authorization header, using Bearer auth."
         raise StripeError(401, "invalid_request_error", f"You did not provide an API key. {hint}")
+    if value in restricted - keys:
+        raise StripeError(403, "invalid_request_error", "The provided key does not have the required permissions.")
     if value not in keys:
         # The first characters show the kind of key, the last ones which key it was.
         raise StripeError(401, "invalid_request_error", f"Invalid API Key provided: {value[:8]}{'*' * 8}{value[-4:]}")

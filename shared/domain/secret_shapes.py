@@ -2,8 +2,10 @@
 
 import re
 
+_API_KEY = re.compile(r"[sr]k_\w+", re.ASCII), "sk_… or rk_…"
 _SHAPES = {
-    "secret_key": (re.compile(r"[sr]k_\w+", re.ASCII), "sk_… or rk_…"),
+    "secret_key": _API_KEY,
+    "reporting_key": _API_KEY,
     "publishable_key": (re.compile(r"pk_\w+", re.ASCII), "pk_…"),
     "webhook_secret": (re.compile(r"whsec_[\w+/=]+(?:,whsec_[\w+/=]+)?", re.ASCII), "whsec_…, or two with a comma"),
 }

@@ -81,6 +81,22 @@ def test_the_old_endpoint_delivers_until_the_new_secret_is_stored(
     pay_and_confirm(stack)
 
 
+def test_the_secret_key_reports_until_another_key_is_given(stack: StackOverHttp, outputs: dict[str, Any]) -> None:
+    def stored(name: str) -> str:
+        ssm = boto3.client("ssm", region_name="eu-west-1")
+        found = ssm.get_parameter(Name=outputs[f"{name}Parameter"], WithDecryption=True)
+        return str(found["Parameter"]["Value"])
+
+    before, own = stored("reportingKey"), stored("secretKey")
+    store_keys(outputs, secret_key=own)
+    assert stored("reportingKey") == before
+    store_keys(outputs, reporting_key=PLACEHOLDER)
+    store_keys(outputs, secret_key=own)
+    assert stored("reportingKey") == own
+    store_keys(outputs, reporting_key=before)
+    assert stored("reportingKey") == before
+
+
 def test_a_stack_without_a_secret_gets_its_endpoint(stack: StackOverHttp, outputs: dict[str, Any]) -> None:
     store_keys(outputs, webhook_secret=PLACEHOLDER)
     assert "created" in run(stack, outputs)

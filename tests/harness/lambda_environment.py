@@ -4,6 +4,8 @@ import uuid
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from local.credentials import REPORTING_KEY
+
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -33,12 +35,13 @@ ENVIRONMENT = {
     "OPERATOR_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:operators",
     "EVENT_BUS_NAME": "bookings",
     "LEDGER_BUCKET": "ledger",
+    "STRIPE_REPORTING_KEY_PARAMETER": "/booking/test/stripe/reporting_key",
     "PAYMENT_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:payment",
     "REFUND_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:refund",
 }
 API_KEY = "sk_test_4f1d2c7a"
 WEBHOOK_SECRET = "whsec_4f1d2c7a"
-SECRETS = {"secret_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}
+SECRETS = {"secret_key": API_KEY, "reporting_key": REPORTING_KEY, "webhook_secret": WEBHOOK_SECRET}
 
 
 class Context(LambdaContext):

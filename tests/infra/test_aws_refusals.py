@@ -58,7 +58,8 @@ WRITTEN = {"name": "/booking/prod/stripe/secret_key", "type": "SecureString", "v
 @pytest.mark.defect("A-08")
 def test_a_change_of_a_parameter_never_empties_its_value(stack: Seen) -> None:
     parameters = stack.deployment.of_type("aws:ssm/parameter:Parameter")
-    assert {parameter.name for parameter in parameters} == {"secret-key", "publishable-key", "webhook-secret"}
+    names = {"secret-key", "reporting-key", "publishable-key", "webhook-secret"}
+    assert {parameter.name for parameter in parameters} == names
     for parameter in parameters:
         assert {*parameter.inputs, "description", "keyId", "tier", "allowedPattern", "dataType"} - {
             *parameter.options.ignored,

@@ -27,6 +27,7 @@ STATEFUL = {
     ("UserPool", "guests"),
     ("Parameter", "secret-key"),
     ("Parameter", "publishable-key"),
+    ("Parameter", "reporting-key"),
     ("Parameter", "webhook-secret"),
     ("Key", "data"),
 }

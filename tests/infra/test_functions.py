@@ -33,8 +33,10 @@ def test_the_environment_of_a_function_is_the_settings_model(stack: Seen, name: 
     fields = {field.upper() for field in Settings.model_fields}
     if name in STARTERS:
         fields |= {field.upper() for field in StarterSettings.model_fields}
-    if name in {"reconcile-ledger", "operations-api"}:
+    if name == "reconcile-ledger":
         fields |= {field.upper() for field in LedgerSettings.model_fields}
+    if name == "operations-api":
+        fields.add("LEDGER_BUCKET")
     environment = stack.functions[f"booking-local-{name}"]["Environment"]["Variables"]
     powertools = {
         "POWERTOOLS_SERVICE_NAME": "booking-local",

@@ -16,7 +16,7 @@ def test_the_number_of_resources_of_each_type(stack: Seen) -> None:
         "BucketPublicAccessBlock": 1,
         "BucketServerSideEncryptionConfiguration": 1,
         "BucketVersioning": 1,
-        "Parameter": 3,
+        "Parameter": 4,
         "Topic": 1,
         "TopicPolicy": 1,
         "EventBus": 1,
@@ -70,6 +70,7 @@ def test_the_outputs_of_a_stack(stack: Seen) -> None:
         "eventBusName": "booking-local-payments",
         "consoleUrl": "https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/",
         "secretKeyParameter": "/booking/local/stripe/secret_key",
+        "reportingKeyParameter": "/booking/local/stripe/reporting_key",
         "publishableKeyParameter": "/booking/local/stripe/publishable_key",
         "webhookSecretParameter": "/booking/local/stripe/webhook_secret",
     }

@@ -40,7 +40,9 @@ def test_a_stack_can_use_the_tables_of_the_booking_platform(deploy: Deploy) -> N
 
 def test_keys_are_encrypted_parameters_that_the_program_does_not_fill(stack: Seen) -> None:
     placeholder = "to be set by make stripe-webhook"
-    names = {f"/booking/local/stripe/{name}" for name in ("secret_key", "publishable_key", "webhook_secret")}
+    names = {
+        f"/booking/local/stripe/{name}" for name in ("secret_key", "reporting_key", "publishable_key", "webhook_secret")
+    }
     assert stack.parameters == dict.fromkeys(names, placeholder)
     for parameter in inputs(stack, "aws:ssm/parameter:Parameter").values():
         assert parameter["type"] == "SecureString"

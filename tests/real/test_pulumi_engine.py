@@ -79,8 +79,10 @@ def test_prod_is_created_as_previewed_stays_the_same_and_is_not_destroyed(cloud:
         "audit",
         "availability",
         "guests",
+        "ledger",
         "payments",
         "publishable-key",
+        "reporting-key",
         "reservations",
         "secret-key",
         "stripe-webhook-events",
@@ -209,8 +211,14 @@ def test_the_stripe_keys_never_enter_the_state_and_no_later_release_replaces_the
 ) -> None:
     engine = cloud.engine("dev")
     engine.up()
-    keys = [credentials.STRIPE_API_KEY, credentials.PUBLISHABLE_KEY, credentials.WEBHOOK_SECRET]
-    for name, key in zip(("secret_key", "publishable_key", "webhook_secret"), keys, strict=True):
+    keys = [
+        credentials.STRIPE_API_KEY,
+        credentials.REPORTING_KEY,
+        credentials.PUBLISHABLE_KEY,
+        credentials.WEBHOOK_SECRET,
+    ]
+    names = ("secret_key", "reporting_key", "publishable_key", "webhook_secret")
+    for name, key in zip(names, keys, strict=True):
         cloud.aws.client("ssm").put_parameter(
             Name=f"/booking/dev/stripe/{name}", Value=key, Type="SecureString", Overwrite=True
         )

@@ -33,6 +33,13 @@ def test_both_keys_are_valid_while_one_is_being_rolled(account: Account) -> None
         account.new_client().v1.charges.list()
 
 
+def test_a_restricted_key_may_read_and_nothing_else(account: Account) -> None:
+    restricted = account.new_client(key=credentials.REPORTING_KEY).v1
+    assert restricted.balance_transactions.list().data == []
+    with pytest.raises(stripe.PermissionError):
+        restricted.checkout.sessions.create(account.params())
+
+
 def test_basic_authentication_is_accepted(account: Account) -> None:
     url = f"{account.fake.base_url}/v1/charges"
     assert account.http.get(url, auth=(credentials.STRIPE_API_KEY, ""), timeout=5).status_code == 200

@@ -27,6 +27,12 @@ def test_the_schedule_reconciles_what_is_missing_once() -> None:
     assert reconcile_ledger.handler({"source": "schedule"}, CONTEXT) == {"differences": {}}
 
 
+def test_a_key_that_may_only_read_is_enough(stripe_account: FakeStripe) -> None:
+    stripe_account.api_keys = set()
+    assert reconcile_ledger.handler({"day": "2026-11-23"}, CONTEXT)["differences"] == {"2026-11-23": 0}
+    assert [request.status for request in stripe_account.requests] == [200]
+
+
 def test_a_day_can_be_named_and_repeated() -> None:
     for _ in range(2):
         assert reconcile_ledger.handler({"day": "2026-11-23"}, CONTEXT) == {"differences": {"2026-11-23": 0}}
