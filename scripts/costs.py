@@ -20,6 +20,12 @@ GB = 10**9
 
 # Assumed, since the local stack has no network: how long Stripe takes to answer.
 STRIPE_SECONDS = 0.5
+# The ledger's reconciliation: runs a month, days that each looks at, the function's memory, how often a day is read, and
+# for each transaction the items that are read (payment twice, pointer) and the bytes of its line.
+LEDGER_RUNS, LEDGER_DAYS_WATCHED, LEDGER_GB = 16 * 30, 35, 1
+LEDGER_READINGS, LEDGER_PAGE, LEDGER_ITEMS, LEDGER_ROW_BYTES = 3, 100, 3, 230
+S3_SECONDS = 0.02
+
 # Kept for a year: what is stored after twelve months of this volume.
 MONTHS_STORED = 12
 
@@ -79,11 +85,28 @@ def traces(requests: float) -> float:
     return first + 0.05 * (requests - first)
 
 
+def of_the_ledger(bookings: int, price: Mapping[str, float]) -> float:
+    """What a month's mornings cost: 16 runs, of which the first reads a page of Stripe's for every 100 transactions.
+
+    Each day is read twice more, when it is paid out and when something of it is late.
+    """
+    pages = LEDGER_READINGS * bookings / LEDGER_PAGE
+    seconds = LEDGER_RUNS * LEDGER_DAYS_WATCHED * S3_SECONDS + pages * STRIPE_SECONDS
+    requests = LEDGER_RUNS * LEDGER_DAYS_WATCHED
+    return (
+        seconds * LEDGER_GB * price["lambda_gb_second"]
+        + LEDGER_READINGS * bookings * LEDGER_ITEMS * price["read_unit"]
+        + requests * price["s3_read"]
+        + bookings * MONTHS_STORED * LEDGER_ROW_BYTES / GB * price["s3_gb_month"]
+    )
+
+
 def of_a_month(bookings: int, counts: BookingCounts, price: Mapping[str, float]) -> dict[str, float]:
     """USD by service, with what a stack costs whatever its volume."""
     costs = {service: bookings * usd for service, usd in of_one_booking(counts, price).items()}
     requests = bookings * counts.http_requests
     costs["DynamoDB, storage"] = bookings * MONTHS_STORED * counts.item_bytes / GB * price["stored_gb_month"]
+    costs["Ledger, every morning"] = of_the_ledger(bookings, price)
     costs["X-Ray"] = traces(requests) * price["trace"]
     costs["CloudWatch, metrics, alarms, dashboard"] = (
         (counts.own_metrics + counts.route_metrics) * price["metric_month"]
@@ -135,6 +158,8 @@ and {counts.write_units:.1f} write units of DynamoDB, {counts.log_bytes / 1000:.
   and {STRIPE_SECONDS:g} s for each answer of Stripe, which is an assumption. X-Ray shows the real time after the
   deployment. Cold starts come on top.
 - *DynamoDB, storage*: what {MONTHS_STORED} months of this volume leave behind, if nothing is deleted.
+- *Ledger, every morning*: calculated, with {STRIPE_SECONDS:g} s for each page of Stripe's and {S3_SECONDS:g} s for each
+  file of a day that is looked at, both assumptions, and each day read {LEDGER_READINGS} times.
 - *X-Ray*: one trace a second and 5% of the others, for requests that come evenly.
 - *KMS*: the key's first year. Its rotation, once a year, can add {price["key_month"]:g} USD a month each time.
 - Nothing is subtracted for free tiers and volume discounts.
