@@ -20,7 +20,7 @@ GB = 10**9
 
 # Assumed, since the local stack has no network: how long Stripe takes to answer.
 STRIPE_SECONDS = 0.5
-# The ledger's reconciliation: runs a month, days that each looks at, the function's memory, how often a day is read, and
+# The ledger: runs a month, days that each looks at, the function's memory, how often a day is read, and
 # for each transaction the items that are read (payment twice, pointer) and the bytes of its line.
 LEDGER_RUNS, LEDGER_DAYS_WATCHED, LEDGER_GB = 16 * 30, 35, 1
 LEDGER_READINGS, LEDGER_PAGE, LEDGER_ITEMS, LEDGER_ROW_BYTES = 3, 100, 3, 230
