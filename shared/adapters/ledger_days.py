@@ -14,6 +14,7 @@ from shared.domain.models import iso
 from shared.settings import settings
 
 _INDEX = "money_day-index"
+_PAGE = 1000  # keys; the payments themselves are read in batches
 
 
 def ledger_day_operations(payment_id: str, moments: Iterable[datetime], *, now: datetime) -> list[dict[str, Any]]:
@@ -32,7 +33,7 @@ def ledger_day_operations(payment_id: str, moments: Iterable[datetime], *, now: 
 def payments_of_day(day: date, *, since: str) -> Iterator[tuple[str, str]]:
     """The payments whose ledger has an entry of that day that was recorded since a time, each with that time."""
     condition, values = "money_day = :day AND recorded_at >= :since", {":day": day.isoformat(), ":since": since}
-    found = query_index(settings().payments_table, _INDEX, condition=condition, values=values)
+    found = query_index(settings().payments_table, _INDEX, condition=condition, values=values, page=_PAGE)
     prefix = _key(day.isoformat(), "")
     return ((item["payment_id"].removeprefix(prefix), item["recorded_at"]) for item in found)
 

@@ -36,7 +36,7 @@ def query_index(
 ) -> Iterator[dict[str, Any]]:
     """The keys of every item that the index lists, in order; `#status` in the condition means the attribute `status`.
 
-    A page is read when it is needed.
+    A page of so many items is read when it is needed.
     """
     request = _index_query(table, index, condition, values)
     while True:
