@@ -20,7 +20,7 @@ GB = 10**9
 
 # Assumed, since the local stack has no network: how long Stripe takes to answer.
 STRIPE_SECONDS = 0.5
-# The ledger: runs a month, days that each looks at, the function's memory, how often a day is read, and
+# The ledger: runs a month, days that each checks, the function's memory, how often a day is read, and
 # for each transaction the items that are read (payment twice, pointer) and the bytes of its line.
 LEDGER_RUNS, LEDGER_DAYS_WATCHED, LEDGER_GB = 16 * 30, 35, 1
 LEDGER_READINGS, LEDGER_PAGE, LEDGER_ITEMS, LEDGER_ROW_BYTES = 3, 100, 3, 230
@@ -159,7 +159,7 @@ and {counts.write_units:.1f} write units of DynamoDB, {counts.log_bytes / 1000:.
   deployment. Cold starts come on top.
 - *DynamoDB, storage*: what {MONTHS_STORED} months of this volume leave behind, if nothing is deleted.
 - *Ledger, every morning*: calculated, with {STRIPE_SECONDS:g} s for each page of Stripe's and {S3_SECONDS:g} s for each
-  file of a day that is looked at, both assumptions, and each day read {LEDGER_READINGS} times.
+  file of a day that is checked, both assumptions, and each day read {LEDGER_READINGS} times.
 - *X-Ray*: one trace a second and 5% of the others, for requests that come evenly.
 - *KMS*: the key's first year. Its rotation, once a year, can add {price["key_month"]:g} USD a month each time.
 - Nothing is subtracted for free tiers and volume discounts.
