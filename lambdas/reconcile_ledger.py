@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
-from shared.adapters import stripe_api
+from shared.adapters.secrets import stripe_key
 from shared.contracts.ledger_summary import ReconcileLedgerInput
 from shared.observability import entry_point
 from shared.services.ledger_closing import days_to_reconcile, reconcile_day
@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         return time.monotonic() > end
 
     days = days_to_reconcile(now) if request.day is None else iter([date.fromisoformat(request.day)])
-    with stripe_api.key_of(ledger_settings().stripe_reporting_key_parameter):
+    with stripe_key(ledger_settings().stripe_reporting_key_parameter):
         return _reconcile(days, time_over, now)
 
 

@@ -2,6 +2,9 @@
 
 import functools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import boto3
 from aws_lambda_powertools.utilities.parameters import SSMProvider
@@ -12,6 +15,9 @@ from shared.domain.errors import SecretUnavailable
 
 MAX_AGE = 300
 REFRESH_INTERVAL = 30
+
+# The parameter with the key of Stripe's to use, where it is not the secret one.
+STRIPE_KEY: ContextVar[str] = ContextVar("stripe_key", default="")
 
 _refreshed: dict[str, float] = {}
 
@@ -34,6 +40,16 @@ def refreshed(parameter: str) -> str | None:
         return None
     _refreshed[parameter] = now
     return _read(parameter, force=True)
+
+
+@contextmanager
+def stripe_key(parameter: str) -> Iterator[None]:
+    """Call Stripe with the key of another parameter until the end of the block."""
+    token = STRIPE_KEY.set(parameter)
+    try:
+        yield
+    finally:
+        STRIPE_KEY.reset(token)
 
 
 def _read(parameter: str, *, force: bool) -> str:

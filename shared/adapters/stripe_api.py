@@ -6,16 +6,14 @@ StripeUnavailable (a retry may succeed) or StripeRefused (the request is wrong).
 
 import functools
 import json
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from shared.adapters.secrets import refreshed, secret
+from shared.adapters.secrets import STRIPE_KEY, refreshed, secret
 from shared.contracts.stripe_objects import StripeDisputeObject
 from shared.domain.errors import SecretUnavailable, StripeRefused, StripeUnavailable
 from shared.domain.secret_shapes import clean_secret
@@ -42,8 +40,6 @@ CONNECT_TIMEOUT, READ_TIMEOUT, RETRIES = 2, 8, 1  # seconds, seconds, further tr
 # Read a session with its PaymentIntent, its charge and what was refunded of it in one request.
 EXPAND_INTENT = ["latest_charge.refunds"]
 EXPAND = [f"payment_intent.{field}" for field in EXPAND_INTENT]
-
-_KEY_PARAMETER: ContextVar[str] = ContextVar("key_parameter", default="")
 
 stripe.enable_telemetry = False
 
@@ -183,19 +179,9 @@ def call[Answer: stripe.StripeObject](operation: str, request: "Callable[[V1Serv
     return fields
 
 
-@contextmanager
-def key_of(parameter: str) -> Iterator[None]:
-    """Call Stripe with another key than the secret one until the end of the block."""
-    token = _KEY_PARAMETER.set(parameter)
-    try:
-        yield
-    finally:
-        _KEY_PARAMETER.reset(token)
-
-
 def _request[Answer: stripe.StripeObject](call: "Callable[[V1Services], Answer]") -> Answer:
     """A refused API key is read again and tried once more. Raises TypeError if the answer is not Stripe's."""
-    parameter = _KEY_PARAMETER.get() or settings().stripe_secret_key_parameter
+    parameter = STRIPE_KEY.get() or settings().stripe_secret_key_parameter
     key = secret(parameter)
     try:
         answer = call(_client(key, settings().stripe_api_base).v1)
