@@ -22,7 +22,9 @@ RUN = {"ReconcilerRuns": 1, "ItemsLeft": 1, "OldestDue": 1}  # the metrics of ev
 DAY = timedelta(days=1)
 URLS = {name: f"https://stay.example/booking/{name.removesuffix('_url')}" for name in ("success_url", "cancel_url")}
 BOOKING: Json = {"reservation_id": "RES-1", "payment_id": "PAY-RES-1"}
-PAYMENT_INPUT = BOOKING | {"due_shard": due_shard("PAY-RES-1"), "hold_expires_at": iso(NOW + 22 * HOUR)} | URLS
+PAYMENT_INPUT = (
+    BOOKING | {"customer_id": "", "due_shard": due_shard("PAY-RES-1"), "hold_expires_at": iso(NOW + 22 * HOUR)} | URLS
+)
 
 
 def notification(name: str, what: str) -> str:

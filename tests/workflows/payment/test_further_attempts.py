@@ -55,6 +55,7 @@ def start_execution(booking: BookingDriver, *, hold: timedelta) -> None:
     started_with = {
         "reservation_id": booking.id,
         "payment_id": booking.payment_id,
+        "customer_id": booking.customer_id,
         "due_shard": due_shard(booking.payment_id),
         "hold_expires_at": (datetime.now(UTC) + hold).isoformat(timespec="milliseconds"),
         "success_url": "http://localhost:8400/booking/success",

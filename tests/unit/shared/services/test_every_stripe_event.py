@@ -140,6 +140,8 @@ class Deliveries:
             return (
                 None if event_type.startswith("charge.dispute.") else True
             )  # a dispute is entered without the capture
+        if event_type.startswith("radar.") and booking.status == "pending":
+            return booking.captures["pi_1"].role != "unapplied"  # what to do depends on what the money pays for
         if not metadata:
             return None if booking.status == "pending" else False
         if event_type in MONEY:

@@ -134,7 +134,8 @@ def test_a_dead_execution_is_restarted_at_once(reconciler: Reconciler, status: A
         reconciler.stored.payment(payment(status=status))
     detail = reconciler.dead("RES-1", PAYMENT_INPUT, in_event=in_event)
     assert reconciler.run(detail) == {"replacement_started": 1}
-    assert reconciler.started == [("PAY-RES-1-r1", PAYMENT_INPUT)]
+    customer = {"customer_id": "guest-1"} if status is None else {}
+    assert reconciler.started == [("PAY-RES-1-r1", PAYMENT_INPUT | customer)]
     assert reconciler.item["replacements"]["payment"]["number"] == 1
 
 
@@ -177,4 +178,4 @@ def test_an_expired_hold_without_a_payment_is_released_by_an_execution(
     reconciler.aws.executions = dict(executions)
     assert reconciler.run() == found
     urls = {"success_url": "https://stay.example", "cancel_url": "https://stay.example"}
-    assert reconciler.started == [(name, PAYMENT_INPUT | urls | {"hold_expires_at": iso(end)})] * len(found)
+    assert reconciler.started == [(name, PAYMENT_INPUT | urls | {"customer_id": "guest-1", "hold_expires_at": iso(end)})] * len(found)
