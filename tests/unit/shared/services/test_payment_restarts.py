@@ -178,4 +178,6 @@ def test_an_expired_hold_without_a_payment_is_released_by_an_execution(
     reconciler.aws.executions = dict(executions)
     assert reconciler.run() == found
     urls = {"success_url": "https://stay.example", "cancel_url": "https://stay.example"}
-    assert reconciler.started == [(name, PAYMENT_INPUT | urls | {"customer_id": "guest-1", "hold_expires_at": iso(end)})] * len(found)
+    assert reconciler.started == [
+        (name, PAYMENT_INPUT | urls | {"customer_id": "guest-1", "hold_expires_at": iso(end)})
+    ] * len(found)
