@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from markupsafe import Markup, escape
@@ -36,11 +37,19 @@ def _html(text: str, sections: set[str]) -> Markup:
 
 def _block(block: str, sections: set[str]) -> Markup:
     if block.startswith("|"):
-        return Markup("<pre>{}</pre>").format(block)
+        head, _, *rows = [line.strip("|").split("|") for line in block.splitlines()]
+        return Markup(
+            '<div class="scroll" role="region" aria-label="Table" tabindex="0"><table>{}{}</table></div>'
+        ).format(_row(head, "th", sections), Markup("").join(_row(row, "td", sections) for row in rows))
     if block.startswith("- "):
         items = [Markup("<li>{}</li>").format(_inline(item, sections)) for item in block[2:].split("\n- ")]
         return Markup("<ul>{}</ul>").format(Markup("").join(items))
     return Markup("<p>{}</p>").format(_inline(block, sections))
+
+
+def _row(cells: Iterable[str], cell: str, sections: set[str]) -> Markup:
+    made = Markup("").join(Markup(f"<{cell}>{{}}</{cell}>").format(_inline(text.strip(), sections)) for text in cells)  # noqa: S704 - "th" or "td"
+    return Markup("<tr>{}</tr>").format(made)
 
 
 def _inline(text: str, sections: set[str]) -> Markup:
