@@ -37,7 +37,8 @@ def test_a_payment_in_the_console(new_visitor: NewVisitor, stack: RunningStack, 
     visitor.sign_in(f"/console/payments/{booking.id}")
     visitor.control("Try the refund of EUR 1,125.00 again").wait_for()
     visitor.check()
-    visitor.page.screenshot(path=folder / "console-payment.png", clip={"x": 0, "y": 0, "width": 1280, "height": 1080})
+    visitor.page.set_viewport_size({"width": 1280, "height": 1080})
+    visitor.page.screenshot(path=folder / "console-payment.png")
 
 
 def test_a_booking_in_the_shop(new_visitor: NewVisitor, stack: RunningStack, folder: Path) -> None:
