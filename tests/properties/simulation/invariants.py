@@ -204,6 +204,15 @@ def _replaced_after_failure(booking: BookingSnapshot, name: str, stopped_at: dat
     return min((started_at for started_at in runs if started_at >= stopped_at), default=None)
 
 
+def _of_refund(booking: BookingSnapshot, name: str, since: datetime) -> datetime | None:
+    """When what replaces the execution of a failure was started: it is named after the refund that has failed."""
+    if not name.startswith("failed-"):
+        return None
+    replacements = {execution_name(refund_id, restart) for refund_id in booking.ledger for restart in range(1, 20)}
+    found = (run.started_at for other, run in booking.executions.items() if other in replacements)
+    return min((at for at in found if at >= since), default=None)
+
+
 def _number(execution: str) -> tuple[str, int]:
     """The id that the name of an execution and of its replacements has in common, and which replacement it is."""
     id_, number = re.fullmatch(r"(.*?)(?:-r(\d+))?", execution).groups()  # type: ignore[union-attr]  # fits every text
