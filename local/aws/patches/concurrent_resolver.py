@@ -14,10 +14,17 @@ from local.aws.patches.patching import replace, replaces
 _resolving = threading.local()
 
 
-@replaces(ApiGatewayResolver, "resolve")
-def _resolve(self: Any, event: Any, context: Any) -> Any:
-    _resolving.event, _resolving.context = self._to_proxy_event(event), {}
-    return _resolve.original(self, event, context)
+class _EventOfThisThread:
+    """What every router has as its current event."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_resolving.event, name)
+
+
+@replaces(ApiGatewayResolver, "_to_proxy_event")
+def _to_proxy_event(self: Any, event: Any) -> Any:
+    _resolving.event, _resolving.context = _to_proxy_event.original(self, event), {}
+    return _EventOfThisThread()
 
 
 def _current_event(_: Any) -> Any:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
-from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.api_gateway import BaseRouter, Router
 
 from local.aws import emulator
 
@@ -18,7 +18,8 @@ def test_concurrent_invocations_see_their_own_event() -> None:
     @router.get("/bookings/<booking_id>")
     def booking(booking_id: str) -> dict[str, Any]:
         together.wait(10)
-        return {"argument": booking_id, "claim": router.current_event.raw_event["requestContext"]["claim"]}
+        claims = [of.current_event.raw_event["requestContext"]["claim"] for of in (router, BaseRouter)]
+        return {"argument": booking_id, "claims": claims}
 
     app = APIGatewayRestResolver()
     app.include_router(router)
@@ -35,4 +36,4 @@ def test_concurrent_invocations_see_their_own_event() -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(ask, range(8)))
 
-    assert answers == [f'{{"argument":"{n}","claim":"{n}"}}' for n in range(8)]
+    assert answers == [f'{{"argument":"{n}","claims":["{n}","{n}"]}}' for n in range(8)]

@@ -97,6 +97,7 @@ class CrashDriver(HistoryDriver):
     def close_matter(self, kind: str) -> None:
         """Close it as an operator, once it is open."""
         path = f"payments/{self.id}/attention/{kind}/close"
+        self.closed_matters.add(kind)
 
         def is_open() -> bool:
             return kind in self.payment.get("attention", {})
