@@ -82,7 +82,9 @@ def _ended(payment: Payment, matter: Matter) -> bool:
             return cancellation_id(payment.payment_id) in payment.refunds
         case "fraud_warning":
             pi = matter.subject or ""
-            return payment.disputed(pi) or _returned(payment, pi) >= payment.captures[pi].amount
+            # What a refund was to avoid has come, even if the bank has decided by now.
+            disputed = any(one.payment_intent == pi and not one.inquiry for one in payment.disputes.values())
+            return disputed or _returned(payment, pi) >= payment.captures[pi].amount
         case _:  # it is about something that this system does not see
             return False
 

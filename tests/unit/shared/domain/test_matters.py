@@ -206,3 +206,14 @@ def test_a_booking_that_needs_nobody_has_no_matter(desk: Desk) -> None:
     desk.booking.confirm(desk._verified())
     assert not desk.booking.item.get("attention")
     assert "attention_since" not in desk.booking.item
+
+
+def test_a_warning_of_fraud_that_comes_after_its_dispute_asks_nobody(desk: Desk) -> None:
+    """The refund could no longer avoid it, even if the bank has decided for us."""
+    desk.booking.replace(paid())
+    desk._hear("created", status="needs_response")
+    desk.win()
+    warning = dashboard_event("radar.early_fraud_warning.created", id="issfr_1", fraud_type="misc")
+    assert deliver(warning | {"id": "evt_3"})[0] == 200
+    assert desk.read().captures["pi_1"].fraud_warning is not None
+    assert not desk.booking.item.get("attention")
