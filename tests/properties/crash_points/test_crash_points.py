@@ -68,7 +68,7 @@ def calls_to_aws() -> set[tuple[str, str]]:
 
 def calls_to_stripe() -> set[str]:
     adapter = (ROOT / "shared" / "adapters" / "stripe_api.py").read_text()
-    operations = re.findall(r'_call\(\s*"([\w.]+)"', adapter)
+    operations = re.findall(r'\bcall\(\s*"([\w.]+)"', adapter)
     assert operations
     return {f"stripe.{operation}" for operation in operations}
 
