@@ -19,19 +19,23 @@ from local.fake_stripe.stripe_errors import InvalidRequestError, Json
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light"><link rel="icon" href="data:,"><title>$title</title>
+<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,"><title>$title</title>
 <style>$style</style></head><body><main>$body</main></body></html>""")
 
-_STYLE = """body { font: 16px/1.5 system-ui, sans-serif; color: #1a1f36; background: #f6f8fa; margin: 0; }
-main { max-width: 26rem; margin: 3rem auto; padding: 2rem; background: #fff; border-radius: .5rem; }
+_STYLE = """body { font: 16px/1.5 system-ui, sans-serif; margin: 0; }
+body { color: light-dark(#1a1f36, #e6e9f0); background: light-dark(#f6f8fa, #10141b); }
+main { max-width: 26rem; margin: 3rem auto; padding: 2rem; border-radius: .5rem; }
+main { background: light-dark(#fff, #1a1f2b); }
 h1 { font-size: 1.25rem; margin-top: 0; } .amount { font-size: 2rem; font-weight: 600; }
 label { display: block; margin: .75rem 0; }
 input { width: 100%; box-sizing: border-box; padding: .5rem; font: inherit; }
 button { width: 100%; padding: .6rem; font: inherit; color: #fff; background: #0b5fff; border: 0; margin-top: .5rem; }
-table { width: 100%; border-collapse: collapse; } a { color: #0b4f94; }
-.error { color: #a1102a; background: #fdeef0; padding: .5rem .75rem; border-radius: .3rem; }
+table { width: 100%; border-collapse: collapse; } a { color: light-dark(#0b4f94, #8ec2ff); }
+.error { color: light-dark(#a1102a, #ffb3c0); background: light-dark(#fdeef0, #4a1220); }
+.error { padding: .5rem .75rem; border-radius: .3rem; }
 table { font-size: .8rem; } td { padding-right: .75rem; }
-.card { margin: 0; padding: .3rem .5rem; color: #0b4f94; background: #eef3fb; font-family: monospace; }
+.card { margin: 0; padding: .3rem .5rem; font-family: monospace; }
+.card { color: light-dark(#0b4f94, #8ec2ff); background: light-dark(#eef3fb, #22304a); }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 # A form may lead anywhere: after a payment the guest returns to the booking site.
