@@ -15,7 +15,7 @@ from shared.adapters.secrets import stripe_key
 from shared.contracts.ledger_summary import ReconcileLedgerInput
 from shared.observability import entry_point
 from shared.services.ledger_closing import days_to_reconcile, reconcile_day
-from shared.settings import ledger_settings
+from shared.settings import reporting_settings
 
 BUDGET = 600.0  # seconds, after which nothing more is begun; a page or batch takes up to half a minute
 
@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         return time.monotonic() > end
 
     days = days_to_reconcile(now) if request.day is None else iter([date.fromisoformat(request.day)])
-    with stripe_key(ledger_settings().stripe_reporting_key_parameter):
+    with stripe_key(reporting_settings().stripe_reporting_key_parameter):
         return _reconcile(days, time_over, now)
 
 

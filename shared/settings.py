@@ -73,6 +73,13 @@ class LedgerSettings(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     ledger_bucket: str
+
+
+class ReportingSettings(BaseModel):
+    """Further settings of the function that may read no key of Stripe's but its own."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
     stripe_reporting_key_parameter: str = ""
 
 
@@ -98,3 +105,9 @@ def starter_settings() -> StarterSettings:
 def ledger_settings() -> LedgerSettings:
     """The bucket of reconciled days, read once per container."""
     return _read(LedgerSettings)
+
+
+@functools.cache
+def reporting_settings() -> ReportingSettings:
+    """The key for reports, read once per container; empty in every other function."""
+    return _read(ReportingSettings)

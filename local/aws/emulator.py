@@ -8,7 +8,6 @@ import os
 import time
 from datetime import UTC, datetime
 
-import boto3
 import moto.core.models as core_models
 import moto.stepfunctions.parser.models as interpreter
 import moto.stepfunctions.parser.utils as interpreter_utils
@@ -22,7 +21,7 @@ from moto.sns.models import sns_backends
 from moto.stepfunctions.parser.api import ExecutionStatus
 
 from local import credentials
-from local.aws import archives, aws_account
+from local.aws import archives, aws_account, clients
 from local.aws.aws_account import (
     ACCOUNT,
     LOCAL,
@@ -139,7 +138,7 @@ def empty() -> None:
 
 
 def _delete_items(table: Table) -> None:
-    stored = boto3.resource("dynamodb", region_name=REGION).Table(table.name)
+    stored = clients.table(table.name)
     with stored.batch_writer() as writer:
         for page in stored.meta.client.get_paginator("scan").paginate(TableName=table.name):
             for item in page["Items"]:
@@ -150,7 +149,7 @@ def stop(aws: mock_aws) -> None:
     """Stop every execution and its threads, and forget everything."""
     stop_executions()
     if other_dynamodb.endpoint is not None:
-        client = boto3.client("dynamodb", region_name=REGION)
+        client = clients.client("dynamodb")
         for table in client.list_tables()["TableNames"]:
             client.delete_table(TableName=table)
         other_dynamodb.endpoint = None

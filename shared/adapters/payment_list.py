@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import batched
 from typing import Any
 
 from shared.adapters import dynamodb
+from shared.adapters.payment_batches import read_items
 from shared.adapters.queries import query, query_index
 from shared.domain.ids import reservation_id_of
 from shared.settings import settings
@@ -67,16 +67,14 @@ def read_step(of: PaymentList, *, start: str, end: str, after: ListKey | None) -
 
 def read_since(created_at: str) -> Iterator[dict[str, Any]]:
     """Every payment that was created then or later, oldest first, a hundred with one request."""
-    table = settings().payments_table
     keys = query_index(
-        table,
+        settings().payments_table,
         ALL.index,
         condition="currency = :currency AND created_at >= :start",
         values={":currency": CURRENCY, ":start": created_at},
         page=KEYS,
     )
-    for page in batched((key["payment_id"] for key in keys), 2 * STEP, strict=False):
-        yield from dynamodb.batch_get({table: [{"payment_id": payment_id} for payment_id in page]})[table]
+    return read_items(key["payment_id"] for key in keys)
 
 
 def read_rows(ids: Sequence[str]) -> list[Row]:

@@ -19,7 +19,7 @@ from shared.domain.errors import SecretUnavailable, StripeRefused, StripeUnavail
 from shared.domain.secret_shapes import clean_secret
 from shared.domain.stripe_values import CheckoutSession, PaymentIntent, StripeRefund
 from shared.observability import count, logger
-from shared.settings import settings
+from shared.settings import reporting_settings, settings
 from shared.start_up import at_start
 
 if TYPE_CHECKING:
@@ -198,11 +198,11 @@ def _request[Answer: stripe.StripeObject](call: "Callable[[V1Services], Answer]"
 @at_start
 def connect_to_stripe() -> None:
     """Read the API key, and open the connection that the first request will use: Stripe answers without a key, too."""
-    api_base = settings().stripe_api_base
-    client = _client(secret(settings().stripe_secret_key_parameter), api_base)
+    parameter = reporting_settings().stripe_reporting_key_parameter or settings().stripe_secret_key_parameter
+    client = _client(secret(parameter), settings().stripe_api_base)
     # The SDK imports these when they are first used.
     _ = client.v1.checkout.sessions, client.v1.refunds, stripe.checkout.Session, stripe.PaymentIntent, stripe.Refund
-    _http_client().request("GET", api_base, {})
+    _http_client().request("GET", settings().stripe_api_base, {})
 
 
 @functools.cache

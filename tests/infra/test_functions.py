@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from shared.settings import LedgerSettings, Settings, StarterSettings
+from shared.settings import LedgerSettings, ReportingSettings, Settings, StarterSettings
 from tests.infra.deployed import (
     FUNCTIONS,
     HANDLER_MODULES,
@@ -33,10 +33,10 @@ def test_the_environment_of_a_function_is_the_settings_model(stack: Seen, name: 
     fields = {field.upper() for field in Settings.model_fields}
     if name in STARTERS:
         fields |= {field.upper() for field in StarterSettings.model_fields}
-    if name == "reconcile-ledger":
+    if name in {"reconcile-ledger", "operations-api"}:
         fields |= {field.upper() for field in LedgerSettings.model_fields}
-    if name == "operations-api":
-        fields.add("LEDGER_BUCKET")
+    if name == "reconcile-ledger":
+        fields |= {field.upper() for field in ReportingSettings.model_fields}
     environment = stack.functions[f"booking-local-{name}"]["Environment"]["Variables"]
     powertools = {
         "POWERTOOLS_SERVICE_NAME": "booking-local",

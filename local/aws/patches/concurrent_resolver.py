@@ -27,10 +27,6 @@ def _to_proxy_event(self: Any, event: Any) -> Any:
     return _EventOfThisThread()
 
 
-def _current_event(_: Any) -> Any:
-    return _resolving.event
-
-
 def _route_context(_: Any) -> dict[str, Any]:
     if not hasattr(_resolving, "context"):
         _resolving.context = {}
@@ -38,5 +34,4 @@ def _route_context(_: Any) -> dict[str, Any]:
     return context
 
 
-replace(ApiGatewayResolver, "current_event", property(_current_event))
 replace(ApiGatewayResolver, "context", property(_route_context, lambda _, __: None))

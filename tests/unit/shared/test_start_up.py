@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,7 +15,7 @@ from shared import start_up
 from tests.harness.lambda_environment import ENVIRONMENT
 
 NAME = "AWS_LAMBDA_FUNCTION_NAME"
-FUNCTION = "import lambdas.create_checkout_session, gc; print(gc.isenabled())"
+FUNCTION = "import lambdas.{}, gc; print(gc.isenabled())"
 
 
 class Reported:
@@ -76,12 +76,14 @@ class _Refusing(BaseHTTPRequestHandler):
     """SSM throttles, or has a key that was never stored; all else answers."""
 
     throttled = True
+    read: ClassVar[list[str]] = []  # the names of parameters
 
     def do_GET(self) -> None:
         self._answer(200, {})
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.read.append(request["Name"])
         if self.throttled:
             self._answer(400, {"__type": "ThrottlingException", "message": "Rate exceeded"})
         else:
@@ -115,6 +117,18 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
         thread.join()
 
 
+def initialize(function: str, endpoint: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    environment = {**ENVIRONMENT, NAME: "function", "AWS_ENDPOINT_URL": endpoint, "STRIPE_API_BASE": endpoint}
+    return subprocess.run(
+        [sys.executable, "-c", FUNCTION.format(function)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment | changes,
+        timeout=60,
+    )
+
+
 @pytest.mark.parametrize(
     ("endpoint", "not_prepared"),
     [
@@ -126,13 +140,23 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
     indirect=["endpoint"],
 )
 def test_a_function_is_initialized_whatever_fails_and_the_log_says_what(endpoint: str, not_prepared: set[str]) -> None:
-    environment = {**ENVIRONMENT, NAME: "function", "AWS_ENDPOINT_URL": endpoint, "STRIPE_API_BASE": endpoint}
-    ran = subprocess.run(
-        [sys.executable, "-c", FUNCTION], check=True, capture_output=True, text=True, env=environment, timeout=60
-    )
+    ran = initialize("create_checkout_session", endpoint)
     *log, collecting = ran.stdout.splitlines()
     assert collecting == "True"
     lines = [json.loads(line) for line in log]
     assert {line["message"] for line in lines} == {"not prepared"}
     assert {line["step"].rpartition(".")[2] for line in lines} == not_prepared
     assert "to be stored" not in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("endpoint", [_WithAnotherKey], indirect=True)
+@pytest.mark.parametrize(
+    ("function", "own", "key"),
+    [("create_checkout_session", "", "/booking/test/stripe/secret_key"), ("reconcile_ledger", "/own/key", "/own/key")],
+)
+def test_a_function_reads_the_one_key_of_stripes_that_it_may_read(
+    endpoint: str, function: str, own: str, key: str
+) -> None:
+    _Refusing.read.clear()
+    initialize(function, endpoint, STRIPE_REPORTING_KEY_PARAMETER=own)
+    assert set(_Refusing.read) == {key}

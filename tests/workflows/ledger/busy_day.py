@@ -60,24 +60,24 @@ def refund_that_settles_late(stack: RunningStack) -> None:
     booking.wait_for_refund_end()
 
 
-def refund_that_comes_back_and_is_repeated(stack: RunningStack) -> None:
+def _refund_that_comes_back(stack: RunningStack) -> BookingDriver:
     booking = stack.reserve_paid()
     booking.refund()
     booking.wait_for_refund_end()
     failed = str(booking.entry()["stripe_refund_id"])
     stack.stripe.settle_refund(failed, "failed")
     booking.wait_refund_in("AwaitOperator", f"failed-{failed}")
+    return booking
+
+
+def refund_that_comes_back_and_is_repeated(stack: RunningStack) -> None:
+    booking = _refund_that_comes_back(stack)
     assert booking.resolve(booking.cancellation_id, "retry").status == 200
     wait_until(lambda: booking.entry()["status"] == "succeeded", "the second refund")
 
 
 def refund_that_comes_back_and_is_settled_elsewhere(stack: RunningStack) -> None:
-    booking = stack.reserve_paid()
-    booking.refund()
-    booking.wait_for_refund_end()
-    failed = str(booking.entry()["stripe_refund_id"])
-    stack.stripe.settle_refund(failed, "failed")
-    booking.wait_refund_in("AwaitOperator", f"failed-{failed}")
+    booking = _refund_that_comes_back(stack)
     assert booking.resolve(booking.cancellation_id, "settled_elsewhere").status == 200
 
 

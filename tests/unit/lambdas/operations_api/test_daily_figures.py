@@ -1,13 +1,11 @@
 """lambdas.operations_api.daily_figures: the payments of the last days, counted."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from lambdas.operations_api import handler
-from shared.adapters import dynamodb, queries
 from shared.domain.models import Dispute
 from tests.harness.builders import HOUR, MINUTE, NOW, TOTAL, attempt, closed, payment
 from tests.harness.payments_api_calls import OPERATOR, Answer, call
@@ -67,18 +65,10 @@ def test_the_holds_that_end_within_two_hours_are_listed_the_next_one_first(store
     ]
 
 
-def test_a_hundred_payments_cost_one_request(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hundred_payments_cost_one_request(stored: Stored, requests: list[object]) -> None:
     for number in range(200):
         store(stored, f"RES-{number}", created_at=NOW - number * MINUTE)
-    requests: list[object] = []
-    calling = dynamodb.call
-
-    def counting(request: Callable[[], Any]) -> Any:
-        requests.append(request)
-        return calling(request)
-
-    for module in (dynamodb, queries):
-        monkeypatch.setattr(module, "call", counting)
+    requests.clear()
     assert sum(day["started"] for day in ask().body["days"]) == 200
     assert len(requests) == 2 + 1  # the first lists their keys
 

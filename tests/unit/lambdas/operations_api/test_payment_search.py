@@ -1,13 +1,12 @@
 """lambdas.operations_api.payment_search: pages, filters and searches of all payments."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from lambdas.operations_api import handler
-from shared.adapters import dynamodb, pointers, queries
+from shared.adapters import pointers
 from shared.domain.models import Matter, iso
 from tests.harness.builders import HOUR, NOW, TOTAL, capture, payment
 from tests.harness.payments_api_calls import OPERATOR, Answer, call
@@ -64,16 +63,8 @@ def test_payments_that_arrive_meanwhile_shift_no_page(many: Stored) -> None:
     assert ids(first) + ids(second) == [f"RES-{number}" for number in range(20)]
 
 
-def test_the_requests_of_a_page_do_not_grow_with_the_payments(many: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
-    requests: list[object] = []
-    calling = dynamodb.call
-
-    def counted(request: Callable[[], Any]) -> Any:
-        requests.append(request)
-        return calling(request)
-
-    for module in (dynamodb, queries):
-        monkeypatch.setattr(module, "call", counted)
+def test_the_requests_of_a_page_do_not_grow_with_the_payments(many: Stored, requests: list[object]) -> None:
+    requests.clear()
     ask()
     ask(status="refunded")  # none has it
     assert len(requests) == 2 + 2 * 4
