@@ -36,7 +36,9 @@ def answer(method: str, path: str, headers: Iterable[tuple[str, str]], body: byt
         raise ValueError("the request has no signature of AWS, so it names no service")
     host = _HOSTS.get(signed[1], f"{signed[1]}.{REGION}.amazonaws.com")
     request = AWSPreparedRequest(method, f"https://{host}{path}", sent, body, stream_output=False)
-    answered = core_models.botocore_stubber(f"before-send.{signed[1]}.Any", request)
+    # Only services with this header may be served by something else than moto, which does not need the name.
+    operation = sent.get("X-Amz-Target", "Any").rpartition(".")[2]
+    answered = core_models.botocore_stubber(f"before-send.{signed[1]}.{operation}", request)
     received = {name: str(value) for name, value in answered.headers.items() if name.lower() != "content-length"}
     return answered.status_code, received, answered.content
 
