@@ -43,7 +43,10 @@ type Json = dict[str, Any]
 
 @dataclass
 class Result:
-    """What a run did, or would do: `changes` by reservation, `left` with the reason why, `events` processed again."""
+    """What a run did, or would do: `changes` by reservation, `events` processed again.
+
+    `left`: the reservations, and the events of Stripe, that could not be brought up to date, with the reason why.
+    """
 
     changes: dict[str, list[str]] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
@@ -71,6 +74,7 @@ class Recovery:
         self._found: defaultdict[str, Gathered] = defaultdict(Gathered)
         self._owners: dict[str, str | None] = {}
         self._window = timedelta(seconds=settings().checkout_window_seconds)
+        self._events_left = False
         self._terms = Terms(hold=timedelta(seconds=settings().hold_seconds), refund_policy=settings().refund_policy)
         self.result = Result()
 
@@ -89,7 +93,7 @@ class Recovery:
         for session in self._stripe.sessions(self._since - self._window - SESSION_OUTLASTS):
             self._add_session(session)
         self._say(f"{sum(len(one.sessions) for one in self._found.values())} sessions read")
-        for refund in self._stripe.refunds(self._since):
+        for refund in (*self._stripe.refunds(self._since), *self._stripe.failed_refunds(self._since)):
             self._owner(refund.get("payment_intent"))
         for dispute in self._stripe.disputes(self._since):
             owner = self._owner(dispute.get("payment_intent"))
@@ -180,16 +184,20 @@ class Recovery:
         for end, events in self._stripe.events(since, now + timedelta(seconds=1)):
             if not self._plan:
                 self._for_each("events", events, self._process_event)
-                self._checkpoint.events_done(end)
+                if not self._events_left:
+                    self._checkpoint.events_done(end)
             self.result.events += len(events)
 
     def _process_event(self, fields: Json) -> None:
         try:
             event = StripeEvent.model_validate(fields)
             process(event, "restored", again=event.created >= self._since.timestamp() - 1)
-        except (TransientError, ApiError, ValidationError) as error:
-            # As at the webhook: the workflow is between two states, and the reconciler goes on; or it is not an event.
-            logger.warning("not processed", stripe_event_id=fields.get("id"), error=type(error).__name__)
+        except TransientError as error:
+            # Stripe delivered it once and will not do so again.
+            self._events_left = True
+            self.result.left[fields["id"]] = f"{type(error).__name__}: {describe(error)}"
+        except (ApiError, ValidationError) as error:
+            logger.warning("not an event that the webhook accepts", error=describe(error))
 
     # All of a kind.
 

@@ -94,6 +94,11 @@ class StripeSide:
         """The refunds of everybody since then, newest first: their PaymentIntents say whose they are."""
         return self._pages(self._v1.refunds.list, since)
 
+    def failed_refunds(self, since: datetime) -> Iterator[Json]:
+        """The refunds of everybody that failed since then, even if they were made long before."""
+        for event in self._pages(self._v1.events.list, since, types=["refund.failed"]):
+            yield event["data"]["object"]
+
     def disputes(self, since: datetime) -> Iterator[Json]:
         """The disputes of everybody since then, newest first."""
         return self._pages(self._v1.disputes.list, since)

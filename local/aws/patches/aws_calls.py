@@ -9,7 +9,7 @@ import socket
 from http import HTTPStatus
 from typing import Any
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.exceptions import ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
@@ -44,9 +44,9 @@ class OtherDynamoDb:
         service, _, name = operation.partition(".")
         if self.endpoint is None or service != "dynamodb" or name not in _ITEMS | _TABLES:
             return None
-        forwarded = AWSPreparedRequest(
-            request.method, self.endpoint, request.headers, request.body, stream_output=False
-        )
+        # A request from another process has headers that the HTTP client cannot copy.
+        headers: Any = HeadersDict(request.headers.items())
+        forwarded = AWSPreparedRequest(request.method, self.endpoint, headers, request.body, stream_output=False)
         response = self._session.send(forwarded)
         return response if name in _ITEMS or response.status_code != HTTPStatus.OK else None
 
