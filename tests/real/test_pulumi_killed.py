@@ -40,6 +40,21 @@ def process_name(pid: int) -> str:
     return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
+def kill_between_writes(pid: int, state: Path) -> None:
+    """Kill the engine while its state can be read.
+
+    A folder as backend keeps the attributes of each file in a second one, which is not replaced at once: half of it is
+    "failed to load checkpoint: EOF". The backend of docs/deploy.md, a bucket, has no such moment.
+    """
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+        if all(file.stat().st_size for file in state.rglob("*.attrs")):
+            os.kill(pid, signal.SIGKILL)
+            return
+        os.kill(pid, signal.SIGCONT)
+
+
 @pytest.mark.parametrize(("type_name", "name"), list(KILLED_AFTER.items()))
 def test_the_next_engine_completes_what_a_killed_one_started(
     cloud: PulumiCloud, monkeypatch: pytest.MonkeyPatch, type_name: str, name: str
