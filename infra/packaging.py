@@ -120,7 +120,7 @@ def _archive(root: Path, *, run_from: str, into: Path) -> Path:
     options: list[str | Path] = ["-q", "--invalidation-mode", "unchecked-hash", "-s", root, "-p", run_from]
     _run(sys.executable, "-m", "compileall", *options, root, PYTHONHASHSEED="0")
     into.parent.mkdir(exist_ok=True)
-    unfinished = into.with_suffix(".unfinished")
+    unfinished = into.with_suffix(f".{os.getpid()}")  # others may build the same beside
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(root.rglob("*")):
             if path.is_file() and path.name not in {"RECORD", "REQUESTED", ".lock"}:

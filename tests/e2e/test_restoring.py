@@ -19,6 +19,7 @@ from tests.harness.table_restore import OURS, TABLES, backup, restore
 from tests.harness.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+PACE = "STRIPE_PER_SECOND"
 # When it was opened, ended and written last is the recovery's own; what a token waited for is over.
 OF_THE_MOMENT = {"attempts", "created_at", "updated_at", "due_at", "completed_at", "token_sequence"}
 
@@ -30,6 +31,13 @@ def decisions_of_tests(stack: StackOverHttp, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(stack.stripe, "dispute_delay_seconds", 7 * 86_400)
 
 
+@pytest.fixture(autouse=True)
+def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody shares the limits of the fakes; only the program that is killed keeps them."""
+    monkeypatch.setenv(PACE, "1000")
+    monkeypatch.setattr("scripts.recover.STEP_FUNCTIONS_PER_SECOND", 1000)
+
+
 def recover(since: datetime, *, plan: bool = False) -> Result:
     return recovery(since, plan=plan, workers=2).run()
 
@@ -38,7 +46,7 @@ def program(stack: StackOverHttp, since: datetime, *options: str) -> "subprocess
     """`make recover` against the AWS of the local stack."""
     own = {"AWS_ENDPOINT_URL": f"{stack.url}/local/aws", "AWS_REGION": "eu-west-1"}
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    environment = {name: value for name, value in os.environ.items() if name != "AWS_DEFAULT_REGION"}
+    environment = {name: value for name, value in os.environ.items() if name not in {"AWS_DEFAULT_REGION", PACE}}
     command = [sys.executable, "-W", "ignore", "-m", "scripts.recover", "local", since.isoformat(), *options]
     return subprocess.Popen(command, cwd=ROOT, env=environment | own | keys, stderr=subprocess.PIPE, text=True)
 
