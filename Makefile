@@ -93,8 +93,9 @@ demo: $(READY)
 run: $(READY)
 	$(PYTHON) -m local
 
+# A process for each core takes file after file, in their order: those that wait first, the many short ones last.
 test: $(READY)
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-production: $(READY)
 	$(PYTHON) -m pytest tests/e2e --production

@@ -45,6 +45,7 @@ from local.aws.patches import (
     patching,
     put_events,  # noqa: F401
     sign_up,  # noqa: F401
+    user_pool_key,  # noqa: F401
 )
 from local.aws.patches.aws_calls import other_dynamodb
 from local.aws.patches.jsonata_evaluation import evaluate_jsonata
@@ -53,6 +54,7 @@ from local.aws.patches.task_tokens import machine_of_token, task_tokens
 
 __all__ = [
     "ACCOUNT",
+    "CONFIG",
     "LOCAL",
     "REGION",
     "access",
@@ -72,7 +74,7 @@ __all__ = [
     "stop_executions",
 ]
 
-_CONFIG: DefaultConfig = {
+CONFIG: DefaultConfig = {
     "lambda": {"use_docker": False},
     "stepfunctions": {"execute_state_machine": True},
     # With a new session every client would read its service's description again: seconds at each start.
@@ -94,7 +96,7 @@ def start(dynamodb: str | None = None) -> mock_aws:
     install()
     if core_models.botocore_stubber.enabled:
         raise RuntimeError("there is an in-process AWS already, and all share one")
-    aws = mock_aws(config=_CONFIG)
+    aws = mock_aws(config=CONFIG)
     aws.start()
     # AWS is reached through botocore alone. This mock would inspect each request to Stripe as well, which is slow.
     core_models.responses_mock.stop()

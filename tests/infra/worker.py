@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import boto3
 from moto import mock_aws
 
+from local.aws import emulator
 from local.aws.aws_account import REGION
 from local.pulumi import deployer
 
@@ -29,7 +30,8 @@ def deploy(
     config: dict[str, str | int], given_tables: tuple[str, ...] = (), name: str = "local", beside: str | None = None
 ) -> Seen:
     """Deploy the stack `name`, into an account that has the stack `beside` already."""
-    with mock_aws(config={"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}):
+    emulator.install()
+    with mock_aws(config=emulator.CONFIG):
         dynamodb = boto3.client("dynamodb", region_name=REGION)
         for table in given_tables:
             dynamodb.create_table(

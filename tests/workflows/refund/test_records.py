@@ -58,6 +58,7 @@ def dispute_won(stack: RunningStack) -> BookingDriver:
     booking = stack.reserve_paid()
     dispute = str(stack.stripe.open_dispute(booking.payment_intent)["id"])
     wait_until(lambda: dispute in booking.payment["disputes"], "the dispute")
+    stack.stripe.webhooks.wait_until_idle()  # operators are notified before it goes on
     stack.stripe.close_dispute(dispute, "won")
     wait_until(lambda: "closed_at" in booking.payment["disputes"].get(dispute, {}), "the dispute to close")
     return booking
@@ -67,6 +68,7 @@ def inquiry_escalated(stack: RunningStack) -> BookingDriver:
     booking = stack.reserve_paid()
     dispute = str(stack.stripe.open_dispute(booking.payment_intent, status="warning_needs_response")["id"])
     wait_until(lambda: dispute in booking.payment["disputes"], "the inquiry")
+    stack.stripe.webhooks.wait_until_idle()  # operators are notified before it goes on
     stack.stripe.escalate_inquiry(dispute)
     wait_until(lambda: "escalated_by" in booking.payment["disputes"].get(dispute, {}), "the escalation")
     return booking
@@ -76,6 +78,7 @@ def fraud_warning_refunded(stack: RunningStack) -> BookingDriver:
     booking = stack.reserve_paid()
     stack.stripe.warn_of_fraud(booking.payment_intent)
     wait_until(lambda: "attention_since" in booking.payment, "the matter")
+    stack.stripe.webhooks.wait_until_idle()  # operators are notified before it goes on
     assert booking.refund_by_operator(TOTAL).status in {200, 202}
     booking.wait_for_refund_end()
     return booking
