@@ -85,9 +85,12 @@ def _recorded(entry: Refund, request: RecordRefundInput) -> bool:
     # A late execution must not record a success that Stripe has taken back since.
     if request.outcome == "succeeded" and entry.status == "failed":
         return True
+    by_another = request.stripe_refund_id != entry.stripe_refund_id
+    # A refund in Stripe's dashboard may have settled what could not be created, or has failed.
+    if request.outcome == "failed" and entry.status == "succeeded" and by_another:
+        return True
     # The definition passes an empty id when Stripe never gave one.
-    same = not request.stripe_refund_id or request.stripe_refund_id == entry.stripe_refund_id
-    return entry.status == request.outcome and same
+    return entry.status == request.outcome and not (request.stripe_refund_id and by_another)
 
 
 def _ended(entry: Refund, request: RecordRefundInput, now: datetime) -> Refund:

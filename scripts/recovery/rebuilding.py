@@ -154,15 +154,15 @@ def _confirmed(rebuilt: Rebuilt, booking: Booking, facts: Facts) -> Rebuilt:
     if reservation.status == "pending" and not booking.nights_held:
         return rebuilt  # the workflow returns the money
     fitting = sorted(
-        (capture.captured_at, pi)
+        (capture.amount != reservation.total_amount, capture.captured_at, pi)
         for pi, capture in payment.captures.items()
         if capture.role is None
-        and (capture.amount, capture.currency) == (_price(payment, booking, capture), CURRENCY)
+        and (capture.amount, capture.currency) == (_price(payment, booking, capture, known=by_us), CURRENCY)
         and unapplied_refund_id(pi) not in facts.refunds
     )
     if not fitting:
         return rebuilt
-    confirmed_at, pi = fitting[0]
+    _, confirmed_at, pi = fitting[0]
     capture = payment.captures[pi]
     rebuilt = rebuilt.changed(
         f"confirm the booking with {pi}",
@@ -179,9 +179,12 @@ def _confirmed(rebuilt: Rebuilt, booking: Booking, facts: Facts) -> Rebuilt:
     return replace(rebuilt, reservation_status="confirmed" if reservation.status == "pending" else None)
 
 
-def _price(payment: Payment, booking: Booking, capture: Capture) -> int | None:
-    """What the stay costs; of a reservation that the platform has deleted, what its session asked for."""
-    if not booking.deleted:
+def _price(payment: Payment, booking: Booking, capture: Capture, *, known: bool) -> int | None:
+    """What the stay cost: what the session asked for, if the reservation is deleted or `known` to be confirmed by us.
+
+    The platform may have changed its total since.
+    """
+    if not (booking.deleted or known):
         return booking.reservation.total_amount
     key = payment.attempt_of(capture.session)
     return None if key is None else payment.attempts[key].amount

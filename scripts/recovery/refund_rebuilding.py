@@ -17,7 +17,7 @@ def _at_stripe(facts: Facts, refund_id: str) -> list[StripeRefund]:
 
 
 def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str, now: datetime) -> Rebuilt:
-    """Enter a refund of ours that the ledger lacks, or that has failed since the ledger saw it succeed."""
+    """Enter a refund of ours that the ledger lacks, or whose success it has seen and Stripe has taken back since."""
     run, at_stripe = facts.refunds[refund_id], _at_stripe(facts, refund_id)
     payment, pi, entry = rebuilt.payment, run.given.payment_intent, rebuilt.payment.refunds.get(run.refund_id)
     capture = payment.captures.get(pi)
@@ -28,19 +28,25 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
     if entry is None:
         found = _entry(run, newest, capture, len(at_stripe), now)
         return rebuilt if found is None else _with_entry(rebuilt, booking, run, found)
-    taken_back = entry.status == "succeeded" and newest is not None and alive is None
-    if not taken_back or newest is None:
+    sent = next((refund for refund in at_stripe if refund.id == entry.stripe_refund_id), None)
+    if entry.status != "succeeded" or newest is None or sent is None or sent.status not in FAILED:
         return rebuilt
-    failed = entry.model_copy(
+    status: RefundStatus = "failed" if alive is None else alive.status
+    since = entry.model_copy(
         update={
-            "status": "failed",
-            "settled_at": None,
+            "status": status,
+            "settled_at": (run.stopped_at or now) if status in SETTLED else None,
             "stripe_refund_id": newest.id,
-            "failure_reason": newest.failure_reason or newest.status,
+            "failure_reason": _failure(newest) if status == "failed" else None,
             "attempt": max(entry.attempt, len(at_stripe)),
         }
     )
-    return rebuilt.changed(f"enter the failure of {newest.id}", refunds={**payment.refunds, run.refund_id: failed})
+    what = f"enter the failure of {newest.id}" if alive is None else f"enter {alive.id} in place of {sent.id}"
+    return rebuilt.changed(what, refunds={**payment.refunds, run.refund_id: since})
+
+
+def _failure(refund: StripeRefund) -> str:
+    return refund.failure_reason or refund.status
 
 
 def _entry(run: RefundRun, newest: StripeRefund | None, capture: Capture, tries: int, now: datetime) -> Refund | None:
@@ -68,7 +74,7 @@ def _entry(run: RefundRun, newest: StripeRefund | None, capture: Capture, tries:
         policy=given.policy,
         created_at=run.started_at,
         settled_at=(run.stopped_at or now) if status in SETTLED else None,
-        failure_reason=(newest.failure_reason or newest.status) if newest is not None and status == "failed" else None,
+        failure_reason=_failure(newest) if newest is not None and status == "failed" else None,
         execution=run.newest,
     )
 

@@ -29,6 +29,15 @@ def test_a_success_that_arrives_after_its_failure_is_not_recorded(reserved: Book
     assert reserved.item == before
 
 
+@pytest.mark.parametrize("failed", ["", "re_1"])
+def test_a_failure_does_not_undo_the_success_of_another_refund(reserved: BookingStates, failed: str) -> None:
+    """A refund in the dashboard has settled the entry while its own refund could not be created, or failed."""
+    reserved.run_refund(record_refund, outcome="succeeded", stripe_refund_id="re_dashboard")
+    before = reserved.item
+    reserved.run_refund(record_refund, outcome="failed", stripe_refund_id=failed, failure_reason="refused")
+    assert reserved.item == before
+
+
 @pytest.mark.parametrize(("outcome", "published"), [("succeeded", []), ("failed", [500])])
 def test_a_failure_is_published_and_nothing_else(
     reserved: BookingStates, monkeypatch: pytest.MonkeyPatch, outcome: str, published: list[int]
