@@ -1,5 +1,7 @@
 """Gap of moto: its DynamoDB parses every expression anew, and walks through the tree ten times to validate it.
 
+It also copies and measures every attribute again and again: each value for each level that it is in.
+
 Here a text is parsed once. The tree of an update is copied for each validation by pickle, which is written in C, and a
 walk asks once for each kind of node whether it is of interest. The values of a condition are put in afterwards.
 """
@@ -9,8 +11,10 @@ import pickle
 from typing import Any
 
 from moto.dynamodb.comparisons import AttributeValue, ConditionExpressionParser
+from moto.dynamodb.models.dynamo_type import DDBType, DynamoType
+from moto.dynamodb.models.utilities import bytesize
 from moto.dynamodb.parsing import validators
-from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Expression, Node, UpdateExpressionFunction
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 
 from local.aws.patches.patching import replace, replaces
@@ -63,6 +67,45 @@ def _traverse(self: Any, root: Any) -> Any:
         return node
 
     return visit(root, -1)
+
+
+_SCALARS = {DDBType.STRING, DDBType.NUMBER, DDBType.BOOLEAN, DDBType.NULL}
+
+
+@functools.cache
+def _has_clauses(kind: Any) -> bool:
+    return issubclass(kind, (Expression, UpdateExpressionFunction))
+
+
+@replaces(Node, "find_clauses")
+def _find_clauses(self: Any, clause_types: Any) -> list[Any]:
+    clauses = []
+    for child in self.children or ():
+        kind = type(child)
+        if kind in clause_types:
+            clauses.append(child)
+        elif _has_clauses(kind):
+            clauses.extend(_find_clauses(child, clause_types))
+    return clauses
+
+
+@replaces(DynamoType, "size")
+def _size(self: Any) -> int:
+    value = self.value
+    if self.type == DDBType.MAP:
+        return sum(bytesize(name) + _size(one) for name, one in value.items())
+    return sum(map(_size, value)) if self.type == DDBType.LIST else int(_size.original(self))
+
+
+@replaces(DynamoType, "to_regular_json")
+def _to_regular_json(self: Any) -> dict[str, Any]:
+    value = self.value
+    if self.type == DDBType.MAP:
+        return {self.type: {name: _to_regular_json(one) for name, one in value.items()}}
+    if self.type == DDBType.LIST:
+        return {self.type: [_to_regular_json(one) for one in value]}
+    json: dict[str, Any] = {self.type: value} if self.type in _SCALARS else _to_regular_json.original(self)
+    return json
 
 
 class _TreeParser(ConditionExpressionParser):  # type: ignore[misc]

@@ -165,7 +165,8 @@ def _visited(driver: HistoryDriver) -> dict[str, list[str]]:
 
 def _unhandled(stack: SimulatedStack) -> list[str]:
     log = stack.local.log.read_text(encoding="utf-8")
-    return [f"unhandled: {line[:600]}" for line in re.findall(r'.*"message": ?"unhandled".*', log)[:3]]
+    unhandled = [line for line in log.splitlines() if '"unhandled"' in line]
+    return [f"unhandled: {line[:600]}" for line in unhandled if re.search(r'"message": ?"unhandled"', line)][:3]
 
 
 def shrink(local: WatchedStack, failure: Failure, mutate: Mutate | None = None) -> Failure:

@@ -10,6 +10,8 @@ from local.aws import aws_account, emulator
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared.adapters.dynamodb import from_item
 
+WRITES = {f"dynamodb.{name}" for name in ("PutItem", "UpdateItem", "TransactWriteItems")}
+
 
 class WriteMonitor:
     """`violations`: the invariants that were broken, by booking."""
@@ -27,7 +29,7 @@ class WriteMonitor:
                 self.violations[booking].append(f"3: released while {sorted(payable)} can be paid")
 
     def after(self, operation: str, booking: str, text: str, response: Any) -> None:
-        if operation.startswith("dynamodb.") and '"PAY-' in text:
+        if operation in WRITES and '"PAY-' in text:
             self._check_captures(booking)
         if operation != "dynamodb.UpdateItem" or response is None or response.status_code != 200:
             return
@@ -43,9 +45,9 @@ class WriteMonitor:
     def _check_captures(self, booking: str) -> None:
         """What is left of each capture now, in moto's memory."""
         items = dynamodb_backends[emulator.ACCOUNT][emulator.REGION].tables[self._payments].items
-        payments = [from_item(item.to_json()["Attributes"]) for item in list(items.values())]
-        for payment in payments:
-            for pi, of in payment.get("captures", {}).items():
+        captured = [item.attrs["captures"] for item in list(items.values()) if "captures" in item.attrs]
+        for captures in captured:
+            for pi, of in from_item({"captures": captures.to_regular_json()})["captures"].items():
                 problem = f"15: {of['refundable']} of {of['amount']} cents are left of {pi}"
                 if not 0 <= of["refundable"] <= of["amount"] and problem not in self.violations[booking]:
                     self.violations[booking].append(problem)
