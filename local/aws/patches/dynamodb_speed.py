@@ -81,7 +81,7 @@ def _has_clauses(kind: Any) -> bool:
 def _find_clauses(self: Any, clause_types: Any) -> list[Any]:
     clauses = []
     for child in self.children or ():
-        kind = type(child)
+        kind: Any = type(child)
         if kind in clause_types:
             clauses.append(child)
         elif _has_clauses(kind):
