@@ -36,7 +36,11 @@ def check_dead_execution(payment: Payment, report: Report, refund: RefundInput |
     due_at = next_due(after, now)
     if after != payment and due_at is not None:
         stored = payment_items.read_payment(payment.payment_id) or after
-        payment_items.reschedule(stored, after, min(due_at, payment.due_at or due_at), now=now)
+        # Whatever else has been written meanwhile, such as a dispute, stays as it is.
+        key = PAYMENT if refund is None else refund.refund_id
+        replaced = {name: one for name, one in after.replacements.items() if name == key}
+        found = stored.model_copy(update={"replacements": {**stored.replacements, **replaced}})
+        payment_items.reschedule(stored, found, min(due_at, payment.due_at or due_at), now=now)
 
 
 def _check(before: Payment, report: Report) -> None:
