@@ -141,10 +141,10 @@ class Executions:
         if not isinstance(given, RefundExecutionInput):
             return None
         newest, name = first, refund_id
-        number = restart + 1
-        while newest["status"] in DEAD and (later := self._describe("refund", execution_name(refund_id, number))):
-            newest, name, restart = later, execution_name(refund_id, number), number
-            number += 1
+        # The first may have succeeded: its refund failed later, and the execution of that failure was replaced.
+        while later := self._describe("refund", execution_name(refund_id, restart + 1)):
+            restart += 1
+            newest, name = later, execution_name(refund_id, restart)
         states = [*self._states(name)]
         return RefundRun(
             refund_id=refund_id,

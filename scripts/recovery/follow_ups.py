@@ -16,6 +16,7 @@ from shared.services import payment_restarts, refund_restarts
 from shared.services.dispute_entries import CLOSED
 from shared.services.ownership import Owner
 from shared.services.reconciliation import Report
+from shared.services.replacements import planned
 from shared.services.stripe_event_registry import HANDLERS
 
 type FollowUp = tuple[str, Callable[[], object]]
@@ -25,15 +26,16 @@ type FollowUp = tuple[str, Callable[[], object]]
 class Gathered:
     """What was found of one booking.
 
-    `running` are its executions that run, `died` says whether one of the payment's has died, and `refund_ids` are of
-    refunds whose execution runs or has died.
+    `running` are its executions that run, and `died` says whether one of the payment's has died. The refunds are those
+    of which an execution runs, or has died.
     """
 
     sessions: dict[str, StripeSession] = field(default_factory=dict)
     disputes: dict[str, dict[str, Any]] = field(default_factory=dict)
     running: list[RunningExecution] = field(default_factory=list)
     died: bool = False
-    refund_ids: set[str] = field(default_factory=set)
+    running_refunds: set[str] = field(default_factory=set)
+    died_refunds: set[str] = field(default_factory=set)
 
 
 def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Executions) -> Iterator[FollowUp]:
@@ -46,7 +48,8 @@ def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Exec
     if payment.status != "pending" and facts.run is not None and facts.run.died:
         yield "replace the execution", partial(payment_restarts.check_execution, payment, report)
     for refund_id, run in facts.refunds.items():
-        if not run.runs and not run.succeeded:
+        died = refund_id in found.died_refunds - found.running_refunds and _waits(payment, refund_id)
+        if died or not (run.runs or run.succeeded):
             again = partial(refund_restarts.check_refund, payment, refund_id, report, run.given)
             yield f"replace the execution of {refund_id}", again
     yield from _refunds_by_others(payment, found, facts)
@@ -56,6 +59,12 @@ def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Exec
         token = executions.waiting_token(execution)
         if token is not None and token not in tokens:
             yield f"refresh {execution.name}", partial(step_functions.signal, token, "refresh")
+
+
+def _waits(payment: Payment, refund_id: str) -> bool:
+    """Whether a refund is not settled, and no replacement of its execution is planned."""
+    entry = payment.refunds.get(refund_id)
+    return entry is not None and entry.unsettled and planned(payment, refund_id) is None
 
 
 def _refunds_by_others(payment: Payment, found: Gathered, facts: Facts) -> Iterator[FollowUp]:

@@ -111,8 +111,8 @@ class Recovery:
                 given = self._executions.input_of(execution)
                 if "refund_id" in given:
                     found = self._found[given["reservation_id"]]
-                    found.refund_ids.add(given["refund_id"])
                     found.running += [execution] if status == "RUNNING" else []
+                    (found.running_refunds if status == "RUNNING" else found.died_refunds).add(given["refund_id"])
         self._say(f"{len(self._found)} bookings to compare")
 
     def _add_session(self, session: StripeSession) -> str | None:
@@ -170,7 +170,7 @@ class Recovery:
         opened = self._executions.opened(reservation_id, newest) if unknown else {}
         payment_id = payment_id_of(reservation_id)
         refunds = {}
-        for refund_id in sorted({*found.refund_ids, *_refunds_to_check(booking, found)}):
+        for refund_id in sorted({*found.running_refunds, *found.died_refunds, *_refunds_to_check(booking, found)}):
             refund = self._executions.refund(refund_id)
             if refund is not None and refund.given.payment_id == payment_id:
                 refunds[refund_id] = refund

@@ -22,6 +22,8 @@ def write_matters(update: UpdateBuilder, before: Mapping[str, Matter], after: Ma
         return
     if before:
         update.require_that("size({}) = {}", "attention", value=len(before))
+        for key in before:
+            update.require_exists(f"attention.{key}")
     else:
         update.require_that("attribute_not_exists({}) OR size({}) = {}", "attention", "attention", value=0)
     if not after:

@@ -53,7 +53,10 @@ def _stored_causes(booking: BookingSnapshot) -> Iterator[str]:
 
 def _fraud_warnings(booking: BookingSnapshot) -> Iterator[str]:
     for pi in booking.booking_captures:
-        disputed = any(one["payment_intent"] == pi and one["status"] != "warning_closed" for one in booking.disputes)
+        # While the bank only inquires, a refund can still avoid the dispute.
+        disputed = any(
+            one["payment_intent"] == pi and not one["status"].startswith("warning_") for one in booking.disputes
+        )
         warned = any(warning["payment_intent"] == pi for warning in booking.fraud_warnings)
         if warned and not disputed and _kept(booking, pi) > 0:
             yield f"fraud_warning:{pi}"

@@ -23,11 +23,11 @@ from tests.properties.simulation.steps import PAUSES, Step
 STOPPED = ("payments-api", "stripe-webhook", "reconcile-payments", "create-checkout-session", "release-hold")
 LONGEST_RUN = 130.0  # seconds, of a function that ran when it was stopped
 # Seconds until an operator runs recover again: at once, and after the reconciler's next run.
-AGAIN_AFTER = (*[30.0] * 8, *[3600.0] * 3)
+AGAIN_AFTER = (*[30.0] * 8, *[3600.0] * 6)
 
 
 class Restores(OtherParties):
-    """Each kind of step is a method. `backups`: every moment that was kept, with its items."""
+    """Each kind of step is a method. `backups`: each moment that was kept, its items, what was unreadable."""
 
     stack: SimulatedStack
     log: list[str]
@@ -37,24 +37,26 @@ class Restores(OtherParties):
         self.reserved: dict[str, Any] = {}
         self._left_since: datetime | None = None
         self._stopped = False
-        self.backups: list[tuple[datetime, Items]] = []
+        self.backups: list[tuple[datetime, Items, dict[str, Any]]] = []
 
     def back_up(self, whole: int) -> None:
         """Keep what the tables hold now: all, or those of this system alone."""
         if not self.deleted and not self.unreadable:
             self.reserved = self._stored_reservation
-        self.backups.append((datetime.now(UTC), backup(self.stack.outputs, TABLES if whole else OURS)))
+        items = backup(self.stack.outputs, TABLES if whole else OURS)
+        self.backups.append((datetime.now(UTC), items, dict(self.unreadable)))
 
     def restore(self) -> None:
         """Take the tables back to the newest moment that was kept, and recover."""
         if not self.backups or self.steps_done["restored"]:
             return
         self.steps_done["restored"] += 1
-        since, items = self.backups[-1]
+        since, items, unreadable = self.backups[-1]
         self._stop_functions(0)
         time.sleep(LONGEST_RUN)
         restore(items)
         if len(items) == len(TABLES):
+            self.unreadable = unreadable
             self._follow_tables()
         self._recover(since)
         self._stop_functions(None)
