@@ -44,8 +44,11 @@ Test more
   make crashes         crash every function at each of its calls and stop
                        executions in each state; writes docs/crashes.md
   make bench           time 50, 200 and 500 simultaneous bookings; N=50 is
-                       quick, WRITE=1 counts for docs/costs.md
-
+                       quick, WRITE=1 counts for docs/costs.md;
+                       SCALE=day plays a day of 5,000 bookings under the quotas
+                       of AWS and Stripe (16 minutes), with HALVED=1 under half
+                       of them; N=500 changes their number, WRITE=1 keeps the
+                       result for docs/scale.md
   make bench-pages     time and weigh the console's pages, with 2,000 bookings
   make bench-list      read the list of 2,000 payments with each filter and
                        search, while others arrive
@@ -76,7 +79,7 @@ Deploy
 Generate
   make docs            write the diagrams (needs Node), the OpenAPI document,
                        the list of defects, the configuration reference and
-                       the costs
+                       the costs and the scale
   make screenshots     write docs/screenshots/ with Chromium
   make permissions     write docs/permissions.md: what each role may do, and why
 
@@ -127,8 +130,12 @@ format: $(READY)
 	$(PYTHON) -m ruff check --fix
 
 bench: $(READY)
+ifeq ($(SCALE),day)
+	$(PYTHON) -W ignore -m scripts.day_at_scale $(N) $(if $(HALVED),--halved) $(if $(WRITE),--write)
+else
 	$(PYTHON) -m scripts.benchmark $(or $(N),50 200 500)
 	$(if $(WRITE),$(PYTHON) -m scripts.booking_counts)
+endif
 
 bench-ledger: $(READY)
 	$(PYTHON) -m scripts.ledger_benchmark
@@ -210,6 +217,7 @@ docs: $(READY)
 	$(PYTHON) -m scripts.configuration
 	$(PYTHON) -m scripts.event_schemas
 	$(PYTHON) -m scripts.costs
+	$(PYTHON) -m scripts.scale
 
 clean:
 	rm -rf .venv .uv build

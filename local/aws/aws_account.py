@@ -13,6 +13,7 @@ from typing import Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from local.aws.aws_faults import AwsFaults
+from local.quotas import Quotas
 
 REGION = "eu-west-1"
 ACCOUNT = DEFAULT_ACCOUNT_ID
@@ -62,6 +63,7 @@ class PublishedEvent:
 
 counts = Counts()
 aws_faults = AwsFaults()
+quotas = Quotas()  # unlimited, unless a run replaces them
 published: list[PublishedEvent] = []
 
 # Called before each call of a function (its module) or a state machine (its name) with the caller, the operation and
@@ -74,6 +76,8 @@ on_execution_closed: list[Callable[[dict[str, Any]], None]] = []
 
 def reset() -> None:
     """Forget everything of the last run."""
+    global quotas  # noqa: PLW0603 - whoever sets them sets them for this run
+    quotas = Quotas()
     counts.clear()
     aws_faults.clear()
     published.clear()

@@ -5,8 +5,9 @@ appears, moves or vanishes is written as well.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from math import ceil
 from typing import Any
@@ -26,7 +27,7 @@ type Item = Mapping[str, Mapping[str, Any]]
 class MeteredRequest:
     """A request with its units; of those it writes, `index` are for index entries and `audit` for audit entries.
 
-    `what` names its operations and tables.
+    `what` names its operations and tables. `partitions`: units by table, or table/index, and key.
     """
 
     caller: str
@@ -36,6 +37,7 @@ class MeteredRequest:
     write: float = 0
     index: float = 0
     audit: float = 0
+    partitions: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 class Meter:
@@ -44,9 +46,12 @@ class Meter:
     def __init__(self) -> None:
         self._on = False
         self._requests: list[MeteredRequest] = []
+        self._note = self._requests.append
 
-    def start(self) -> None:
+    def start(self, note: Callable[[MeteredRequest], None] | None = None) -> None:
+        """Give each request to `note`, or keep it for `stop`."""
         self._on, self._requests = True, []
+        self._note = note or self._requests.append
 
     def stop(self) -> list[MeteredRequest]:
         self._on = False
@@ -64,10 +69,10 @@ class Meter:
             operations = [*_operations(operation, request)]
             before = [_stored(tables[of["TableName"]], of) for _, of in operations]
             answer = serve()
-            self._requests.append(_write(caller, operation, tables, operations, before))
+            self._note(_write(caller, operation, tables, operations, before))
             return answer
         answer = serve()
-        self._requests.append(_read(caller, operation, tables, request, answer))
+        self._note(_read(caller, operation, tables, request, answer))
         return answer
 
 
@@ -91,23 +96,33 @@ def _write(
 ) -> MeteredRequest:
     times = 2 if operation == "TransactWriteItems" else 1
     units = index = audit = 0
+    partitions: defaultdict[tuple[str, str], float] = defaultdict(float)
     for (_, of), old in zip(operations, before, strict=True):
         table = tables[of["TableName"]]
         new = _stored(table, of)
         own = times * max(1, ceil(max(item_size(old), item_size(new)) / WRITE_UNIT))
-        entries = sum(_index_writes(old, new, each.schema_key_attrs) for each in table.global_indexes)
+        partitions[table.name, _text((new or old)[table.hash_key_attr])] += own
+        entries = 0
+        for each in table.global_indexes:
+            for item in _index_writes(old, new, each.schema_key_attrs):
+                entries += 1
+                partitions[f"{table.name}/{each.name}", _text(item[each.schema_key_attrs[0]])] += 1
         units, index = units + own + entries, index + entries
         audit += own if table.name.endswith("-audit") else 0
     names = ", ".join(f"{kind} {_short(of['TableName'])}" for kind, of in operations)
-    return MeteredRequest(caller, operation, names, write=units, index=index, audit=audit)
+    return MeteredRequest(caller, operation, names, write=units, index=index, audit=audit, partitions=partitions)
 
 
-def _index_writes(before: Item, after: Item, keys: Sequence[str]) -> int:
-    """Entries hold keys alone, so that none is larger than a unit."""
+def _index_writes(before: Item, after: Item, keys: Sequence[str]) -> list[Item]:
+    """The items, before and after, whose entry is written; it holds keys alone, so that none is larger than a unit."""
     old, new = ([item.get(key) for key in keys] for item in (before, after))
     if old == new:
-        return 0
-    return (None not in old) + (None not in new)
+        return []
+    return [item for item, entry in ((before, old), (after, new)) if None not in entry]
+
+
+def _text(typed: Mapping[str, Any]) -> str:
+    return str(next(iter(typed.values())))
 
 
 def _read(
@@ -117,14 +132,19 @@ def _read(
         found = json.loads(answer[2]).get("Items", [])
         consistency = 1.0 if request.get("ConsistentRead") else 0.5
         units = consistency * max(1, ceil(sum(map(item_size, found)) / READ_UNIT))
-        return MeteredRequest(caller, operation, _short(request["TableName"]), read=units)
+        part = f"{request['TableName']}/{request.get('IndexName', '')}".rstrip("/")
+        key = _text(next(iter(request["ExpressionAttributeValues"].values())))
+        what = _short(request["TableName"])
+        return MeteredRequest(caller, operation, what, read=units, partitions={(part, key): units})
     wanted = request["RequestItems"] if operation == "BatchGetItem" else {request["TableName"]: request}
-    units = 0.0
+    partitions: defaultdict[tuple[str, str], float] = defaultdict(float)
     for table, of in wanted.items():
-        keys = of.get("Keys") or [of["Key"]]
-        sizes = [item_size(_stored(tables[table], {"Key": key})) for key in keys]
-        units += (1.0 if of.get("ConsistentRead") else 0.5) * sum(max(1, ceil(size / READ_UNIT)) for size in sizes)
-    return MeteredRequest(caller, operation, ", ".join(_short(table) for table in wanted), read=units)
+        for key in of.get("Keys") or [of["Key"]]:
+            size = item_size(_stored(tables[table], {"Key": key}))
+            consistency = 1.0 if of.get("ConsistentRead") else 0.5
+            partitions[table, _text(key[tables[table].hash_key_attr])] += consistency * max(1, ceil(size / READ_UNIT))
+    what = ", ".join(_short(table) for table in wanted)
+    return MeteredRequest(caller, operation, what, read=sum(partitions.values()), partitions=partitions)
 
 
 def _short(table: str) -> str:

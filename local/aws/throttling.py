@@ -1,4 +1,4 @@
-"""Throttling of a stage: each method has a token bucket of its own."""
+"""Throttling by token buckets, and that of a stage: each method has a bucket of its own."""
 
 import threading
 import time
@@ -15,13 +15,27 @@ class TokenBucket:
 
     def take(self) -> bool:
         with self._lock:
-            now = time.monotonic()
-            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-            self._at = now
-            if self._tokens < 1:
+            if self._refill() < 1:
                 return False
             self._tokens -= 1
             return True
+
+    def left(self) -> float:
+        """The tokens that are left; below 0 after more than that was spent."""
+        with self._lock:
+            return self._refill()
+
+    def spend(self, tokens: float) -> None:
+        """Take this many even if there are fewer."""
+        with self._lock:
+            self._refill()
+            self._tokens -= tokens
+
+    def _refill(self) -> float:
+        now = time.monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        return self._tokens
 
 
 class Throttle:

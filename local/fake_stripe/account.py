@@ -16,6 +16,7 @@ from local.fake_stripe.objects import API_VERSION, build, new_id
 from local.fake_stripe.stripe_errors import InvalidRequestError, Json
 from local.fake_stripe.stripe_faults import StripeFaults
 from local.fake_stripe.webhook_delivery import Webhooks
+from local.quotas import Quotas
 
 if TYPE_CHECKING:
     from local.fake_stripe.cards import Card
@@ -37,6 +38,7 @@ class Account:
         self.clock = Clock(self.lock)
         self.webhooks = Webhooks(self.lock, self.clock, self.endpoints)
         self.faults = StripeFaults()
+        self.quotas = Quotas()  # unlimited, unless a run replaces them
         self.idempotency = IdempotencyKeys(self.clock)
         self.requests: list[Request] = []
         # Duration of each call. Above 0, two calls with one idempotency key can overlap.

@@ -90,6 +90,8 @@ class Api:
             )
         )
         request.fault = account.faults.take(route.operation)
+        if request.fault is None and account.quotas.refuses_stripe(route.operation, self._repeated(request)):
+            request.fault = "rate_limit"
         await self._fault_before(request)
         if request.idempotency_key is None and (seconds := account.latency_seconds or call_seconds()):
             await asyncio.sleep(seconds)
@@ -98,6 +100,14 @@ class Api:
             await asyncio.sleep(account.faults.silence_seconds)
             raise ConnectionDroppedError(reset=False)
         return answer
+
+    def _repeated(self, request: Request) -> str:
+        """What repetitions have in common: the key, or that the same booking is read, whose objects name each other."""
+        if request.method != "GET":
+            return f"{request.path} {request.idempotency_key}"
+        named = [*request.path.split("/"), str((request.params or {}).get("payment_intent", ""))]
+        found = [of for name in named if (of := self._account.fetch(name))]
+        return f"read {found[0]['metadata'].get('reservation_id')}" if found else f"read {request.path}"
 
     async def _fault_before(self, request: Request) -> None:
         match request.fault:

@@ -75,6 +75,8 @@ def _aws_call(self: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
         if refusal := check(identity, operation, request):
             return _response(request, *refusal)
     kind = aws_account.aws_faults.take(operation, caller)
+    if kind is None and aws_account.quotas.refuses_aws(operation, caller, request.body):
+        kind = "throttled"
     if kind in (None, "unanswered"):
         response = other_dynamodb.serve(operation, request)
         if response is None:

@@ -20,7 +20,7 @@ from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models.utilities import dynamo_json_dump
 from moto.dynamodb.responses import DynamoHandler, DynamoResult
 
-from local.aws.aws_account import current_function
+from local.aws.aws_account import LOCAL, current_function
 from local.aws.aws_faults import STATES
 from local.aws.patches.patching import replace, replaces
 from local.aws.request_units import meter
@@ -35,7 +35,8 @@ def _call_action(self: Any) -> Any:
         if empty := _EMPTY_EXPRESSION.search(self.body):
             raise MockValidationException(f"Invalid {empty[1]}: The expression can not be empty;")
         operation = self.headers["X-Amz-Target"].partition(".")[2]
-        caller = current_function.get() or STATES
+        own = f"caller/{LOCAL}" in self.headers.get("User-Agent", "")
+        caller = LOCAL if own else current_function.get() or STATES
         return meter.measure(self.region, caller, operation, self.body, lambda: _call_action.original(self))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_backends
 from moto.core.exceptions import AWSError
 
-from local.aws import archives
+from local.aws import archives, aws_account
 from local.aws.aws_account import ACCOUNT, REGION, counts, current_function
 from local.aws.function_log import function_log
 from local.aws.patches.patching import replaces
@@ -52,9 +52,10 @@ def invoke(function_arn: str, event: Mapping[str, Any]) -> tuple[Any, bool]:
     """Call a deployed function (by name, ARN, version or alias): its answer, and whether it is an error."""
     functions = lambda_simple_backends[ACCOUNT][REGION]
     function = functions.get_function(function_arn)
-    if _stopped(function):
+    try:
+        answer, failed = _run(function, json.dumps(event))
+    except TooManyRequestsException:
         return {"errorType": "TooManyRequestsException", "errorMessage": "Rate Exceeded."}, True
-    answer, failed = run_handler(function, json.dumps(event))
     return json.loads(answer), failed
 
 
@@ -63,12 +64,21 @@ def invoke_by_api(
     self: Any, function_name: str, qualifier: str | None, body: Any, _: Any, response_headers: dict[str, str]
 ) -> bytes:
     function = self.get_function(function_name, qualifier)
-    if _stopped(function):
-        raise TooManyRequestsException("Rate Exceeded.")
-    answer, failed = run_handler(function, body)
+    answer, failed = _run(function, body)
     if failed:
         response_headers["x-amz-function-error"] = "Unhandled"
     return answer
+
+
+def _run(function: Any, body: str | bytes) -> tuple[bytes, bool]:
+    """Raises TooManyRequestsException if the function may not run now."""
+    quotas = aws_account.quotas
+    if _stopped(function) or not quotas.begin_function(function.function_name, body):
+        raise TooManyRequestsException("Rate Exceeded.")
+    try:
+        return run_handler(function, body)
+    finally:
+        quotas.end_function()
 
 
 def _stopped(function: Any) -> bool:
