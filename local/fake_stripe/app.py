@@ -107,7 +107,8 @@ class Api:
             return f"{request.path} {request.idempotency_key}"
         named = [*request.path.split("/"), str((request.params or {}).get("payment_intent", ""))]
         found = [of for name in named if (of := self._account.fetch(name))]
-        return f"read {found[0]['metadata'].get('reservation_id')}" if found else f"read {request.path}"
+        booking = (found[0].get("metadata") or {}).get("reservation_id") if found else None
+        return f"read {booking or request.path}"
 
     async def _fault_before(self, request: Request) -> None:
         match request.fault:
