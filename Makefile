@@ -96,9 +96,8 @@ demo: $(READY)
 run: $(READY)
 	$(PYTHON) -m local
 
-# A process for each core takes file after file, in their order: those that wait first, the many short ones last.
 test: $(READY)
-	$(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(PYTHON) -m pytest
 
 test-production: $(READY)
 	$(PYTHON) -m pytest tests/e2e --production
