@@ -28,7 +28,7 @@ from shared.domain.api_errors import ApiError
 from shared.domain.booking import Booking
 from shared.domain.errors import ReservationInvalid, StoreBusy, TransientError
 from shared.domain.ids import payment_id_of, reservation_id_of
-from shared.domain.models import FAILED
+from shared.domain.models import FAILED, PENDING
 from shared.observability import act_as, describe, logger
 from shared.services.due_lists import EVENTS_SINCE
 from shared.services.stripe_events import process
@@ -239,5 +239,5 @@ def _refunds_to_check(booking: Booking, found: Gathered) -> Iterator[str]:
             if refund.metadata.get("stack") != settings().stack or not refund_id:
                 continue
             entry = entries.get(refund_id)
-            if entry is None or (entry.status == "succeeded" and refund.status in FAILED):
+            if entry is None or (entry.status in {"succeeded", *PENDING} and refund.status in FAILED):
                 yield refund_id

@@ -6,7 +6,7 @@ from datetime import datetime
 from scripts.recovery.booking_facts import Facts, Rebuilt
 from scripts.recovery.execution_runs import RefundRun
 from shared.domain.booking import Booking
-from shared.domain.models import FAILED, SETTLED, Capture, Refund, RefundStatus
+from shared.domain.models import FAILED, PENDING, SETTLED, Capture, Refund, RefundStatus
 from shared.domain.stripe_values import StripeRefund
 
 
@@ -17,7 +17,7 @@ def _at_stripe(facts: Facts, refund_id: str) -> list[StripeRefund]:
 
 
 def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str, now: datetime) -> Rebuilt:
-    """Enter a refund of ours that the ledger lacks, or whose success it has seen and Stripe has taken back since."""
+    """Enter a refund of ours that the ledger lacks, or whose failure it has not seen."""
     run, at_stripe = facts.refunds[refund_id], _at_stripe(facts, refund_id)
     payment, pi, entry = rebuilt.payment, run.given.payment_intent, rebuilt.payment.refunds.get(run.refund_id)
     capture = payment.captures.get(pi)
@@ -29,7 +29,8 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
         found = _entry(run, newest, capture, len(at_stripe), now)
         return rebuilt if found is None else _with_entry(rebuilt, booking, run, found)
     sent = next((refund for refund in at_stripe if refund.id == entry.stripe_refund_id), None)
-    if entry.status != "succeeded" or newest is None or sent is None or sent.status not in FAILED:
+    ended = entry.status == "succeeded" or (entry.status in PENDING and not run.runs)
+    if not ended or newest is None or sent is None or sent.status not in FAILED:
         return rebuilt
     status: RefundStatus = "failed" if alive is None else alive.status
     since = entry.model_copy(
