@@ -20,12 +20,16 @@ DEAD = ("FAILED", "TIMED_OUT", "ABORTED")
 
 @dataclass(frozen=True)
 class PaymentRun:
-    """The newest execution of a payment; `restart` is its number, `outcome` how it ended if it succeeded."""
+    """The newest execution of a payment; `restart` is its number, `outcome` how it ended if it succeeded.
+
+    `confirmed`: it has confirmed the booking, or one before it that has died since.
+    """
 
     given: PaymentExecutionInput
     restart: int
     runs: bool
     outcome: str | None
+    confirmed: bool
     stopped_at: datetime | None
 
     @property
@@ -104,13 +108,18 @@ class Executions:
 
         Only one that has died can have been replaced.
         """
-        newest = None
+        newest, confirmed = None, False
         while (described := self._describe("payment", payment_execution_name(reservation_id, restart))) is not None:
+            outcome = json.loads(described.get("output") or "{}").get("outcome")
+            # One may have died after it had confirmed the booking.
+            died = described["status"] in DEAD
+            confirmed = confirmed or (died and "AnnouncePayment" in self._states("payment", described["name"]))
             newest = PaymentRun(
                 given=PaymentExecutionInput.model_validate_json(described["input"]),
                 restart=restart,
                 runs=described["status"] in {"RUNNING", "PENDING_REDRIVE"},
-                outcome=json.loads(described.get("output") or "{}").get("outcome"),
+                outcome=outcome,
+                confirmed=confirmed or outcome == "confirmed",
                 stopped_at=described.get("stopDate"),
             )
             if described["status"] not in DEAD:
@@ -145,7 +154,7 @@ class Executions:
         while later := self._describe("refund", execution_name(refund_id, restart + 1)):
             restart += 1
             newest, name = later, execution_name(refund_id, restart)
-        states = [*self._states(name)]
+        states = [*self._states("refund", name)]
         return RefundRun(
             refund_id=refund_id,
             given=given,
@@ -159,8 +168,8 @@ class Executions:
             settled_elsewhere="RecordSettledElsewhere" in states,
         )
 
-    def _states(self, name: str) -> Iterator[str]:
-        for event in self._history("refund", name, data=False):
+    def _states(self, workflow: Workflow, name: str) -> Iterator[str]:
+        for event in self._history(workflow, name, data=False):
             if event["type"].endswith("StateEntered"):
                 yield event["stateEnteredEventDetails"]["name"]
 

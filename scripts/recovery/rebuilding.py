@@ -147,7 +147,7 @@ def _with_agreement(rebuilt: Rebuilt, booking: Booking, terms: Terms) -> Rebuilt
 def _confirmed(rebuilt: Rebuilt, booking: Booking, facts: Facts) -> Rebuilt:
     """Confirm a booking that had been confirmed: its execution or its reservation says so."""
     payment, reservation, run = rebuilt.payment, booking.reservation, facts.run
-    by_workflow = run is not None and run.outcome == "confirmed"
+    by_workflow = run is not None and run.confirmed
     by_us = reservation.status != "pending" and reservation.payment_id == payment.payment_id
     if payment.status != "pending" or not (by_workflow or by_us):
         return rebuilt
