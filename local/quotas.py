@@ -47,6 +47,11 @@ class Quotas:
         self._empty: dict[tuple[str, str, str], TokenBucket] = {}
 
     @property
+    def limited(self) -> bool:
+        """Whether there is any quota: without one, nobody has to say what a call is about."""
+        return bool(self._limits)
+
+    @property
     def not_repeated(self) -> Counter[str]:
         """The calls by quota that were refused, and neither repeated nor served for somebody else."""
         return Counter(quota for (quota, _), times in self._refused.items() if times == 1)
@@ -58,10 +63,10 @@ class Quotas:
 
     def refuses_aws(self, operation: str, caller: str | None, body: str | bytes) -> bool:
         """Whether a call of the program exceeds a quota; the local stack itself has none."""
-        if not self._limits or caller is None:
+        if not self.limited or caller is None:
             return False
         service, _, name = operation.partition(".")
-        text = body.decode() if isinstance(body, bytes) else body
+        text = _text(body)
         if service == "dynamodb":
             return self._refuses_dynamodb(operation, text)
         return name in self._limits and not self._take([(name, "")], f"{operation} {_about(text)}")
@@ -72,12 +77,13 @@ class Quotas:
 
     def begin_function(self, name: str, body: str | bytes) -> bool:
         """Whether Lambda has room for one more call; then `end_function` has to follow."""
-        call = f"{name} {_about(body.decode() if isinstance(body, bytes) else body)}"
         with self._lock:
-            if CONCURRENCY in self._limits and self._running >= self._limits[CONCURRENCY][0]:
-                self._refuse(CONCURRENCY, call)
-                return False
-            self._serve(CONCURRENCY, call)
+            if CONCURRENCY in self._limits:
+                call = f"{name} {_about(_text(body))}"
+                if self._running >= self._limits[CONCURRENCY][0]:
+                    self._refuse(CONCURRENCY, call)
+                    return False
+                self._serve(CONCURRENCY, call)
             self._running += 1
             self.most = max(self.most, self._running)
             return True
@@ -148,6 +154,10 @@ class Quotas:
     def _serve(self, quota: str, call: str) -> None:
         if self._refused.pop((quota, call), 0):
             self._served.add((quota, call))
+
+
+def _text(body: str | bytes) -> str:
+    return body.decode() if isinstance(body, bytes) else body
 
 
 def _about(text: str) -> str:

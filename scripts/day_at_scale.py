@@ -73,13 +73,9 @@ class Outcome:
 
 def _items(name: str) -> Iterator[dict[str, Any]]:
     """All items of a table."""
-    request: dict[str, Any] = {}
-    while True:
-        page = table(name).scan(**request)
+    stored = table(name)
+    for page in stored.meta.client.get_paginator("scan").paginate(TableName=stored.name):
         yield from page["Items"]
-        if "LastEvaluatedKey" not in page:
-            return
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _status(stored: Mapping[str, Any], guest: Guest) -> str:

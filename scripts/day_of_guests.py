@@ -38,7 +38,6 @@ class Guest:
     pays: bool
     declined_first: bool
     thinks: float
-    asked: int = 0
     waited: float = 0.0
     paid: float = 0.0
 
@@ -157,7 +156,6 @@ class Day:
                 return
 
     def _call(self, guest: Guest, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-        guest.asked += 1
         headers = {"Authorization": f"Bearer {guest.token}"}
         url = f"{self._stack.url}/api/payments/{path}"
         answer = requests.request(method, url, json=body, headers=headers, timeout=60)

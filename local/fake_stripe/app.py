@@ -90,8 +90,9 @@ class Api:
             )
         )
         request.fault = account.faults.take(route.operation)
-        if request.fault is None and account.quotas.refuses_stripe(route.operation, self._repeated(request)):
-            request.fault = "rate_limit"
+        if request.fault is None and account.quotas.limited:
+            call = self._repeated(request)
+            request.fault = "rate_limit" if account.quotas.refuses_stripe(route.operation, call) else None
         await self._fault_before(request)
         if request.idempotency_key is None and (seconds := account.latency_seconds or call_seconds()):
             await asyncio.sleep(seconds)
