@@ -93,7 +93,7 @@ def test_fifty_bookings_at_once_are_paid_with_the_expected_number_of_calls(stack
     bookings = in_parallel(50, lambda _: stack.reserve())
     states = ("create_checkout_session", "verify_payment", "confirm_reservation")
     calls_before = sum(len(emulator.counts.functions[name]) for name in states)
-    requests_before = len(stack.admin.call("GET", "stripe/requests"))
+    requests_before = count_session_requests(stack)
 
     assert in_parallel(50, lambda number: bookings[number].pay_now().status) == [201] * 50
     assert in_parallel(50, lambda number: bookings[number].pay_on_page()) == [303] * 50
@@ -103,7 +103,12 @@ def test_fifty_bookings_at_once_are_paid_with_the_expected_number_of_calls(stack
         assert execution.transitions <= 9
     assert sum(len(emulator.counts.functions[name]) for name in states) - calls_before == 150
     # Two for each booking, and a third if the event of its payment comes before that of its session.
-    assert len(stack.admin.call("GET", "stripe/requests")) - requests_before <= 150
+    assert count_session_requests(stack) - requests_before <= 150
+
+
+def count_session_requests(stack: StackOverHttp) -> int:
+    """Without those of scheduled functions: the clock is the real one here, and the ledger may be due."""
+    return sum(one["operation"].startswith("checkout.") for one in stack.admin.call("GET", "stripe/requests"))
 
 
 def test_everything_that_leaves_the_system_is_searched_for_secrets(
