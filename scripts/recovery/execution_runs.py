@@ -41,7 +41,8 @@ class PaymentRun:
 class RefundRun:
     """A refund as its executions know it; `restart` is the number of the newest, whose name is `newest`.
 
-    `given` is what the first one was started with. `state` is where the newest is, or was last.
+    `given` is what the newest of those that make it was started with: a refused one is requested again with another
+    amount. `state` is where the newest is, or was last.
     """
 
     refund_id: str
@@ -154,6 +155,8 @@ class Executions:
         while later := self._describe("refund", execution_name(refund_id, restart + 1)):
             restart += 1
             newest, name = later, execution_name(refund_id, restart)
+            again = RefundInput.parse(json.loads(later["input"]))
+            given = again if isinstance(again, RefundExecutionInput) else given
         states = [*self._states("refund", name)]
         return RefundRun(
             refund_id=refund_id,

@@ -22,13 +22,13 @@ from scripts.recovery.follow_ups import Gathered, follow_ups
 from scripts.recovery.rebuilding import rebuild
 from scripts.recovery.stripe_side import StripeSession, StripeSide
 from scripts.recovery.writing import write
-from shared.adapters import bookings, payment_items
+from shared.adapters import bookings, payment_items, stripe_api
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import Booking
 from shared.domain.errors import ReservationInvalid, StoreBusy, TransientError
 from shared.domain.ids import payment_id_of, reservation_id_of
-from shared.domain.models import FAILED, PENDING
+from shared.domain.models import FAILED, PENDING, Payment
 from shared.observability import act_as, describe, logger
 from shared.services.due_lists import EVENTS_SINCE
 from shared.services.stripe_events import process
@@ -137,6 +137,26 @@ class Recovery:
     # One booking.
 
     def _recover_booking(self, reservation_id: str) -> None:
+        try:
+            self._rebuild(reservation_id)
+        except (LookupError, ReservationInvalid):
+            # Once it can be read, the guest may be offered another session: nobody must be able to pay both.
+            self._expire_sessions(reservation_id)
+            raise
+
+    def _expire_sessions(self, reservation_id: str) -> None:
+        """Expire the sessions of a booking which cannot be read that its item lacks, and an execution has opened."""
+        known = _sessions_of(payment_items.read_payment(payment_id_of(reservation_id)))
+        sessions = self._found[reservation_id].sessions.items()
+        payable = {id_ for id_, found in sessions if found.session.status == "open"} - known
+        run = self._executions.payment(reservation_id, 0) if payable else None
+        ours = {} if run is None else self._executions.opened(reservation_id, run.restart)
+        for session_id in sorted(payable & ours.keys()):
+            self.result.changes.setdefault(reservation_id, []).append(f"expire {session_id}")
+            if not self._plan:
+                stripe_api.expire_checkout_session(session_id)
+
+    def _rebuild(self, reservation_id: str) -> None:
         found = self._found[reservation_id]
         for _ in range(TRIES):
             booking = bookings.read_booking(reservation_id)
@@ -164,8 +184,7 @@ class Recovery:
         run, restarts = None, 0 if payment is None else payment.restarts
         if payment is None or payment.status == "pending" or found.died:
             run = self._executions.payment(reservation_id, restarts)
-        known = set() if payment is None else {one.stripe_checkout_session_id for one in payment.attempts.values()}
-        unknown = found.sessions.keys() - known
+        unknown = found.sessions.keys() - _sessions_of(payment)
         newest = restarts if run is None else run.restart
         opened = self._executions.opened(reservation_id, newest) if unknown else {}
         payment_id = payment_id_of(reservation_id)
@@ -227,6 +246,10 @@ class Recovery:
             self.result.left[str(item)] = describe(error)
         except (TransientError, ReservationInvalid) as error:
             self.result.left[str(item)] = describe(error)
+
+
+def _sessions_of(payment: Payment | None) -> set[str | None]:
+    return set() if payment is None else {one.stripe_checkout_session_id for one in payment.attempts.values()}
 
 
 def _refunds_to_check(booking: Booking, found: Gathered) -> Iterator[str]:

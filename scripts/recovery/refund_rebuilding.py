@@ -6,6 +6,7 @@ from datetime import datetime
 from scripts.recovery.booking_facts import Facts, Rebuilt
 from scripts.recovery.execution_runs import RefundRun
 from shared.domain.booking import Booking
+from shared.domain.ledger import amount_taken
 from shared.domain.models import FAILED, PENDING, SETTLED, Capture, Refund, RefundStatus
 from shared.domain.stripe_values import StripeRefund
 
@@ -27,7 +28,7 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
         return rebuilt  # the workflow enters what was returned of money that pays for nothing
     if entry is None:
         found = _entry(run, newest, capture, len(at_stripe), now)
-        return rebuilt if found is None else _with_entry(rebuilt, booking, run, found)
+        return rebuilt if found is None else _with_entry(_without(rebuilt, at_stripe, capture), booking, run, found)
     sent = next((refund for refund in at_stripe if refund.id == entry.stripe_refund_id), None)
     ended = entry.status == "succeeded" or (entry.status in PENDING and not run.runs)
     if not ended or newest is None or sent is None or sent.status not in FAILED:
@@ -77,6 +78,21 @@ def _entry(run: RefundRun, newest: StripeRefund | None, capture: Capture, tries:
         settled_at=(run.stopped_at or now) if status in SETTLED else None,
         failure_reason=_failure(newest) if newest is not None and status == "failed" else None,
         execution=run.newest,
+    )
+
+
+def _without(rebuilt: Rebuilt, at_stripe: list[StripeRefund], capture: Capture) -> Rebuilt:
+    """Take out what was entered as made outside while the ledger lacked our refund: it would count twice."""
+    payment = rebuilt.payment
+    outside = {refund.id: payment.refunds[refund.id] for refund in at_stripe if refund.id in payment.refunds}
+    if not outside:
+        return rebuilt
+    refundable = capture.refundable + sum(amount_taken(refund) for refund in outside.values())
+    pi = next(iter(outside.values())).payment_intent
+    return rebuilt.changed(
+        f"take out {', '.join(sorted(outside))}",
+        captures={**payment.captures, pi: capture.model_copy(update={"refundable": refundable})},
+        refunds={name: entry for name, entry in payment.refunds.items() if name not in outside},
     )
 
 

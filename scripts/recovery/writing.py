@@ -67,7 +67,8 @@ def _payment_operation(before: Payment | None, after: Payment, now: datetime) ->
 def _write_map(
     update: UpdateBuilder, name: str, before: Mapping[str, BaseModel], after: Mapping[str, BaseModel]
 ) -> None:
-    """Write the entries that are new or differ, since others write their own."""
+    """Write the entries that are new or differ, and remove those that are gone, since others write their own."""
+    update.remove(*(f"{name}.{key}" for key in sorted(before.keys() - after.keys())))
     for key in sorted(after):
         if key not in before:
             update.set(f"{name}.{key}", to_item(after[key])).require_missing(f"{name}.{key}")

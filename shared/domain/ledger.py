@@ -52,7 +52,7 @@ def enter_dashboard_refund(
     reserve the difference. None if these do not suffice: another refund of ours is about to fail.
     """
     pi, changed = refund.payment_intent, {refund_id: refund}
-    left = payment.captures[pi].refundable + _amount_taken(payment.refunds.get(refund_id)) - _amount_taken(refund)
+    left = payment.captures[pi].refundable + amount_taken(payment.refunds.get(refund_id)) - amount_taken(refund)
     for status in ("failed", "settled_elsewhere"):
         for other_id, other in payment.refunds.items():
             released = min(-left, other.amount)
@@ -66,7 +66,8 @@ def enter_dashboard_refund(
     return None if left < 0 else (left, changed)
 
 
-def _amount_taken(refund: Refund | None) -> int:
+def amount_taken(refund: Refund | None) -> int:
+    """What a refund that was made outside has taken of its capture: nothing if it is missing or has failed."""
     return 0 if refund is None or refund.status in FAILED else refund.amount
 
 

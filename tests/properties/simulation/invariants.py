@@ -198,19 +198,15 @@ def _replacements(booking: BookingSnapshot) -> Iterator[str]:
 
 
 def _replaced_after_failure(booking: BookingSnapshot, name: str, stopped_at: datetime) -> datetime | None:
-    """Of the execution of a refund that failed after it had succeeded: its replacement is named after the refund."""
-    ids = [one["metadata"].get("refund_id") for one in booking.refunds if name == f"failed-{one['id']}"]
-    runs = [run.started_at for other, run in booking.executions.items() if ids and other.startswith(f"{ids[0]}-r")]
-    return min((started_at for started_at in runs if started_at >= stopped_at), default=None)
+    """Of the execution of a refund that failed after it had succeeded: its replacement is named after the refund.
 
-
-def _of_refund(booking: BookingSnapshot, name: str, since: datetime) -> datetime | None:
-    """When what replaces the execution of a failure was started: it is named after the refund that has failed."""
-    if not name.startswith("failed-"):
-        return None
-    replacements = {execution_name(refund_id, restart) for refund_id in booking.ledger for restart in range(1, 20)}
+    A refund of the dashboard names none: it has settled one of the ledger.
+    """
+    named = [one["metadata"].get("refund_id") for one in booking.refunds if name == f"failed-{one['id']}"]
+    ids = booking.ledger if named == [None] else named
+    replacements = {execution_name(refund_id, restart) for refund_id in ids if refund_id for restart in range(1, 20)}
     found = (run.started_at for other, run in booking.executions.items() if other in replacements)
-    return min((at for at in found if at >= since), default=None)
+    return min((started_at for started_at in found if started_at >= stopped_at), default=None)
 
 
 def _number(execution: str) -> tuple[str, int]:
