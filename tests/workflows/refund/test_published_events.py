@@ -2,11 +2,14 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from shared.adapters.notifications import SOURCE
 from shared.contracts.booking_events import EVENTS
-from tests.harness.booking_driver import REFUND_FAILS_LATER
+from tests.harness.booking_driver import REFUND_FAILS_LATER, BookingDriver
 from tests.harness.running_stack import RunningStack
 from tests.harness.waiting import wait_until
 
@@ -54,3 +57,47 @@ def test_published_events_have_the_documented_fields_and_types(stack: RunningSta
     assert {name: fields - {"reason"} for name, fields in seen.items()} == {
         name: fields - {"reason"} for name, fields in documented.items()
     }
+
+
+TRIES = 6  # of a state that publishes
+
+
+def refuse_events(booking: BookingDriver) -> None:
+    booking.faults.fail_aws("events.PutEvents", "internal_error", TRIES)
+
+
+def confirm(booking: BookingDriver) -> tuple[str, str]:
+    booking.pay_now()
+    refuse_events(booking)
+    booking.pay_on_page()
+    first = booking.wait_for_end()
+    assert booking.reservation_status == "confirmed"
+    return first.status, booking.wait_for_end(1).status
+
+
+def release(booking: BookingDriver) -> tuple[str, str]:
+    booking.pay_now()
+    refuse_events(booking)
+    assert booking.cancel().outcome == (200, "expired")
+    return booking.wait_for_end().status, booking.wait_for_end(1).status
+
+
+def refund(booking: BookingDriver) -> tuple[str, str]:
+    booking.pay_now()
+    booking.pay_to_the_end()
+    refuse_events(booking)
+    assert booking.refund().outcome == (200, "succeeded")
+    replacement = f"{booking.cancellation_id}-r1"
+    return booking.wait_for_refund_end().status, booking.wait_for_refund_end(replacement).status
+
+
+@pytest.mark.parametrize(
+    ("act", "event"), [(confirm, "PaymentConfirmed"), (release, "HoldReleased"), (refund, "RefundCompleted")]
+)
+def test_an_event_that_could_not_be_published_is_published_by_the_next_execution(
+    stack: RunningStack, act: Callable[[BookingDriver], tuple[str, str]], event: str
+) -> None:
+    booking = stack.reserve()
+    assert act(booking) == ("FAILED", "SUCCEEDED")
+    assert booking.published_types().count(event) == 1
+    assert "NotPublished" in booking.notified()
