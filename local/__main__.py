@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
+from local.garbage import collect_rarely
 from local.stop_signals import INTERRUPTED, StopSignals
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    collect_rarely()
     with StopSignals() as signals:
         from local import command_line
 

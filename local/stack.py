@@ -28,6 +28,7 @@ from local.aws.gateway import Gateway
 from local.aws.iam import Permissions
 from local.fake_stripe.fake_stripe import FakeStripe
 from local.fake_stripe.webhook_delivery import LIVE_RETRY_DELAYS
+from local.garbage import collect_rarely
 from local.pulumi.deployer import STACK, Deployment, deploy
 from local.pulumi.resources.resource_type import AwsClients, DeployError
 from local.virtual_time import virtual_time
@@ -109,6 +110,7 @@ class LocalStack:
         self.stop()
 
     def _start(self) -> None:
+        collect_rarely()
         listener = self._listen() if self._seed is None else None
         self.url = f"http://{HOST}:{listener.getsockname()[1] if listener else _VIRTUAL_PORT}"
         self.log = LOGS / f"functions-{listener.getsockname()[1] if listener else f'virtual-{os.getpid()}'}.log"

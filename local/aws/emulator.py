@@ -8,6 +8,9 @@ import os
 import time
 from datetime import UTC, datetime
 
+from local.aws.patches import without_ec2  # noqa: F401 - before what imports EC2
+
+# isort: split
 import moto.core.models as core_models
 import moto.stepfunctions.parser.models as interpreter
 import moto.stepfunctions.parser.utils as interpreter_utils
