@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-import time_machine
 from moto.moto_api._internal import mock_random
 
 from local.virtual_time.scheduler import Scheduler, Task
@@ -60,7 +59,7 @@ def virtual_time(seed: int, now: datetime = START) -> Iterator[Scheduler]:
     global _scheduler  # noqa: PLW0603 - a process has one clock
     assert _scheduler is None, "virtual time has begun already"
     with contextlib.ExitStack() as undo:
-        traveller = undo.enter_context(time_machine.travel(now, tick=False))
+        traveller = undo.enter_context(_travel(now))
         started = _scheduler = Scheduler(seed, lambda seconds: traveller.move_to(now.timestamp() + seconds))
         for owner, name, value in _replacements(started):
             undo.callback(setattr, owner, name, getattr(owner, name))
@@ -76,11 +75,17 @@ def virtual_time(seed: int, now: datetime = START) -> Iterator[Scheduler]:
             _scheduler = None
 
 
+def _travel(to: datetime) -> Any:
+    import time_machine  # it imports pytest, and real time needs neither
+
+    return time_machine.travel(to, tick=False)
+
+
 @contextlib.contextmanager
 def same_every_time() -> Iterator[None]:
     """Within the block threads run as always, but it is always the same time, and AWS gives the same ids."""
     mock_random.seed(0)
-    with time_machine.travel(START, tick=False):
+    with _travel(START):
         yield
 
 
