@@ -1,7 +1,7 @@
-"""How often this process looks for garbage.
+"""How rarely this process collects garbage.
 
-AWS, the program and its definitions are half a million objects that stay. With Python's usual thresholds, looking
-through them takes a quarter of the time to start the stack, and a third of that to serve a crowd.
+AWS, the program and its definitions are half a million objects that stay. With Python's usual thresholds, going
+through them takes a fifth of the time to start the stack, and a quarter of that to serve a crowd.
 """
 
 import gc
