@@ -97,7 +97,7 @@ run: $(READY)
 	$(PYTHON) -m local
 
 test: $(READY)
-	$(PYTHON) -m pytest
+	$(PYTHON) -m scripts.run_tests
 
 test-production: $(READY)
 	$(PYTHON) -m pytest tests/e2e --production
