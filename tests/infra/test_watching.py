@@ -157,6 +157,7 @@ def test_every_message_to_operators_begins_with_the_name_of_a_section() -> None:
         "ExecutionDied",
         "FraudWarning",
         "LatePayment",
+        "NotPublished",
         "PaymentDisputed",
         "PaymentRefused",
         "PaymentRestartsExhausted",
