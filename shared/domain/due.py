@@ -11,6 +11,9 @@ GRACE = timedelta(seconds=30)  # how long after its end a wait or a hold counts 
 SOON = timedelta(minutes=5)  # what the reconciler has just started, resumed or failed at
 DAILY = timedelta(days=1)
 CHECK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(days=1))  # after a release
+# For so long after a payment or a refund has ended, its execution is checked too: it may have died while it published
+# the event, and the event of its death been lost. There is at least one check in this time.
+ENDED_LATELY = timedelta(days=2)
 
 
 def due_shard(payment_id: str) -> str:
@@ -33,6 +36,7 @@ def next_due(payment: Payment, now: datetime, *, stay_over: bool = False) -> dat
     pending            at the end of its wait, within a day
     restart planned    when it is to be started
     unsettled refund   within a day
+    settled refund     after a day
     paid               daily until the stay is over, since the platform may cancel it
     released           after 15 minutes and after a day, since money may come late
     """
@@ -40,6 +44,8 @@ def next_due(payment: Payment, now: datetime, *, stay_over: bool = False) -> dat
     times = [start if start > now else now + SOON for start in starts]
     if any(refund.unsettled for refund in payment.refunds.values() if refund.kind != "dashboard"):
         times.append(now + DAILY)
+    settled = [refund.settled_at for refund in payment.refunds.values() if refund.settled_at is not None]
+    times += [at + DAILY for at in settled if now < at + DAILY]
     if payment.status == "pending":
         times.append(min(max(wait_end(payment) + GRACE, now + SOON), now + DAILY))
     elif payment.status == "expired" and payment.checks_after_release < len(CHECK_AGAIN_AFTER):
@@ -47,6 +53,11 @@ def next_due(payment: Payment, now: datetime, *, stay_over: bool = False) -> dat
     elif watched(payment) and not stay_over:
         times.append(now + DAILY)
     return min(times, default=None)
+
+
+def ended_lately(ended_at: datetime | None, now: datetime) -> bool:
+    """Whether a payment or a refund has ended, not long ago."""
+    return ended_at is not None and now < ended_at + ENDED_LATELY
 
 
 def watched(payment: Payment) -> bool:

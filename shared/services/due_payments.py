@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.adapters import bookings, payment_items, stripe_api
 from shared.contracts.states import RefundInput
-from shared.domain.due import CHECK_AGAIN_AFTER, next_due, watched
+from shared.domain.due import CHECK_AGAIN_AFTER, ended_lately, next_due, watched
 from shared.domain.errors import StripeRefused
 from shared.domain.models import Matter, Payment
 from shared.observability import bind
@@ -46,7 +46,9 @@ def check_dead_execution(payment: Payment, report: Report, refund: RefundInput |
 def _check(before: Payment, report: Report) -> None:
     bind(payment_id=before.payment_id, reservation_id=before.reservation_id)
     payment = before
-    if payment.status == "pending" or planned(payment, PAYMENT) is not None:
+    ended_at = payment.completed_at or payment.updated_at
+    lately = ended_lately(ended_at, datetime.now(UTC))
+    if payment.status == "pending" or planned(payment, PAYMENT) is not None or lately:
         payment = check_execution(payment, report)
     payment = check_refunds(payment, report)
     if payment.status == "expired":

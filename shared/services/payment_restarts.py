@@ -35,6 +35,8 @@ def check_execution(payment: Payment, report: Report) -> Payment:
             report.record("overdue_wait", payment_id=payment.payment_id)
         return mark_started(payment, PAYMENT) if pending else payment
     if execution == step_functions.MISSING:
+        if start_at is None and not pending:
+            return payment  # nothing of it has died
         step_functions.start_payment(payment)
         report.record("execution_missing" if start_at is None else "replacement_started", payment_id=payment.payment_id)
         return payment

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from shared.adapters import step_functions
 from shared.contracts.states import RefundExecutionInput, RefundFailureInput, RefundInput
+from shared.domain.due import ended_lately
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.models import Payment, Refund
 from shared.services.reconciliation import Report, notify
@@ -16,13 +17,18 @@ from shared.services.unapplied_refunds import start_unapplied_refund
 
 
 def check_refunds(payment: Payment, report: Report) -> Payment:
-    """Make sure that every unsettled refund of a payment has a running execution.
+    """Make sure that every refund of a payment has a running execution until it is settled, and that it ended well.
 
     Returns the payment as it is afterwards.
     """
-    unsettled = [name for name, entry in payment.refunds.items() if entry.unsettled and entry.kind != "dashboard"]
+    now = datetime.now(UTC)
+    open_or_new = [
+        name
+        for name, entry in payment.refunds.items()
+        if entry.kind != "dashboard" and (entry.unsettled or ended_lately(entry.settled_at, now))
+    ]
     started = [key for key in payment.replacements if key != PAYMENT and planned(payment, key) is not None]
-    for refund_id in dict.fromkeys([*unsettled, *started]):
+    for refund_id in dict.fromkeys([*open_or_new, *started]):
         payment = check_refund(payment, refund_id, report)
     return payment
 
@@ -48,6 +54,8 @@ def check_refund(payment: Payment, refund_id: str, report: Report, given: Refund
     unrecorded = _taken_back(entry, known) or (entry is None and given is not None)
     if execution.status == "SUCCEEDED" and not unsettled and not unrecorded:
         return mark_started(payment, refund_id)
+    if execution == step_functions.MISSING and start_at is None and given is None and not unsettled:
+        return payment  # nothing of it has died
     if execution == step_functions.MISSING and start_at is not None:
         step_functions.start_refund(newest, _execution_input(payment, refund_id, known))
         report.record("refund_replacement_started", payment_id=payment.payment_id, refund_id=refund_id)

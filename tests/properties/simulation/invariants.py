@@ -200,11 +200,13 @@ def _replacements(booking: BookingSnapshot) -> Iterator[str]:
 def _replaced_after_failure(booking: BookingSnapshot, name: str, stopped_at: datetime) -> datetime | None:
     """Of the execution of a refund that failed after it had succeeded: its replacement is named after the refund.
 
-    A refund of the dashboard names none: it has settled one of the ledger.
+    A refund of the dashboard names none: it has settled one of the ledger. If the refund is made again and fails again,
+    the execution of that failure takes over.
     """
     named = [one["metadata"].get("refund_id") for one in booking.refunds if name == f"failed-{one['id']}"]
-    ids = booking.ledger if named == [None] else named
+    ids = {*booking.ledger} if named == [None] else {*named}
     replacements = {execution_name(refund_id, restart) for refund_id in ids if refund_id for restart in range(1, 20)}
+    replacements |= {f"failed-{one['id']}" for one in booking.refunds if one["metadata"].get("refund_id") in ids}
     found = (run.started_at for other, run in booking.executions.items() if other in replacements)
     return min((started_at for started_at in found if started_at >= stopped_at), default=None)
 
@@ -239,10 +241,11 @@ def _price_held(booking: BookingSnapshot) -> Iterator[str]:
     if completed is None:
         return
     before = datetime.fromisoformat(completed).timestamp() - UNDER_WAY
-    taken = [one for one in booking.refunds if one["status"] in REFUNDED] + [
-        one for one in booking.disputes if not one["status"].startswith("warning_") and one["status"] != "won"
-    ]
-    gone = [one["id"] for one in taken if one["payment_intent"] in booking.booking_captures and one["created"] < before]
+    taken = [(one, one["created"]) for one in booking.refunds if one["status"] in REFUNDED]
+    # A dispute that began as an inquiry took the money later than it was created.
+    lost = (one for one in booking.disputes if not one["status"].startswith("warning_") and one["status"] != "won")
+    taken += [(one, one["balance_transactions"][0]["created"]) for one in lost]
+    gone = [one["id"] for one, at in taken if one["payment_intent"] in booking.booking_captures and at < before]
     if gone:
         yield f"14: confirmed although {gone} had taken money from its charge"
 

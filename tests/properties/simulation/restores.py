@@ -22,8 +22,9 @@ from tests.properties.simulation.steps import PAUSES, Step
 
 STOPPED = ("payments-api", "stripe-webhook", "reconcile-payments", "create-checkout-session", "release-hold")
 LONGEST_RUN = 130.0  # seconds, of a function that ran when it was stopped
+HOUR = 3600.0
 # Seconds until an operator runs recover again: at once, and after the reconciler's next run.
-AGAIN_AFTER = (*[30.0] * 8, *[3600.0] * 6)
+AGAIN_AFTER = (*[30.0] * 8, *[HOUR] * 6)
 
 
 class Restores(OtherParties):
@@ -85,7 +86,7 @@ class Restores(OtherParties):
                     self._enter_reservation()
                 elif self.unreadable or (self._stopped and all(name.startswith("evt_") for name in result.left)):
                     return
-            time.sleep(pause)
+            time.sleep(pause if pause < HOUR else max(pause, 60.0 * self.stack.reconcile_minutes))
         self.log.append("recover still leaves something")
 
     def _enter_reservation(self) -> None:

@@ -36,6 +36,11 @@ STARTED = {"payment": Replacement(number=2, step=1, progress="", start_at=NOW - 
         (payment(status="refunded", refunds={"G1": refund()}), NOW + DAY),
         (payment(status="refunded", refunds={"G1": refund(status="failed")}), NOW + DAY),
         (payment(status="refunded", refunds={"re_1": refund(kind="dashboard")}), None),
+        (
+            payment(status="refunded", refunds={"G1": refund(status="succeeded", settled_at=NOW - HOUR)}),
+            NOW + 23 * HOUR,
+        ),
+        (payment(status="refunded", refunds={"G1": refund(status="succeeded", settled_at=NOW - DAY)}), None),
         (payment(status="expired", updated_at=NOW), NOW + 15 * MINUTE),
         (payment(status="expired", updated_at=NOW, checks_after_release=1), NOW + DAY),
         (payment(status="expired", updated_at=NOW, checks_after_release=2), None),

@@ -14,7 +14,7 @@ from shared.domain.models import iso
 from shared.services import due_payments
 from shared.services.reconciliation import Report
 from tests.harness.builders import HOUR, NOW, capture, closed, payment, reservation
-from tests.harness.reconciler_runs import BOOKING, DAY, URLS, Json, Reconciler, notification
+from tests.harness.reconciler_runs import BOOKING, DAY, PAYMENT_INPUT, URLS, Json, Reconciler, notification
 from tests.harness.tables import in_table
 
 QUARTER = timedelta(minutes=15)
@@ -47,6 +47,26 @@ def test_a_payment_that_is_no_longer_due_when_it_is_read_is_left_alone(reconcile
         due_payments.check_due_payment("PAY-RES-1", report)
         due_payments.check_due_payment("PAY-RES-of-nobody", report)
         assert (reconciler.item, report.kinds) == (before, {})
+
+
+@pytest.mark.parametrize(
+    ("status", "ended", "found"),
+    [
+        ("completed", DAY, {"replacement_started": 1}),
+        ("expired", QUARTER, {"replacement_started": 1}),
+        ("completed", 2 * DAY, {}),
+    ],
+)
+def test_an_execution_that_died_after_it_had_ended_the_payment_is_found_within_a_day(
+    reconciler: Reconciler, status: str, ended: timedelta, found: Json
+) -> None:
+    """It has not published the event, and the event of its death was lost."""
+    at = NOW - ended
+    reconciler.stored.reservation(status="confirmed")
+    reconciler.stored.payment(payment(status=status, completed_at=at if status == "completed" else None, updated_at=at))
+    reconciler.aws.executions["RES-1"] = "FAILED"
+    assert reconciler.run() == found
+    assert reconciler.started == [("PAY-RES-1-r1", PAYMENT_INPUT | {"customer_id": ""})] * len(found)
 
 
 @pytest.mark.defect("D-04")

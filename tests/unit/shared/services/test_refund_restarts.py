@@ -1,6 +1,6 @@
 """shared.services.refund_restarts: which refunds get another execution, with which input, and which are left alone."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,12 +18,12 @@ ORDER: Json = (
 TAKEN_BACK: Json = BOOKING | {"refund_id": REFUND, "failed_stripe_refund_id": "re_1", "failure_reason": "lost"}
 
 
-def entry(status: str, **fields: str) -> Refund:
+def entry(status: str, **fields: Any) -> Refund:
     failed = {"stripe_refund_id": "re_1", "failure_reason": "lost"}
     return refund(**({"status": status, "kind": "cancellation"} | failed | BY_GUEST | fields))
 
 
-def store_refund(reconciler: Reconciler, status: str, **fields: str) -> None:
+def store_refund(reconciler: Reconciler, status: str, **fields: Any) -> None:
     reconciler.stored.payment(payment(status="completed", refunds={REFUND: entry(status, **fields)}))
 
 
@@ -71,6 +71,16 @@ def test_a_refund_that_is_unsettled_after_its_execution_succeeded_gets_another(r
     reconciler.aws.executions[REFUND] = "SUCCEEDED"
     assert reconciler.run() == {"refund_replacement_started": 1}
     assert reconciler.started == [(f"{REFUND}-r1", ORDER)]
+
+
+@pytest.mark.parametrize(("settled_at", "found"), [(NOW - DAY, 1), (NOW - 2 * DAY, 0)])
+def test_an_execution_that_died_after_it_had_settled_the_refund_is_found_a_day_later(
+    reconciler: Reconciler, settled_at: datetime, found: int
+) -> None:
+    store_refund(reconciler, "succeeded", settled_at=settled_at)
+    reconciler.aws.executions[REFUND] = "FAILED"
+    assert reconciler.run() == ({"refund_replacement_started": 1} if found else {})
+    assert reconciler.started == [(f"{REFUND}-r1", ORDER)] * found
 
 
 @in_table()
