@@ -22,10 +22,11 @@ from infra.stripe_keys import store_keys
 from local import credentials
 from local.admin_api.admin_app import create_app
 from local.admin_api.local_admin import LocalAdmin
-from local.aws import aws_endpoint, emulator
+from local.aws import aws_account, aws_endpoint, emulator
 from local.aws.eventbridge import EventBridge
 from local.aws.gateway import Gateway
 from local.aws.iam import Permissions
+from local.aws.patches.short_cut import short_cut
 from local.fake_stripe.fake_stripe import FakeStripe
 from local.fake_stripe.webhook_delivery import LIVE_RETRY_DELAYS
 from local.garbage import collect_rarely
@@ -65,7 +66,8 @@ class LocalStack:
     is the address of a DynamoDB that stores the items in place of moto; the stack deletes its tables at the end. With
     `pulumi` the Pulumi engine deploys, and a later deployment, by `stack.engine` or from a shell, changes what is
     served. With a `seed` the stack lives on virtual time once it is deployed: API and Stripe are reached by `requests`
-    from this process alone, without a socket. Raises PortUnavailableError, or what the deployment raises.
+    from this process alone, without a socket. With `take_short_cut` a call of AWS is no request on its way to moto.
+    Raises PortUnavailableError, or what the deployment raises.
     """
 
     url: str
@@ -86,9 +88,11 @@ class LocalStack:
         dynamodb: str | None = None,
         pulumi: bool = False,
         seed: int | None = None,
+        take_short_cut: bool = False,
     ) -> None:
         self._port, self._pulumi, self._seed = port, pulumi, seed
         self._config = dict(config or {})
+        self._take_short_cut = take_short_cut
         self._sandbox = sandbox
         self._dynamodb = dynamodb
         self._stop: list[Callable[[], None]] = []
@@ -155,6 +159,8 @@ class LocalStack:
 
     def _run(self, config: Mapping[str, str | int]) -> Starlette:
         """Run what is in front of AWS, until `_running` is closed; the application that it is reached by."""
+        if self._take_short_cut:
+            self._running.enter_context(short_cut(_may_be_refused))
         if self._seed is not None:
             now = self._running.enter_context(virtual_time.virtual_time(self._seed))
             self._running.callback(now.let_others_end, seconds=86_400)
@@ -263,6 +269,11 @@ class LocalStack:
         """Stops everything, in reverse order of its start."""
         while self._stop:
             self._stop.pop()()
+
+
+def _may_be_refused(operation: str) -> bool:
+    pending = aws_account.aws_faults.pending()
+    return aws_account.quotas.limited or any(fault.operation == operation for fault in pending)
 
 
 def _limits(deployment: Deployment) -> dict[str, tuple[float, float]]:

@@ -129,7 +129,7 @@ def _read(
     caller: str, operation: str, tables: Mapping[str, Table], request: Mapping[str, Any], answer: Any
 ) -> MeteredRequest:
     if operation == "Query":
-        found = json.loads(answer[2]).get("Items", [])
+        found = (answer if isinstance(answer, dict) else json.loads(answer[2])).get("Items", [])
         consistency = 1.0 if request.get("ConsistentRead") else 0.5
         units = consistency * max(1, ceil(sum(map(item_size, found)) / READ_UNIT))
         part = f"{request['TableName']}/{request.get('IndexName', '')}".rstrip("/")

@@ -13,6 +13,7 @@ import copy
 import re
 import threading
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import moto.dynamodb.models as dynamodb_models
@@ -35,9 +36,15 @@ def _call_action(self: Any) -> Any:
         if empty := _EMPTY_EXPRESSION.search(self.body):
             raise MockValidationException(f"Invalid {empty[1]}: The expression can not be empty;")
         operation = self.headers["X-Amz-Target"].partition(".")[2]
-        own = f"caller/{LOCAL}" in self.headers.get("User-Agent", "")
-        caller = LOCAL if own else current_function.get() or STATES
-        return meter.measure(self.region, caller, operation, self.body, lambda: _call_action.original(self))
+        return measured(self.region, self.headers, operation, self.body, lambda: _call_action.original(self))
+
+
+def measured[Answer](region: str, headers: Any, operation: str, body: str, serve: Callable[[], Answer]) -> Answer:
+    """Serve a request while no other is, and note what it costs."""
+    own = f"caller/{LOCAL}" in headers.get("User-Agent", "")
+    caller = LOCAL if own else current_function.get() or STATES
+    with _lock:
+        return meter.measure(region, caller, operation, body, serve)
 
 
 @replaces(dynamodb_models.DynamoDBBackend, "transact_write_items")

@@ -7,7 +7,7 @@ import gc
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -16,9 +16,9 @@ import pytest
 from local import credentials
 from local.admin_api.local_admin import LocalAdmin
 from local.aws import eventbridge
+from local.aws.patches.short_cut import short_cut
 from tests.harness.leaks import WatchedStack
 from tests.harness.running_stack import RunningStack, start_stack
-from tests.properties.simulation import short_cut
 from tests.properties.simulation.recorder import Recorder
 from tests.properties.simulation.simulation_injector import SimulationInjector
 from tests.properties.simulation.write_monitor import WriteMonitor
@@ -106,9 +106,8 @@ def simulated_stack(
     with pytest.MonkeyPatch.context() as patch:
         local.renew(seed)
         stack = SimulatedStack(local, patch, reconcile_minutes)
-        if take_short_cut:
-            short_cut.install(patch, stack.faults)
-        try:
-            yield stack
-        finally:
-            stack.close()
+        with short_cut(stack.faults.may_meet_fault) if take_short_cut else nullcontext():
+            try:
+                yield stack
+            finally:
+                stack.close()

@@ -1,21 +1,22 @@
-"""Calls of AWS that go straight to moto, without a request in between: half of a simulation's work.
+"""Calls of AWS that go straight to moto, without a request in between: half of the work of a booking.
 
-Permissions, faults, crashes and the recorder see them as before. What a fault of AWS may meet, and calls of another
-DynamoDB, go the long way, through the SDK's signatures, retries and time-outs. test_short_cut.py
-compares both; the wire format is proven by the end-to-end tests and on DynamoDB Local.
+Permissions, faults and whoever watches calls see them as before. What a fault of AWS may meet, and calls of another
+DynamoDB, go the long way, through the SDK's signatures, retries and time-outs. tests/properties/simulation compares
+both; the wire format is proven by the end-to-end tests and on DynamoDB Local.
 """
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import moto.core.models as core_models
-import pytest
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.client import BaseClient
@@ -34,7 +35,6 @@ from werkzeug.exceptions import HTTPException
 
 from local.aws import aws_account
 from local.aws.patches import aws_calls, dynamodb_lock
-from tests.properties.simulation.simulation_injector import SimulationInjector
 
 _ITEMS = ("GetItem", "PutItem", "UpdateItem", "BatchGetItem", "Query", "TransactWriteItems")
 _EXECUTIONS = ("StartExecution", "StopExecution", "DescribeExecution", "ListExecutions", "GetExecutionHistory")
@@ -102,8 +102,9 @@ class _Answer:
         return repr(list(values)).encode()
 
 
-def install(patch: pytest.MonkeyPatch, faults: SimulationInjector) -> None:
-    """Take the short cut until the patch is undone."""
+@contextmanager
+def short_cut(may_meet_fault: Callable[[str], bool]) -> Iterator[None]:
+    """Take the short cut until the end of the block, but for operations that may meet a fault."""
     client_class: Any = BaseClient
     original, serve = client_class._make_api_call, aws_calls._aws_call.original
 
@@ -113,8 +114,8 @@ def install(patch: pytest.MonkeyPatch, faults: SimulationInjector) -> None:
         if (
             operation not in _SERVED.get(service.service_name, ((), ()))[1]
             or client.meta.config.user_agent_extra == "Resource"  # what these are given is converted on the long way
-            or faults.may_meet_fault(called)
-            or aws_calls.other_dynamodb.endpoint
+            or may_meet_fault(called)
+            or (service.service_name == "dynamodb" and aws_calls.other_dynamodb.endpoint)
         ):
             return original(client, operation, params)
         request = _Request(client, operation, params)
@@ -132,8 +133,11 @@ def install(patch: pytest.MonkeyPatch, faults: SimulationInjector) -> None:
             # It has changed nothing, and fails again: now as AWS says it.
             return serve(stubber, event_name, request.in_full(), **kwargs)
 
-    patch.setattr(BaseClient, "_make_api_call", make_api_call)
-    patch.setattr(aws_calls._aws_call, "original", serve_directly)
+    client_class._make_api_call, aws_calls._aws_call.original = make_api_call, serve_directly
+    try:
+        yield
+    finally:
+        client_class._make_api_call, aws_calls._aws_call.original = original, serve
 
 
 def _served(request: _Request) -> Any:
@@ -145,13 +149,15 @@ def _served(request: _Request) -> Any:
     handler.body = request.body
     handler.params = json.loads(request.body) if request.service == "dynamodb" else request.params
     serve = getattr(handler, xform_name(request.operation))
+
+    def serve_items() -> dict[str, Any]:
+        return {name: value for name, value in serve().result.items() if value is not None}
+
     if request.service == "dynamodb":
         if dynamodb_lock._EMPTY_EXPRESSION.search(request.body):
             raise ServiceException("an empty expression")
         handler.body = handler.params
-        with dynamodb_lock._lock:
-            result = serve()
-        return {name: value for name, value in result.result.items() if value is not None}
+        return dynamodb_lock.measured(aws_account.REGION, request.headers, request.operation, request.body, serve_items)
     result = serve()
     value = result.result if isinstance(result, ActionResult) else json.loads(result)
     return _plain(value, request.model.output_shape) or {}
@@ -192,7 +198,7 @@ def _parsed(request: _Request, answer: Any) -> Any:
     """What botocore would return or raise."""
     client, model, text = request.client, request.model, convert_to_response_dict(answer, request.model)
     parsed = client._response_parser.parse(text, model.output_shape)
-    if answer.status_code < 300:
+    if answer.status_code == HTTPStatus.OK:
         return parsed
     client._endpoint._add_modeled_error_fields(text, parsed, model, client._response_parser)
     raise client.exceptions.from_code(parsed["Error"]["Code"])(parsed, request.operation)
