@@ -31,7 +31,7 @@ def process_fraud_warning(event: StripeEvent, owner: Owner) -> Outcome:
     if payment.status == "pending" and capture.role != "unapplied":
         # Whether anybody has to do something depends on what the money pays for.
         raise NotWaiting("the capture is not applied to the booking yet")
-    automatic, now = _automatic(capture), datetime.now(UTC)
+    now = datetime.now(UTC)
     news = capture.fraud_warning is None
     if news:
         warning = FraudWarning(id=given.id, fraud_type=given.fraud_type, warned_at=now)
@@ -39,18 +39,13 @@ def process_fraud_warning(event: StripeEvent, owner: Owner) -> Outcome:
             raise StoreBusy("another event recorded the warning")
         count("FraudWarnings")
     if capture.role == "booking" and capture.refundable > 0:
-        what_next = (
-            _refund(payment, pi, capture) if automatic else "refund it and cancel the booking before the dispute"
-        )
+        what_next = "refund it and cancel the booking before the dispute"
+        if capture.refundable <= settings().refunds_fraud_up_to:
+            what_next = _refund(payment, pi, capture)
         what = f"the card network suspects fraud ({given.fraud_type}) in {pi} of {capture.amount} cents; {what_next}"
         matter = Matter(kind="fraud_warning", subject=pi, since=now, amount=capture.refundable)
         notify_once(f"fraud {pi}", "FraudWarning", payment, what, matter)
     return ("success" if news else "duplicate"), "the warning is recorded"
-
-
-def _automatic(capture: Capture) -> bool:
-    limit = settings().refunds_fraud_up_to
-    return capture.role != "unapplied" and 0 < capture.refundable <= limit
 
 
 def _refund(payment: Payment, pi: str, capture: Capture) -> str:

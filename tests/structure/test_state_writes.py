@@ -83,6 +83,18 @@ def test_the_checkout_url_is_published_together_with_the_token() -> None:
     assert writers == ["AwaitPayment"]
 
 
+@pytest.mark.defect("P-13")
+def test_an_execution_never_replaces_the_payment_of_an_earlier_one() -> None:
+    """Whoever wrote the item, what it knows of attempts and money is decided from."""
+    record = state_of("payment", "RecordPayment")
+    assert "payment_id" in record["Arguments"]["Item"]
+    assert record["Arguments"]["ConditionExpression"] == "attribute_not_exists(payment_id)"
+    refused = [
+        catch["Next"] for catch in record["Catch"] if "DynamoDb.ConditionalCheckFailedException" in catch["ErrorEquals"]
+    ]
+    assert refused == ["VerifyPayment"]
+
+
 @pytest.mark.parametrize(("machine", "name"), STATES)
 def test_the_token_sequence_is_never_removed(machine: str, name: str) -> None:
     arguments = state_of(machine, name).get("Arguments", {})

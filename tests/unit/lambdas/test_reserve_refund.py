@@ -7,8 +7,9 @@ import pytest
 from lambdas import reserve_refund
 from shared.adapters.dynamodb import to_item
 from shared.domain.errors import NotEnoughLeft
+from shared.domain.models import Dispute
 from tests.harness.booking_states import BookingStates, Json
-from tests.harness.builders import TOTAL, capture, payment
+from tests.harness.builders import NOW, TOTAL, capture, payment
 from tests.harness.transaction_faults import overtaken_by
 
 ORDER: Json = {"payment_intent": "pi_1", "amount": 500, "requested_by": "operator"}
@@ -27,6 +28,28 @@ def test_a_second_run_returns_the_entry_and_reserves_nothing_more(reserved: Book
     order = {"kind": "goodwill", "payment_intent": pi, "amount": 500, "requested_by": "operator"}
     assert reserved.run_refund(reserve_refund, **order) == {"status": "pending", "amount": 500}
     assert reserved.item == before
+
+
+def test_a_refund_that_is_reserved_is_returned_although_its_capture_is_disputed_since(reserved: BookingStates) -> None:
+    """Only money that paid for nothing waits for an operator then."""
+    pi = reserved.item["stripe_payment_intent_id"]
+    dispute = Dispute(status="needs_response", payment_intent=pi, amount=TOTAL, opened_at=NOW)
+    reserved.change(disputes={"du_1": to_item(dispute)})
+    order = ORDER | {"payment_intent": pi}
+    assert reserved.run_refund(reserve_refund, kind="goodwill", **order) == {"status": "pending", "amount": 500}
+
+
+@pytest.mark.defect("D-13")
+@pytest.mark.parametrize(
+    ("kind", "amount", "left"),
+    [("goodwill", TOTAL + 1, TOTAL), ("cancellation", 500, 499), ("cancellation", 1, -1), ("goodwill", 0, TOTAL)],
+)
+def test_no_more_is_reserved_than_is_left_and_nothing_only_for_a_cancellation(
+    paid: BookingStates, kind: str, amount: int, left: int
+) -> None:
+    paid.change(captures={"pi_1": to_item(capture(role="booking", refundable=left))})
+    with paid.fails_unchanged(NotEnoughLeft):
+        paid.run_refund(reserve_refund, kind=kind, **ORDER | {"amount": amount})
 
 
 @pytest.mark.defect("D-31")

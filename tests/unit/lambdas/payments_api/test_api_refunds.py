@@ -156,21 +156,47 @@ def test_a_refund_that_was_entered_when_its_execution_had_ended_is_answered(
     assert started == [CANCELLED]
 
 
-def test_a_cancellation_by_policy_returns_no_more_than_is_left(
-    stored: Stored, workflow: FakeAws, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kind", "refund_id", "policy"),
+    [("cancellation", CANCELLED, "full_refund"), ("goodwill", "PAY-RES-1-8254c329a928", "manual_refund")],
+)
+def test_a_refund_without_an_amount_returns_no_more_than_is_left(
+    stored: Stored, workflow: FakeAws, monkeypatch: pytest.MonkeyPatch, kind: str, refund_id: str, *, policy: str
 ) -> None:
     of = payment(status="completed", captures={"pi_1": capture(role="booking", refundable=499)})
     stored.payment(of)
-    amounts: list[int | None] = []
+    orders: list[object] = []
 
-    def start(_: str, order: RefundExecutionInput) -> bool:
-        amounts.append(order.amount)
-        stored.payment(of.model_copy(update={"refunds": {CANCELLED: refund(amount=499, status="succeeded")}}))
+    def start(name: str, order: RefundExecutionInput) -> bool:
+        orders.append((name, order.amount, order.policy))
+        stored.payment(of.model_copy(update={"refunds": {refund_id: refund(amount=499, status="succeeded")}}))
         return True
 
     monkeypatch.setattr(step_functions, "start_refund", start)
+    key = {"Idempotency-Key": "k"}
+    assert call("POST", REFUND, {"kind": kind}, claims=OPERATOR, headers=key).status == 200
+    assert orders == [(refund_id, 499, policy)]
+
+
+def test_an_execution_that_ended_without_the_refund_is_replaced_under_the_next_name(
+    paid: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reconciler counts the names in the same way, so the two never run beside each other."""
+    started: list[str] = []
+
+    def start(name: str, _: object) -> bool:
+        started.append(name)
+        if name == CANCELLED:
+            return False
+        entries = {CANCELLED: refund(status="succeeded")}
+        paid.payment(payment(status="completed", captures=OWN_CAPTURE, refunds=entries))
+        return True
+
+    monkeypatch.setattr(step_functions, "start_refund", start)
+    ended = step_functions.Execution(status="FAILED", output=None)
+    monkeypatch.setattr(step_functions, "refund_execution", lambda _: ended)
     assert call("POST", REFUND).status == 200
-    assert amounts == [499]
+    assert started == [CANCELLED, f"{CANCELLED}-r1"]
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -87,6 +87,13 @@ def test_a_refunded_payment_was_completed(
     assert (body["status"], body["has_completed_payment"], body["is_refunded"]) == (status, completed, refunded)
 
 
+@pytest.mark.defect("D-06")
+def test_the_status_has_the_amount_that_was_paid_and_not_todays_price(stored: Stored, workflow: FakeAws) -> None:
+    stored.reservation(status="confirmed", total_amount=90_000)
+    stored.payment(awaited(status="completed", captures=OWN_CAPTURE))
+    assert call("GET", STATUS).body["amount"] == 112_500
+
+
 @pytest.mark.defect("D-13")
 def test_a_pending_refund_is_not_counted_as_refunded(stored: Stored, workflow: FakeAws) -> None:
     pending = refund(reason="noise", created_at=NOW)

@@ -34,6 +34,17 @@ def test_a_settled_refund_does_not_hide_another_one_from_the_reconciler(stored: 
     assert item["refunded_at"] == iso(NOW)
 
 
+def test_a_refund_is_entered_once_although_it_moves_no_money_and_another_is_pending(stored: Stored) -> None:
+    """Nothing of the totals would show it."""
+    captures = {"pi_1": capture(role="booking", refundable=TOTAL - 500)}
+    stored.payment(payment(status="completed", captures=captures, refunds={"G1": refund()}, refund_pending_amount=500))
+    stored.reservation(status="checked_in")
+    booking = bookings.read_booking("RES-1")
+    nothing = refund(kind="cancellation", amount=0, status="succeeded", settled_at=NOW)
+    entered = [bookings.reserve_refund(booking, "G2", nothing, cancel_stay=False, now=NOW) for _ in range(2)]
+    assert entered == [True, False]
+
+
 @pytest.mark.defect("R-13")
 def test_attributes_of_the_platform_are_ignored_whatever_they_hold(stored: Stored) -> None:
     """A nightly price or a tax rate may be a fraction; only our own attributes must be whole numbers."""

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from shared import settings
-from tests.harness.builders import TOTAL, capture
+from shared.domain.models import iso
+from tests.harness.booking_situations import AWAITED
+from tests.harness.builders import HOUR, NOW, TOTAL, capture
 from tests.harness.webhook_deliveries import Answer, Webhook, dashboard_event, deliver
 
 OWN: Any = {"status": "completed", "captures": {"pi_1": capture(role="booking")}}
@@ -49,9 +51,10 @@ def test_a_booking_is_refunded_and_cancelled_up_to_the_configured_amount(
     assert webhook.aws.notified == ["FraudWarning"]
 
 
-def test_money_that_is_returned_already_needs_nobody(webhook: Webhook, refund_up_to: Any) -> None:
+@pytest.mark.parametrize("role", ["booking", "unapplied"])
+def test_money_that_is_returned_already_needs_nobody(webhook: Webhook, refund_up_to: Any, role: str) -> None:
     refund_up_to("always")
-    webhook.store(status="completed", captures={"pi_1": capture(role="unapplied", refundable=0)})
+    webhook.store(status="completed", captures={"pi_1": capture(role=role, refundable=0)})
     assert warn()[1]["processing_result"] == "success"
     assert (webhook.aws.notified, webhook.aws.started, webhook.item.get("attention")) == ([], [], {})
 
@@ -70,6 +73,14 @@ def test_a_warning_before_the_confirmation_is_sent_again(webhook: Webhook, refun
 def test_a_warning_about_money_that_is_not_recorded_yet_is_sent_again(webhook: Webhook) -> None:
     assert warn()[0] == 503
     assert webhook.signalled == [("token", "refresh")]
+
+
+@pytest.mark.defect("R-03")
+def test_money_that_is_not_recorded_yet_is_due_at_once_if_nobody_waits_for_it(webhook: Webhook) -> None:
+    webhook.aws.waiting = set()
+    webhook.store(due_at=NOW + HOUR, **AWAITED)
+    assert warn()[0] == 503
+    assert webhook.item["due_at"] == iso(NOW)
 
 
 def test_a_notification_that_failed_is_repeated(webhook: Webhook) -> None:
