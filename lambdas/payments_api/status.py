@@ -26,7 +26,7 @@ def read_status(payment_or_reservation_id: str) -> Response[str]:
     caller = http_api.identify_caller()
     reservation, payment = http_api.find_booking(http_api.parse_reservation_id(payment_or_reservation_id), caller)
     now = datetime.now(UTC)
-    query = router.current_event.query_string_parameters or {}
+    query = router.current_event.query_string_parameters
     due = payment is not None and _refresh_due(payment, query.get("session_id"), now)
     claimed = due and payment and payment.task_token and payment_items.claim_refresh(payment, now=now)
     if claimed and payment and payment.task_token and not step_functions.signal(payment.task_token, "refresh"):

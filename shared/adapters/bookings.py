@@ -135,7 +135,6 @@ def confirm_reservation(booking: Booking, pi: str, capture: Capture, *, now: dat
         write_due(complete, after, now=now)
     write_attention(complete, payment, after, now=now)
     complete.require_missing("cancel_requested_at")
-    complete.require_exists(f"captures.{pi}")
     complete.require_missing(f"captures.{pi}.role")
     complete.require(f"captures.{pi}.amount", capture.amount)
     complete.require(f"captures.{pi}.refundable", capture.amount)

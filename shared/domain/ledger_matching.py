@@ -115,7 +115,7 @@ def compare(payment: Payment, moved: BalanceTransaction, *, stack: str) -> Diffe
 def compare_entry(payment: Payment, entry: Entry, found: Iterable[BalanceTransaction]) -> Difference | None:
     """The difference of a final entry whose transaction is not among those of its day, with all that Stripe has."""
     moved = [one for one in found if one.category == entry.kind]
-    if not moved or (entry.kind == "refund" and moved[0].source_status in FAILED):
+    if not moved or moved[0].source_status in FAILED:
         stripe = "no such money" if not moved else "the refund failed"
         return _difference(payment, "money_missing", entry.name, stripe, _in_ledger(entry), off_by=entry.amount)
     if entry.kind == "dispute":

@@ -80,7 +80,7 @@ def parse_body[Request: Contract](model: type[Request]) -> Request:
 
 def parse_query[Query: BaseModel](model: type[Query]) -> Query:
     """The query parameters as their model. Raises INVALID_REQUEST."""
-    return _parsed(lambda: model.model_validate(BaseRouter.current_event.query_string_parameters or {}))
+    return _parsed(lambda: model.model_validate(BaseRouter.current_event.query_string_parameters))
 
 
 def _parsed[Request](parse: Callable[[], Request]) -> Request:

@@ -47,3 +47,13 @@ def test_a_refusal_of_what_stripe_has_refunded_meanwhile_continues_with_that_ref
     monkeypatch.setattr(stripe_api, "list_refunds", list_late)
     reserved.stripe.faults.add("refunds.create", "refuse")
     assert reserved.run_refund(create_refund, attempt=1) == first
+
+
+def test_after_as_many_failures_as_attempts_the_newest_failure_is_returned(reserved: BookingStates) -> None:
+    """A second run of the state creates no refund that the operators have not asked for."""
+    for attempt in (1, 2):
+        created = reserved.run_refund(create_refund, attempt=attempt)["stripe_refund_id"]
+        reserved.stripe.settle_refund(created, "failed")
+        again = reserved.run_refund(create_refund, attempt=attempt)
+        assert (again["status"], again["stripe_refund_id"]) == ("failed", created)
+    assert reserved.requested.count("refunds.create") == 2

@@ -39,12 +39,15 @@ def test_a_failure_does_not_undo_the_success_of_another_refund(reserved: Booking
 
 
 @pytest.mark.parametrize(("outcome", "published"), [("succeeded", []), ("failed", [500])])
-def test_a_failure_is_published_and_nothing_else(
+def test_an_outcome_is_counted_once_and_only_a_failure_published(
     reserved: BookingStates, monkeypatch: pytest.MonkeyPatch, outcome: str, published: list[int]
 ) -> None:
     """The definition publishes a success."""
     sent: list[int] = []
+    counted: list[object] = []
     monkeypatch.setattr(record_refund, "publish", lambda event: sent.append(event.amount))
+    monkeypatch.setattr(record_refund, "count", lambda *of, **by: counted.append((*of, by)))
     for _ in range(2):
         reserved.run_refund(record_refund, outcome=outcome, stripe_refund_id="re_1", failure_reason="lost")
     assert sent == published
+    assert counted == [("Refunds", {"outcome": outcome})]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from lambdas.operations_api import handler
+from shared.adapters.dynamodb import to_item
 from shared.domain.models import Dispute
 from tests.harness.builders import HOUR, MINUTE, NOW, TOTAL, attempt, closed, payment
 from tests.harness.payments_api_calls import OPERATOR, Answer, call
@@ -44,6 +45,13 @@ def test_payments_count_on_the_day_on_which_they_were_started_as_they_are_now(st
     assert counted(answer, "2026-11-22") == {
         "started": 1, "paid": 1, "paid_amount": TOTAL, "refunded": 1, "refunded_amount": 500,
     }  # fmt: skip
+
+
+def test_a_payment_without_refunds_has_no_totals_yet_and_counts_as_not_refunded(stored: Stored) -> None:
+    """RecordPayment writes none."""
+    item = to_item(payment())
+    stored.put("payments", {name: value for name, value in item.items() if not name.startswith("refund")})
+    assert counted(ask(), "2026-11-24") == {"started": 1, "waiting": 1}
 
 
 def test_a_day_begins_at_midnight_at_the_property(stored: Stored) -> None:

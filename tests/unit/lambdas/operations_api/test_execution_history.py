@@ -45,15 +45,19 @@ def test_a_visit_has_its_times_retries_and_error() -> None:
     assert (second.state, second.exited_at, second.retries) == ("AwaitPayment", None, 0)
 
 
-@pytest.mark.parametrize(("status", "waits_in"), [("RUNNING", "AwaitPayment"), ("ABORTED", None)])
+@pytest.mark.parametrize(
+    ("status", "events", "waits_in"),
+    [("RUNNING", EVENTS, "AwaitPayment"), ("RUNNING", EVENTS[:7], None), ("ABORTED", EVENTS, None)],
+    ids=["waits", "between two states", "ended"],
+)
 def test_an_execution_says_where_it_waits(
-    stored: Stored, monkeypatch: pytest.MonkeyPatch, status: str, waits_in: str | None
+    stored: Stored, monkeypatch: pytest.MonkeyPatch, status: str, events: list[Any], waits_in: str | None
 ) -> None:
     stored.reservation()
     stored.payment(paying())
     described = {"status": status, "startDate": NOW, "input": "secret"}
     monkeypatch.setattr(step_functions, "describe", lambda _workflow, _name: described)
-    monkeypatch.setattr(step_functions, "history", lambda _workflow, _name: iter(EVENTS))
+    monkeypatch.setattr(step_functions, "history", lambda _workflow, _name: iter(events))
     answer = call("GET", "/payments/RES-1/executions/RES-1", claims=OPERATOR, function=handler)
     assert (answer.status, answer.body["status"], answer.body.get("waits_in")) == (200, status, waits_in)
     assert "secret" not in str(answer.body)

@@ -155,3 +155,10 @@ def test_a_wrong_filter_is_named(stored: Stored, query: dict[str, str], names: l
     answer = ask(**query)
     assert answer.error == (400, "INVALID_REQUEST")
     assert list(answer.body["details"]) == names
+
+
+def test_a_search_finds_the_booking_of_an_id_and_not_that_of_its_beginning(stored: Stored) -> None:
+    """The beginning of a refund's id is the payment's."""
+    store(stored, 1)
+    stored.payment(payment(payment_id="PAY-RES", reservation_id="RES"))
+    assert ids(ask(q="RES-1")) == ["RES-1"]

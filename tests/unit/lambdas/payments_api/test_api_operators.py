@@ -67,6 +67,14 @@ def test_a_resolution_records_the_note_and_answers_once_the_refund_has_progresse
     assert workflow.signalled == [("token-1", "settled_elsewhere")]
 
 
+def test_a_payment_that_is_gone_when_its_refund_was_resolved_is_not_found(stored: Stored, workflow: FakeAws) -> None:
+    waiting = refund(status="failed", awaiting="operator", task_token="token-1")
+    stored.payment(payment(status="completed", captures=OWN_CAPTURE, refunds={"G1": waiting}))
+    workflow.on_signal = lambda: stored.delete("payments", "PAY-RES-1")
+    answer = call("POST", "/payments/RES-1/refunds/G1/resolution", {"answer": "retry"}, claims=OPERATOR)
+    assert answer.error == (404, "NOT_FOUND")
+
+
 @pytest.mark.defect("R-08")
 def test_a_refund_that_stripe_has_settled_meanwhile_cannot_be_settled_elsewhere(
     stored: Stored, workflow: FakeAws

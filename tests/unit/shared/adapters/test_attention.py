@@ -16,6 +16,8 @@ OLD = Matter(kind="dispute", subject="dp_1", since=NOW)
 NEW = Matter(kind="unmatched_charge", subject="pi_9", since=NOW + timedelta(minutes=1))
 NONE, ONE, BOTH = {}, {"dispute:dp_1": OLD}, {"dispute:dp_1": OLD, "unmatched_charge:pi_9": NEW}  # type: ignore[var-annotated]
 
+OTHER = {"unmatched_charge:pi_9": NEW}
+
 
 @pytest.mark.parametrize(
     ("stored_before", "read", "after", "written"),
@@ -27,6 +29,7 @@ NONE, ONE, BOTH = {}, {"dispute:dp_1": OLD}, {"dispute:dp_1": OLD, "unmatched_ch
         (ONE, NONE, BOTH, False),
         (BOTH, ONE, NONE, False),
         (NONE, ONE, NONE, False),
+        (OTHER, ONE, NONE, False),
     ],
 )
 def test_a_change_of_matters_requires_those_that_were_read(

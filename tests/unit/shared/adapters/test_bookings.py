@@ -57,6 +57,12 @@ def test_attributes_of_the_platform_are_ignored_whatever_they_hold(stored: Store
         bookings.read_booking("RES-1")
 
 
+def test_a_deleted_reservation_is_that_of_the_customer_who_paid(stored: Stored) -> None:
+    stored.payment(payment(customer_id="guest-1"))
+    stored.delete("reservations", "RES-1")
+    assert bookings.read_booking("RES-1").reservation.customer_id == "guest-1"
+
+
 def test_an_unknown_booking_raises_lookup_error(stored: Stored) -> None:
     with pytest.raises(LookupError, match="no reservation RES-9"):
         bookings.read_booking("RES-9")

@@ -6,7 +6,7 @@ from shared.adapters import payment_items
 from shared.domain.errors import StoreBusy
 from shared.domain.models import iso
 from shared.domain.session_outcomes import SessionOutcome, never_opened
-from tests.harness.builders import NOW, capture, opening, paying, reservation
+from tests.harness.builders import HOUR, NOW, capture, opening, paying, reservation
 from tests.harness.stored_tables import Stored
 
 BEFORE = paying()
@@ -58,3 +58,15 @@ def test_refreshes_are_counted_one_by_one(stored: Stored) -> None:
     assert payment_items.claim_refresh(BEFORE, now=NOW)
     assert not payment_items.claim_refresh(BEFORE, now=NOW)
     assert stored.get("payments", "PAY-RES-1")["attempts"]["1"]["refreshes"] == 1
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_payment_that_was_not_due_is_rescheduled_only_as_it_was_read(stored: Stored, *, existing: bool) -> None:
+    """A signal that found nobody waiting has made it due since; and no item is created."""
+    before = BEFORE.model_copy(update={"due_at": None})
+    if existing:
+        stored.payment(BEFORE)
+    assert not payment_items.reschedule(before, before, NOW + HOUR, now=NOW)
+    assert [item["due_at"] for item in stored.all("payments")] == ([iso(NOW)] if existing else [])
+    stored.payment(before)
+    assert payment_items.reschedule(before, before, NOW + HOUR, now=NOW)

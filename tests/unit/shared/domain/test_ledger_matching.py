@@ -106,6 +106,13 @@ def test_a_transaction_is_compared_with_its_entry(
         assert (difference.payment_id, difference.subject) == ("PAY-RES-1", transaction.source)
 
 
+@pytest.mark.parametrize(("amount", "off_by"), [(700, 700), (None, 0)])
+def test_a_missing_entry_is_off_by_what_stripe_says_of_its_source(amount: int | None, off_by: int) -> None:
+    difference = compare(paid(), REFUND.model_copy(update={"source_amount": amount}), stack="booking-test")
+    assert difference is not None
+    assert difference.off_by == off_by
+
+
 @pytest.mark.parametrize(
     ("payment", "found", "kinds"),
     [

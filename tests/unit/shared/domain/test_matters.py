@@ -11,11 +11,11 @@ from lambdas import record_refund, reserve_refund
 from local.fake_stripe.fake_stripe import FakeStripe
 from shared.adapters import payment_items
 from shared.domain.errors import StripeRefused
-from shared.domain.matters import KINDS
-from shared.domain.models import Payment, Replacement, iso
+from shared.domain.matters import KINDS, matter_key, open_matters
+from shared.domain.models import Matter, Payment, Replacement, iso
 from tests.harness.booking_situations import paid, refunded
 from tests.harness.booking_states import BookingStates
-from tests.harness.builders import NOW, TOTAL, payment
+from tests.harness.builders import NOW, TOTAL, capture, closed, payment, refund
 from tests.harness.frozen_clock import Clock
 from tests.harness.reconciler_runs import Reconciler
 from tests.harness.stored_tables import Stored
@@ -217,3 +217,25 @@ def test_a_warning_of_fraud_that_comes_after_its_dispute_asks_nobody(desk: Desk)
     assert deliver(warning | {"id": "evt_3"})[0] == 200
     assert desk.read().captures["pi_1"].fraud_warning is not None
     assert not desk.booking.item.get("attention")
+
+
+WARNED = Matter(kind="fraud_warning", subject="pi_1", since=NOW)
+UNREADABLE = Matter(kind="session_unreadable", subject="1", since=NOW)
+
+
+@pytest.mark.parametrize(
+    ("matter", "changes", "is_open"),
+    [
+        (UNREADABLE, {"attempts": {"1": closed()}}, False),
+        (UNREADABLE, {"attempts": {"1": closed()}, "status": "expired"}, True),  # nobody asks about it any more
+        (WARNED, {"refunds": {"G1": refund(amount=TOTAL, status="failed")}}, False),  # an operator sees to it
+        (WARNED, {"refunds": {"G1": refund(amount=TOTAL, status="canceled")}}, True),
+        (WARNED, {"refunds": {"re_1": refund(kind="dashboard", amount=TOTAL, status="failed")}}, True),
+        (WARNED, {"refunds": {"G1": refund(payment_intent="pi_2", amount=TOTAL)}}, True),
+    ],
+)
+def test_a_matter_ends_only_with_what_settles_it(matter: Matter, changes: Json, *, is_open: bool) -> None:
+    of = payment(
+        **({"captures": {"pi_1": capture(role="booking")}, "attention": {matter_key(matter): matter}} | changes)
+    )
+    assert (matter_key(matter) in open_matters(of, NOW)) is is_open

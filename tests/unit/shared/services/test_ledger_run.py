@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from local.fake_stripe.fake_stripe import FakeStripe
-from shared.adapters import payment_batches, stripe_balance
+from shared.adapters import ledger_files, payment_batches, stripe_balance
 from shared.contracts.ledger_summary import DayProgress
 from shared.services import ledger_run
 from shared.services.ledger_run import DayRun
@@ -18,9 +18,9 @@ TODAY = date(2026, 11, 24)
 NAMED = {"stack": "booking-test", "payment_id": "PAY-RES-1", "reservation_id": "RES-1"}
 
 
-def run(times: Iterator[bool] = iter(())) -> DayProgress:  # noqa: B008 - an empty one says never
+def run(times: Iterator[bool] = iter(()), day: date = TODAY) -> DayProgress:  # noqa: B008 - an empty one says never
     progress = DayProgress(started_at="2026-11-25T04:00:00.000Z")
-    while not DayRun(TODAY, progress, lambda: next(times, False)).work():
+    while not DayRun(day, progress, lambda: next(times, False)).work():
         progress = DayProgress.model_validate_json(progress.model_dump_json())
     return progress
 
@@ -90,3 +90,32 @@ def test_a_payout_that_is_listed_twice_is_a_difference(stored: Stored, stripe_ac
     paid_out["created"] = int(NOW.timestamp())
     stripe_account.add({**paid_out, "id": "txn_again"})
     assert [one.subject for one in run().differences.values()] == [payout["id"]]
+
+
+def test_each_payout_of_a_day_is_recorded_with_all_of_its_contents(
+    stored: Stored, stripe_account: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripe_balance, "MAX_LISTED", 2)
+    contents: dict[str, list[str]] = {}
+    for number in (3, 1):
+        charged = [stripe_account.charge_elsewhere(amount=1000)["latest_charge"] for _ in range(number)]
+        stripe_account.clock.advance(4 * 86_400)
+        (payout,) = stripe_account.pay_out()
+        stripe_account.clock.advance(-4 * 86_400)
+        moved = stripe_account.all("balance_transaction")
+        contents[payout["id"]] = sorted(one["id"] for one in moved if one["source"] in charged)
+    run(day=date(2026, 11, 28))
+    assert {payout: ledger_files.read_payout(TODAY, payout) for payout in ledger_files.payouts_of(TODAY)} == contents
+
+
+def test_a_payout_that_is_reversed_is_recorded_as_returned(stored: Stored, stripe_account: FakeStripe) -> None:
+    """Its own status stays `paid`."""
+    stripe_account.charge_elsewhere(amount=1000)
+    stripe_account.clock.advance(4 * 86_400)
+    (payout,) = stripe_account.pay_out()
+    stripe_account.clock.advance(-4 * 86_400)
+    (paid_out,) = stripe_account.all("balance_transaction", lambda one: bool(one["source"] == payout["id"]))
+    reversal = {"id": "txn_reversal", "reporting_category": "payout_reversal", "created": int(NOW.timestamp())}
+    stripe_account.add(paid_out | reversal)
+    run()
+    assert ledger_files.payouts_of(TODAY) == [f"{payout['id']}-returned"]

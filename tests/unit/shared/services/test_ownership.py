@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.models import iso
 from tests.harness.booking_situations import AWAITED
-from tests.harness.builders import NOW, TOTAL, attempt, capture, closed, opening
+from tests.harness.builders import NOW, TOTAL, attempt, capture, closed, opening, payment
 from tests.harness.stripe_in_process import open_session
 from tests.harness.webhook_deliveries import (
     COMPLETED,
@@ -151,3 +151,14 @@ def test_a_dispute_of_a_second_capture_is_entered(webhook: Webhook) -> None:
     assert deliver(dispute)[1]["processing_result"] == "success"
     assert webhook.item["disputes"]["dp_1"]["payment_intent"] == "pi_2"
     assert webhook.aws.notified == ["PaymentDisputed"]
+
+
+@pytest.mark.defect("R-07")
+def test_a_proof_decides_against_metadata_that_names_another_payment_of_ours(webhook: Webhook) -> None:
+    """Whoever makes a refund chooses its metadata."""
+    webhook.stored.payment(payment(payment_id="PAY-RES-2", reservation_id="RES-2"))
+    webhook.store(status="completed", captures={"pi_1": capture(role="booking")})
+    metadata = OURS | {"reservation_id": "RES-2", "payment_id": "PAY-RES-2"}
+    assert deliver(dashboard_event("refund.created", status="succeeded", metadata=metadata))[0] == 200
+    assert list(webhook.item["refunds"]) == ["re_1"]
+    assert not webhook.stored.get("payments", "PAY-RES-2").get("refunds")

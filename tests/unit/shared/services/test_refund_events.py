@@ -91,13 +91,15 @@ def test_a_refund_whose_answer_was_lost_is_retried_before_an_operator_pays_it_ag
     assert webhook.item == before
 
 
-@pytest.mark.parametrize(("pi", "signalled"), [("pi_1", [("token", "refresh")]), ("pi_2", [])])
+@pytest.mark.parametrize(
+    ("pi", "result", "signalled"), [("pi_1", "success", [("token", "refresh")]), ("pi_2", "skipped", [])]
+)
 def test_a_refunded_charge_is_news_of_its_own_refunds(
-    webhook: Webhook, pi: str, signalled: list[tuple[str, str]]
+    webhook: Webhook, pi: str, result: str, signalled: list[tuple[str, str]]
 ) -> None:
     pending = refund(payment_intent=pi, stripe_refund_id="re_1", awaiting="settlement", task_token="token")
     captures = {"pi_1": capture(role="booking"), "pi_2": capture(role="unapplied")}
     webhook.store(status="completed", captures=captures, refunds={"G1": pending})
     charge = {"id": "ch_1", "object": "charge", "payment_intent": "pi_1", "metadata": OURS}
-    assert deliver(dashboard_event("charge.refunded", **charge))[0] == 200
+    assert deliver(dashboard_event("charge.refunded", **charge))[1]["processing_result"] == result
     assert webhook.signalled == signalled
