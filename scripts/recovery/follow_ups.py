@@ -48,8 +48,9 @@ def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Exec
     if payment.status != "pending" and facts.run is not None and facts.run.died:
         yield "replace the execution", partial(payment_restarts.check_execution, payment, report)
     for refund_id, run in facts.refunds.items():
-        died = refund_id in found.died_refunds - found.running_refunds and _waits(payment, refund_id)
-        if died or not (run.runs or run.succeeded):
+        over = not run.runs and refund_id not in found.running_refunds
+        # One that succeeded has settled the refund later than the restored moment, and its failure may have ended too.
+        if over and (not run.succeeded or _waits(payment, refund_id)):
             again = partial(refund_restarts.check_refund, payment, refund_id, report, run.given)
             yield f"replace the execution of {refund_id}", again
     yield from _refunds_by_others(payment, found, facts)
