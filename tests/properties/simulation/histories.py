@@ -49,6 +49,7 @@ COVERAGE = frozenset(
 )
 
 MAX_STOPS = 3  # an execution is replaced this many times
+ACTS_AT_ONCE = 6  # when an execution enters the state that a history is steered to
 NOT_STEERED = 5  # one in so many histories is drawn at random alone
 
 
@@ -103,7 +104,8 @@ def draw(seed: int) -> History:
     without_faults = rng.random() < 0.2
     # Each history has kinds of faults of its own: where all are likely, none happens twice.
     weights = [weight * (rng.choice((0, 1, 3, 9)) if name in FAULTS else 1) for name, weight in STEPS.items()]
-    for _ in range(rng.randint(0, 5) if steps else rng.randint(2, 8)):
+    most = 5 if at_state is None else 2  # what comes in between may lead elsewhere than to the state
+    for _ in range(rng.randint(0, most) if steps else rng.randint(2, 8)):
         name = rng.choices(tuple(STEPS), weights)[0]
         if name not in FAULTS:
             steps.insert(rng.randint(0, len(steps)), random_step(name, rng, in_background=rng.random() < 0.3))
@@ -140,8 +142,9 @@ def _at_one_state(seed: int, rng: Random) -> tuple[str, list[Step]] | None:
         return None
     turn, number = divmod(group * (NOT_STEERED - 1) + rest - 1, len(MET) - 1)
     state = MET[1 + number]
-    acts = [act_at(state, 3 * turn + 7 * number + one, rng) for one in range(3)]
+    acts = [act_at(state, ACTS_AT_ONCE * turn + 7 * number + one, rng) for one in range(ACTS_AT_ONCE)]
     outside = [function_fault(2 * seed + one, rng) for one in range(2)] if turn % 2 else []
     if state not in STOPPABLE or turn % 3 == 0:
         return state, acts + outside
-    return state, acts + outside + [fault_at(state, 2 * turn + 5 * number + one, rng) for one in range(2)]
+    with_faults = turn - turn // 3 - 1  # counted without the turns that have none, or a third is never drawn
+    return state, acts + outside + [fault_at(state, 2 * with_faults + 5 * number + one, rng) for one in range(2)]

@@ -32,7 +32,7 @@ def _refunded(rng: Random) -> list[Step]:
     """Paid; then refunds are requested in several ways at once."""
     names = ("refund", "refund_by_operator", "goodwill", "refund_in_dashboard", "stop")
     ways = rng.choices(names, (4, 1, 3, 1, 2), k=rng.randint(1, 4))
-    return _steps(rng, "pay_now", "pay", "wait_for_workflow", concurrent=tuple(ways))
+    return [*_paid(rng), *_steps(rng, concurrent=tuple(ways))]
 
 
 def _paid_twice(rng: Random) -> list[Step]:
