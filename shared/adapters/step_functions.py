@@ -4,6 +4,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
@@ -57,12 +58,16 @@ def start_refund(name: str, refund: RefundInput) -> bool:
     return _start("refund", name, refund)
 
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class Execution:
     """`output` is the parsed output of a closed execution, None while it runs or if it failed."""
 
     status: str
     output: Mapping[str, object] | None = None
+    started_at: datetime = _NEVER
 
     @property
     def runs(self) -> bool:
@@ -155,7 +160,8 @@ def _execution(workflow: Workflow, name: str) -> Execution:
     if answer is None:
         return MISSING
     output = answer.get("output")
-    return Execution(status=answer["status"], output=json.loads(output) if output else None)
+    parsed = json.loads(output) if output else None
+    return Execution(status=answer["status"], output=parsed, started_at=answer["startDate"])
 
 
 def _execution_arn(workflow: Workflow, name: str) -> str:

@@ -34,7 +34,7 @@ def check_refunds(payment: Payment, report: Report) -> Payment:
 
 
 def check_refund(payment: Payment, refund_id: str, report: Report, given: RefundInput | None = None) -> Payment:
-    """Make sure that a refund has a running execution, or that its newest one has succeeded.
+    """Make sure that a refund has a running execution, or that the last one has succeeded.
 
     `given` is the input of an execution that died, or that cannot be started because one of its name has ended. The
     former may have died before it wrote the refund's entry, or after the refund was settled, while it published events.
@@ -49,9 +49,11 @@ def check_refund(payment: Payment, refund_id: str, report: Report, given: Refund
     newest = step_functions.execution_name(refund_id, 0 if replacement is None else replacement.number)
     execution = step_functions.refund_execution(newest)
     unsettled = entry is not None and entry.unsettled
-    if execution.runs or (entry is not None and _handler_runs(entry, newest)):
+    of_entry = step_functions.MISSING if entry is None else _execution_of(entry, newest)
+    if execution.runs or of_entry.runs:
         return mark_started(payment, refund_id) if unsettled else payment
-    unrecorded = _taken_back(entry, known) or (entry is None and given is not None)
+    died_since = of_entry.status != "SUCCEEDED" and of_entry.started_at > execution.started_at
+    unrecorded = died_since or _taken_back(entry, known) or (entry is None and given is not None)
     if execution.status == "SUCCEEDED" and not unsettled and not unrecorded:
         return mark_started(payment, refund_id)
     if execution == step_functions.MISSING and start_at is None and given is None and not unsettled:
@@ -72,10 +74,10 @@ def check_refund(payment: Payment, refund_id: str, report: Report, given: Refund
     return after if after == payment else check_refund(after, refund_id, report, given)
 
 
-def _handler_runs(entry: Refund, newest: str) -> bool:
-    """Whether the execution that the entry names, if it is another than the newest replacement, runs."""
-    handler = entry.execution or f"failed-{entry.stripe_refund_id}"
-    return handler != newest and step_functions.refund_execution(handler).runs
+def _execution_of(entry: Refund, newest: str) -> step_functions.Execution:
+    """The execution that the entry names, such as that of a late failure; MISSING if it is the newest replacement."""
+    name = entry.execution or f"failed-{entry.stripe_refund_id}"
+    return step_functions.MISSING if name == newest else step_functions.refund_execution(name)
 
 
 def _taken_back(entry: Refund | None, given: RefundInput | None) -> bool:

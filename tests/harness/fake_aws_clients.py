@@ -3,6 +3,7 @@
 import json
 import threading
 from collections import defaultdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -64,7 +65,9 @@ class FakeAws:
         self._fail(name)
         if name not in self.executions:
             raise client_error("ExecutionDoesNotExist")
-        return {"status": self.executions[name], "input": json.dumps(self.inputs.get(name, {}))}
+        started_at = datetime.fromtimestamp([*self.executions].index(name), UTC)  # one after the other
+        given = json.dumps(self.inputs.get(name, {}))
+        return {"status": self.executions[name], "input": given, "startDate": started_at}
 
     def get_topic_attributes(self, TopicArn: str) -> Json:  # noqa: N803
         assert TopicArn.endswith(":operators")

@@ -12,7 +12,7 @@ from shared.contracts.states import RESERVATION_ID, RefundExecutionInput
 from shared.domain.errors import WorkflowUnavailable
 from shared.domain.models import Replacement
 from shared.settings import starter_settings
-from tests.harness.builders import payment
+from tests.harness.builders import NOW, payment
 from tests.harness.fake_aws_clients import FakeAws, client_error
 
 REFUND = RefundExecutionInput.unapplied(payment(), "pi_1", "REF-pi_1", requested_by="webhook")
@@ -46,16 +46,16 @@ def test_an_execution_is_described_by_the_machine_and_not_by_its_alias(monkeypat
     arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:refund"
 
     class Client:
-        def describe_execution(self, executionArn: str) -> dict[str, str]:  # noqa: N803
+        def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803
             assert executionArn == "arn:aws:states:eu-west-1:123456789012:execution:refund:REF-pi_1"
-            return {"status": "SUCCEEDED", "output": '{"refused": "NotRefundable"}'}
+            return {"status": "SUCCEEDED", "output": '{"refused": "NotRefundable"}', "startDate": NOW}
 
     monkeypatch.setattr(step_functions, "_client", Client)
     for machine in (arn, f"{arn}:live"):
         monkeypatch.setenv("REFUND_STATE_MACHINE_ARN", machine)
         starter_settings.cache_clear()
         execution = step_functions.refund_execution("REF-pi_1")
-        assert execution == step_functions.Execution("SUCCEEDED", {"refused": "NotRefundable"})
+        assert execution == step_functions.Execution("SUCCEEDED", {"refused": "NotRefundable"}, NOW)
         assert not execution.runs
     starter_settings.cache_clear()
 

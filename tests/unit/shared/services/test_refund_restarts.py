@@ -104,3 +104,17 @@ def test_a_dead_execution_is_restarted_at_once(
     detail = reconciler.dead(REFUND, dead, in_event=in_event)
     assert reconciler.run(detail) == {"refund_replacement_started": 1}
     assert reconciler.started == [(f"{REFUND}-r1", restarted)]
+
+
+@pytest.mark.parametrize("status", ["settled_elsewhere", "succeeded"])
+def test_an_execution_that_died_after_a_failure_was_settled_is_replaced_once(
+    reconciler: Reconciler, status: str
+) -> None:
+    """The refund's first execution has succeeded; what this one had to publish is published all the same."""
+    store_refund(reconciler, status, execution="failed-re_1", stripe_refund_id="re_2")
+    reconciler.aws.executions[REFUND] = "SUCCEEDED"
+    died = reconciler.dead("failed-re_1", TAKEN_BACK, in_event=True)
+    assert reconciler.run(died) == {"refund_replacement_started": 1}
+    assert reconciler.started == [(f"{REFUND}-r1", ORDER)]
+    reconciler.aws.executions[f"{REFUND}-r1"] = "SUCCEEDED"
+    assert [reconciler.run(died), reconciler.run_when_due()] == [{}, {}]
