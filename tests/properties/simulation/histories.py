@@ -119,7 +119,8 @@ def draw(seed: int) -> History:
         steps.remove(step)
     if "pay_now" not in {step.name for step in steps} and rng.random() < 0.9:
         steps.insert(0, random_step("pay_now", rng))
-    hold = rng.choice(HOLDS.get(outline, (0.5, *(1.5, 2.2, 3.2) * 3, 48)))
+    usual = (0.5, *(1.5, 2.2, 3.2) * 3, 48)
+    hold = rng.choice(HOLDS.get(outline, usual if at_state is None else usual[1:]))  # too short a hold leads nowhere
     return History(
         seed=seed,
         hold=hold,

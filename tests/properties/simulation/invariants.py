@@ -180,6 +180,8 @@ def _executions(booking: BookingSnapshot) -> Iterator[str]:
 
 
 def _replacements(booking: BookingSnapshot) -> Iterator[str]:
+    if booking.driver.deleted and not booking.payment:
+        return  # it died before it had recorded anything of a booking that there is no more
     fixed_at = datetime.fromtimestamp(booking.driver.faults_ended_at, UTC)
     started_at = {_number(name): run.started_at for name, run in booking.executions.items()}
     for name, (status, _, stopped_at) in booking.executions.items():

@@ -1,6 +1,7 @@
 """The steps of random histories: which there are, how often each is drawn, and with which arguments."""
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -149,33 +150,45 @@ def _stops(name: str) -> list[tuple[Any, ...]]:
 
 
 def fault_at(name: str, number: int, rng: Random) -> Step:
-    """One of the faults that the next execution to enter the state can meet there; the number says which."""
-    state, times = STATES[name], rng.choice((1, 1, 3))
-    function, calls = state.function, CALLS[state.function] if state.function else ()
-    faults = [Step("stop_in", stop) for stop in _stops(name)]
-    if function is not None:
-        crashes = [(function, rng.randrange(4), moment) for moment in ("before", "after", "after")]
-        faults += [Step("crash", crash, at=name) for crash in crashes]
-    if "stripe" in calls:
-        refusals = ("refuse",) if name in {"CreateCheckoutSession", "ExpireCheckoutSessions", "CreateRefund"} else ()
-        faults += [Step("fail_stripe", ("*", kind, times), at=name) for kind in (*STRIPE_FAULTS, *refusals)]
-    for caller, operations in ((function, calls), ("states", state.calls)):
-        failing = [(call, kind) for call in operations if call != "stripe" for kind in aws_faults(call)]
-        faults += [Step("fail_aws", (call, kind, times, caller), at=name) for call, kind in failing]
+    """A fault that the next execution to enter the state can meet there; the number says of which kind."""
+    state = STATES[name]
+    kinds = [[Step("stop_in", stop) for stop in _stops(name)]]
+    if state.function is not None:
+        kinds += _faults_of(state.function, rng, at=name)
+    if state.calls:
+        kinds += _failing_calls(state.calls, "states", rng, at=name)
     if name.startswith("Await") and state.calls:
-        faults.append(Step("delay_write", at=name))
-    return faults[number % len(faults)]
+        kinds.append([Step("delay_write", at=name)])
+    return rng.choice(kinds[number % len(kinds)])
 
 
 def function_fault(number: int, rng: Random) -> Step:
-    """One of the faults that a function can meet which no state calls; the number says which."""
-    faults = [Step("crash", (name, number % 6, moment)) for name in OUTSIDE for moment in ("before", "after")]
-    for name in OUTSIDE:
-        operations = [call for call in CALLS[name] if call != "stripe"]
-        faults += [
-            Step("fail_aws", (call, kind, rng.choice((1, 3)), name)) for call in operations for kind in aws_faults(call)
-        ]
-    return faults[number % len(faults)]
+    """A fault that a function can meet which no state calls; the number says of which kind."""
+    kinds = [kind for name in OUTSIDE for kind in _faults_of(name, rng)]
+    return rng.choice(kinds[number % len(kinds)])
+
+
+def _faults_of(function: str, rng: Random, at: str = "") -> list[list[Step]]:
+    """By kind, the faults that a function can meet."""
+    calls = CALLS[function]
+    kinds = [
+        [Step("crash", (function, n, moment), at=at) for n in (0, 0, 1, 1, 2, 3)] for moment in ("before", "after")
+    ]
+    if "stripe" in calls:
+        refusals = ("refuse",) if at in {"CreateCheckoutSession", "ExpireCheckoutSessions", "CreateRefund"} else ()
+        times = rng.choice((1, 1, 3))
+        kinds += [[Step("fail_stripe", ("*", kind, times), at=at)] for kind in (*STRIPE_FAULTS, *refusals)]
+    return kinds + _failing_calls(calls, function, rng, at)
+
+
+def _failing_calls(calls: Sequence[str], caller: str, rng: Random, at: str = "") -> list[list[Step]]:
+    """By service and kind, the ways in which the caller's calls to AWS fail."""
+    kinds: defaultdict[tuple[str, str], list[Step]] = defaultdict(list)
+    for call in calls:
+        for kind in aws_faults(call) if call != "stripe" else ():
+            step = Step("fail_aws", (call, kind, rng.choice((1, 1, 3)), caller), at=at)
+            kinds[call.partition(".")[0], kind].append(step)
+    return [*kinds.values()]
 
 
 def act_at(name: str, number: int, rng: Random) -> Step:
