@@ -9,7 +9,7 @@ from random import Random
 
 from local.fake_stripe.webhook_delivery import Mode as WebhookMode
 from tests.properties.simulation.outlines import HOLDS, OUTLINES, outlines_to
-from tests.properties.simulation.places import MET, STOPPABLE, STRIPE_FAULTS
+from tests.properties.simulation.places import MET, STATES, STOPPABLE, STRIPE_FAULTS
 from tests.properties.simulation.steps import (
     FAULTS,
     FOREIGN_STATUSES,
@@ -97,8 +97,10 @@ class History:
 def draw(seed: int) -> History:
     """The history of a seed: the steps of an outline with random steps and faults in between."""
     rng = Random(seed)  # noqa: S311 - repeatable, not secret
-    webhooks = rng.choices(WEBHOOK_MODES, (5, 2, 2, 1, 1))[0]
     at_state = _at_one_state(seed, rng)
+    # Nothing is refunded before Stripe's events have confirmed the booking.
+    lost = 2 if at_state is None or STATES[at_state[0]].workflow == "payment" else 0
+    webhooks = rng.choices(WEBHOOK_MODES, (5, lost, lost, 1, 1))[0]
     outline = rng.choice(OUTLINES if at_state is None else outlines_to(at_state[0]))
     steps = outline(rng)
     without_faults = rng.random() < 0.2
@@ -144,8 +146,8 @@ def _at_one_state(seed: int, rng: Random) -> tuple[str, list[Step]] | None:
     turn, number = divmod(group * (NOT_STEERED - 1) + rest - 1, len(MET) - 1)
     state = MET[1 + number]
     acts = [act_at(state, ACTS_AT_ONCE * turn + 7 * number + one, rng) for one in range(ACTS_AT_ONCE)]
-    outside = [function_fault(2 * seed + one, rng) for one in range(2)] if turn % 2 else []
+    outside = [function_fault(2 * seed + one, rng, at=state) for one in range(2)] if turn % 2 else []
     if state not in STOPPABLE or turn % 3 == 0:
         return state, acts + outside
     with_faults = turn - turn // 3 - 1  # counted without the turns that have none, or a third is never drawn
-    return state, acts + outside + [fault_at(state, 2 * with_faults + 5 * number + one, rng) for one in range(2)]
+    return state, acts + outside + [fault_at(state, 3 * with_faults + 5 * number + one, rng) for one in range(3)]

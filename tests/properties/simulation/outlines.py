@@ -184,10 +184,7 @@ _LEADING_TO: Mapping[Outline, tuple[str, ...]] = {
     _refused: ("NotifyPaymentRefused", "AwaitRetry"),
     _unreadable: ("NotifyOperators", "NeedsAttention"),
     _refund_pending: ("AwaitRefundSettlement", "CheckRefund"),
-    _refund_fails_later: (
-        *("RecordRefundFailure", "NotifyOperators (refund)", "AwaitOperator"),
-        *("AwaitRefundSettlement", "CheckRefund"),
-    ),
+    _refund_fails_later: ("RecordRefundFailure", "NotifyOperators (refund)", "AwaitOperator"),
     _refund_refused: ("RefundRefused",),
     _refund_dies: ("NotifyDefect", "NeedsAttention (refund)"),
 }

@@ -92,10 +92,15 @@ class SimulationInjector(FaultInjector[SimulationFaults]):
         self.pairs.faults[description, getattr(self._here, "place", "")] += 1
 
     def may_meet_fault(self, operation: str) -> bool:
-        """Whether a fault of AWS is to come that a call of this operation could meet."""
+        """Whether a fault of AWS is to come that a call of this operation could meet here."""
+        caller = aws_account.current_function.get() or aws_faults.STATES
         return any(
-            (of.delayed_writes and operation == "dynamodb.UpdateItem")
-            or any(fault.operation == operation for faults in of.aws.values() for fault in faults.pending())
+            (of.delayed_writes and (operation, caller) == ("dynamodb.UpdateItem", aws_faults.STATES))
+            or any(
+                fault.operation == operation and fault.function in (None, caller)
+                for faults in of.aws.values()
+                for fault in faults.pending()
+            )
             for of in list(self.of.values())
         )
 

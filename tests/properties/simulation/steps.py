@@ -154,21 +154,21 @@ def fault_at(name: str, number: int, rng: Random) -> Step:
     state = STATES[name]
     kinds = [[Step("stop_in", stop) for stop in _stops(name)]]
     if state.function is not None:
-        kinds += _faults_of(state.function, rng, at=name)
+        kinds += _faults_of(state.function, rng, name)
     if state.calls:
-        kinds += _failing_calls(state.calls, "states", rng, at=name)
+        kinds += _failing_calls(state.calls, "states", rng, name)
     if name.startswith("Await") and state.calls:
         kinds.append([Step("delay_write", at=name)])
     return rng.choice(kinds[number % len(kinds)])
 
 
-def function_fault(number: int, rng: Random) -> Step:
-    """A fault that a function can meet which no state calls; the number says of which kind."""
-    kinds = [kind for name in OUTSIDE for kind in _faults_of(name, rng)]
+def function_fault(number: int, rng: Random, at: str) -> Step:
+    """A fault that a function which no state calls can meet from the state on; the number says of which kind."""
+    kinds = [kind for name in OUTSIDE for kind in _faults_of(name, rng, at)]
     return rng.choice(kinds[number % len(kinds)])
 
 
-def _faults_of(function: str, rng: Random, at: str = "") -> list[list[Step]]:
+def _faults_of(function: str, rng: Random, at: str) -> list[list[Step]]:
     """By kind, the faults that a function can meet."""
     calls = CALLS[function]
     kinds = [
@@ -181,7 +181,7 @@ def _faults_of(function: str, rng: Random, at: str = "") -> list[list[Step]]:
     return kinds + _failing_calls(calls, function, rng, at)
 
 
-def _failing_calls(calls: Sequence[str], caller: str, rng: Random, at: str = "") -> list[list[Step]]:
+def _failing_calls(calls: Sequence[str], caller: str, rng: Random, at: str) -> list[list[Step]]:
     """By service and kind, the ways in which the caller's calls to AWS fail."""
     kinds: defaultdict[tuple[str, str], list[Step]] = defaultdict(list)
     for call in calls:
