@@ -98,8 +98,8 @@ def draw(seed: int) -> History:
     """The history of a seed: the steps of an outline with random steps and faults in between."""
     rng = Random(seed)  # noqa: S311 - repeatable, not secret
     at_state = _at_one_state(seed, rng)
-    # Nothing is refunded before Stripe's events have confirmed the booking.
-    lost = 2 if at_state is None or STATES[at_state[0]].workflow == "payment" else 0
+    # Where events are lost, no payment is verified at once, and nothing is refunded before it is confirmed.
+    lost = 0 if at_state is not None and _needs_events(at_state[0]) else 2
     webhooks = rng.choices(WEBHOOK_MODES, (5, lost, lost, 1, 1))[0]
     outline = rng.choice(OUTLINES if at_state is None else outlines_to(at_state[0]))
     steps = outline(rng)
@@ -133,6 +133,10 @@ def draw(seed: int) -> History:
         processing_succeeds=rng.random() < 0.6,
         newest_first=rng.random() < 0.5,
     )
+
+
+def _needs_events(state: str) -> bool:
+    return state == "VerifyPayment" or STATES[state].workflow == "refund"
 
 
 def _at_one_state(seed: int, rng: Random) -> tuple[str, list[Step]] | None:

@@ -173,7 +173,7 @@ _LEADING_TO: Mapping[Outline, tuple[str, ...]] = {
     _refunded: ("ReserveRefund", "CreateRefund", "RecordRefund", "AnnounceRefund", "RefundCompleted"),
     _paid_twice: ("RecordFailedAttempt", "AwaitRetry"),
     _cancelled_while_paying: ("ExpireCheckoutSessions",),
-    _paid_late: ("ExpireCheckoutSessions", "VerifyPayment"),
+    _paid_late: ("ExpireCheckoutSessions",),
     _attempts_used_up: ("RecordFailedAttempt", "AwaitRetry", "CreateCheckoutSession"),
     _confirmed_by_platform: ("NotifyBookedElsewhere", "BookedElsewhere"),
     _released: ("ReleaseHold", "AnnounceRelease", "HoldReleased", "ExpireCheckoutSessions"),
