@@ -132,7 +132,7 @@ def _settled_elsewhere(rng: Random) -> list[Step]:
     return [*paid, Step("resolve_refund", ("settled_elsewhere",))]
 
 
-def _unusable(rng: Random) -> list[Step]:
+def _unapplied(rng: Random) -> list[Step]:
     """The dates are lost, or the price is changed, before the guest pays."""
     lost = rng.choice((Step("lose_night"), Step("reprice", (PRICE + 5_000,))))
     paid = Step("pay", (VISA, "passed"))
@@ -178,7 +178,7 @@ _LEADING_TO: Mapping[Outline, tuple[str, ...]] = {
     _confirmed_by_platform: ("NotifyBookedElsewhere", "BookedElsewhere"),
     _released: ("ReleaseHold", "AnnounceRelease", "HoldReleased", "ExpireCheckoutSessions"),
     _reminded: ("PublishHoldEnding",),
-    _unusable: ("RefundUnusablePayment",),
+    _unapplied: ("RefundUnusablePayment",),
     _settled_elsewhere: ("RecordSettledElsewhere",),
     _stripe_down: ("AwaitStripe",),
     _refused: ("NotifyPaymentRefused", "AwaitRetry"),
