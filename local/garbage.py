@@ -1,8 +1,8 @@
 """How rarely this process collects garbage.
 
 AWS, the program and its definitions are half a million objects that stay. With Python's usual thresholds, going
-through them takes a fifth of the time to start the stack, and a quarter of that to serve a crowd. Much rarer than this
-would be too rare: a thread that has ended keeps its stack until it is collected, and a machine has 32,768 of them.
+through them takes a fifth of the time to start the stack, and a quarter of that to serve a crowd. Much rarer
+than this would be too rare: what has ended keeps its memory until it is collected.
 """
 
 import gc

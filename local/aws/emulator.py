@@ -118,7 +118,7 @@ def stop_executions() -> None:
             for execution in backend._get_executions(ExecutionStatus.RUNNING):
                 execution.stop(datetime.now(UTC), "Stopped", "the local stack stops")
     deadline = time.monotonic() + 5
-    for thread in interpreter_utils.TMP_THREADS:
+    for thread in list(interpreter_utils.TMP_THREADS):
         thread.join(max(0, deadline - time.monotonic()))
     interpreter_utils.TMP_THREADS.clear()
 

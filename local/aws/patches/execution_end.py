@@ -6,6 +6,7 @@
 - A timed-out execution has no ExecutionTimedOut in its history.
 - A string as output is returned as it is, where AWS returns JSON.
 - An execution is listed before it has a status.
+- Threads that have ended are kept, and with them their stacks: a machine runs out of both after 3,500 executions.
 - Status-change events are not sent. Those of a state machine with a customer's key have no data, as on AWS.
 """
 
@@ -25,6 +26,7 @@ from moto.stepfunctions.parser.api import (
 )
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
+from moto.stepfunctions.parser.utils import TMP_THREADS
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from local.aws.aws_account import ACCOUNT, REGION, on_execution_closed
@@ -32,6 +34,7 @@ from local.aws.patches.patching import replace, replaces
 from local.aws.patches.task_tokens import task_tokens
 
 _status_lock = threading.RLock()
+_threads_lock = threading.Lock()
 
 
 @replaces(Execution, "stop")
@@ -72,7 +75,14 @@ def _reflect_status(self: Any) -> None:
             details = EventDetails(executionTimedOutEventDetails=ExecutionTimedOutEventDetails())
             _add_event(env, HistoryEventType.ExecutionTimedOut, details)
         _close(execution)
+    _forget_ended_threads()
     _send_status_change(execution)
+
+
+def _forget_ended_threads() -> None:
+    with _threads_lock:
+        for thread in [one for one in TMP_THREADS if one.ident is not None and not one.is_alive()]:
+            TMP_THREADS.remove(thread)
 
 
 def _status(self: Any) -> str:

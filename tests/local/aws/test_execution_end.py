@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from local.aws import emulator
 from local.aws.patches import execution_end
@@ -53,6 +54,14 @@ def test_an_execution_that_exceeds_its_timeout_is_timed_out(sfn: Any, dynamodb: 
     assert end_of(execution)["status"] == "TIMED_OUT"
     assert history(execution)[-1]["type"] == "ExecutionTimedOut"
     assert [event["detail"]["status"] for event in events] == ["TIMED_OUT"]
+
+
+def test_threads_of_executions_that_have_ended_are_not_kept(sfn: Any) -> None:
+    machine = create_state_machine({"Done": {"Type": "Succeed"}})
+    for name in ("one", "two", "three", "four", "five"):
+        assert end_of(start(machine, {}, name))["status"] == "SUCCEEDED"
+    # Each has two, and the last ones may not have ended before their execution.
+    assert len(TMP_THREADS) <= 4
 
 
 def test_moto_still_drops_the_reason_of_a_stop() -> None:
