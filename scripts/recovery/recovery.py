@@ -36,6 +36,7 @@ from shared.settings import settings
 
 ACTOR = "function:recover"
 TRIES = 5
+RECORDED_WITHIN = timedelta(hours=1)
 SESSION_OUTLASTS = timedelta(hours=1)  # its checkout window: a 3-D Secure challenge may still go on
 
 type Json = dict[str, Any]
@@ -93,7 +94,9 @@ class Recovery:
         for session in self._stripe.sessions(self._since - self._window - SESSION_OUTLASTS):
             self._add_session(session)
         self._say(f"{sum(len(one.sessions) for one in self._found.values())} sessions read")
-        for refund in (*self._stripe.refunds(self._since), *self._stripe.failed_refunds(self._since)):
+        # What happened before, an execution may have recorded after: this is lost, although the event is not.
+        refunds = self._stripe.refunds(self._since - RECORDED_WITHIN)
+        for refund in (*refunds, *self._stripe.failed_refunds(self._since - EVENTS_SINCE)):
             self._owner(refund.get("payment_intent"))
         for dispute in self._stripe.disputes(self._since):
             owner = self._owner(dispute.get("payment_intent"))
