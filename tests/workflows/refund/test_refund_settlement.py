@@ -81,6 +81,7 @@ def test_events_that_arrive_twice_or_newest_first_change_nothing(stack: RunningS
     assert answer.result().body["status"] == "succeeded"
     stack.resend_event("refund.created", refund)
     stack.stripe.webhooks.wait_until_idle()
+    booking.wait_for_refund_end()
     assert booking.ledger == ("refunded", 45_001, 0, 0)
     assert list(booking.payment["refunds"]) == [booking.cancellation_id]
     assert len(booking.published("RefundCompleted")) == 1
