@@ -95,16 +95,19 @@ def test_a_payout_that_is_listed_twice_is_a_difference(stored: Stored, stripe_ac
 def test_each_payout_of_a_day_is_recorded_with_all_of_its_contents(
     stored: Stored, stripe_account: FakeStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The second payout is read from its own newest transaction on, whatever the first one ends with."""
     monkeypatch.setattr(stripe_balance, "MAX_LISTED", 2)
-    contents: dict[str, list[str]] = {}
-    for number in (3, 1):
-        charged = [stripe_account.charge_elsewhere(amount=1000)["latest_charge"] for _ in range(number)]
-        stripe_account.clock.advance(4 * 86_400)
-        (payout,) = stripe_account.pay_out()
-        stripe_account.clock.advance(-4 * 86_400)
-        moved = stripe_account.all("balance_transaction")
-        contents[payout["id"]] = sorted(one["id"] for one in moved if one["source"] in charged)
+    charges = [stripe_account.charge_elsewhere(amount=1000, currency=of) for of in ("eur", "usd", "eur", "eur")]
+    stripe_account.clock.advance(4 * 86_400)
+    payouts = stripe_account.pay_out()
+    stripe_account.clock.advance(-4 * 86_400)
+    by_charge = {one["source"]: one["id"] for one in stripe_account.all("balance_transaction")}
+    contents = {
+        payout["id"]: sorted(by_charge[of["latest_charge"]] for of in charges if of["currency"] == payout["currency"])
+        for payout in payouts
+    }
     run(day=date(2026, 11, 28))
+    assert sorted(map(len, contents.values())) == [1, 3]
     assert {payout: ledger_files.read_payout(TODAY, payout) for payout in ledger_files.payouts_of(TODAY)} == contents
 
 
