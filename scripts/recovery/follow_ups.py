@@ -45,7 +45,7 @@ def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Exec
         for pi, capture in payment.captures.items():
             if capture.role is None and unapplied_refund_id(pi) not in payment.refunds:
                 yield f"refund the late payment {pi}", partial(refund_restarts.refund_late_payment, payment, pi, report)
-    if payment.status != "pending" and facts.run is not None and facts.run.died:
+    if facts.run is not None and facts.run.died:
         yield "replace the execution", partial(payment_restarts.check_execution, payment, report)
     for refund_id, run in facts.refunds.items():
         over = not run.runs and refund_id not in found.running_refunds

@@ -187,8 +187,6 @@ def _replacements(booking: BookingSnapshot) -> Iterator[str]:
     for name, (status, _, stopped_at) in booking.executions.items():
         if stopped_at is None or status == "SUCCEEDED":
             continue
-        if not booking.payment and booking.driver.deleted:
-            continue  # it died before it wrote anything, and there is no booking any more
         first, number = _number(name)
         replaced_at = started_at.get((first, number + 1)) or _replaced_after_failure(booking, name, stopped_at)
         if (replaced_at or datetime.now(UTC)) > max(stopped_at, fixed_at) + REPLACED_WITHIN:
