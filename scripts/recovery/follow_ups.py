@@ -53,13 +53,13 @@ def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Exec
         if over and (not run.succeeded or _waits(payment, refund_id)):
             again = partial(refund_restarts.check_refund, payment, refund_id, report, run.given)
             yield f"replace the execution of {refund_id}", again
-    yield from _refunds_by_others(payment, found, facts)
-    yield from _disputes(payment, found)
     tokens = {payment.task_token, *(entry.task_token for entry in payment.refunds.values())}
     for execution in found.running:
         token = executions.waiting_token(execution)
         if token is not None and token not in tokens:
             yield f"refresh {execution.name}", partial(step_functions.signal, token, "refresh")
+    yield from _refunds_by_others(payment, found, facts)
+    yield from _disputes(payment, found)
 
 
 def _waits(payment: Payment, refund_id: str) -> bool:

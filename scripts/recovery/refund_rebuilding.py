@@ -31,32 +31,41 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
         return rebuilt if found is None else _with_entry(_without(rebuilt, at_stripe, capture), booking, run, found)
     sent = next((refund for refund in at_stripe if refund.id == entry.stripe_refund_id), None)
     ended = entry.status == "succeeded" or (entry.status in PENDING and not run.runs)
-    if not ended or newest is None or sent is None or sent.status not in FAILED:
+    taken_back = ended and sent is not None and sent.status in FAILED
+    # It waits for operators, whatever Stripe has of it: the failure was recorded.
+    refused = entry.status in PENDING and _waits(run) and alive is None
+    if not (taken_back or refused):
         return rebuilt
     status: RefundStatus = "failed" if alive is None else alive.status
     since = entry.model_copy(
         update={
             "status": status,
             "settled_at": (run.stopped_at or now) if status in SETTLED else None,
-            "stripe_refund_id": newest.id,
+            "stripe_refund_id": entry.stripe_refund_id if newest is None else newest.id,
             "failure_reason": _failure(newest) if status == "failed" else None,
             "attempt": max(entry.attempt, len(at_stripe)),
         }
     )
-    what = f"enter the failure of {newest.id}" if alive is None else f"enter {alive.id} in place of {sent.id}"
+    known = run.refund_id if newest is None else newest.id
+    what = (
+        f"enter the failure of {known}" if alive is None or sent is None else f"enter {alive.id} in place of {sent.id}"
+    )
     return rebuilt.changed(what, refunds={**payment.refunds, run.refund_id: since})
 
 
-def _failure(refund: StripeRefund) -> str:
-    return refund.failure_reason or refund.status
+def _waits(run: RefundRun) -> bool:
+    return run.runs and run.state == "AwaitOperator"
+
+
+def _failure(refund: StripeRefund | None) -> str:
+    return "not created" if refund is None else refund.failure_reason or refund.status
 
 
 def _entry(run: RefundRun, newest: StripeRefund | None, capture: Capture, tries: int, now: datetime) -> Refund | None:
     """The ledger's entry; None where nothing was reserved, or an execution will reserve it."""
     given = run.given
     nothing = given.kind == "cancellation" and given.amount == 0
-    waits = run.runs and run.state == "AwaitOperator"
-    if newest is None and not (nothing and run.succeeded) and not waits and not run.settled_elsewhere:
+    if newest is None and not (nothing and run.succeeded) and not _waits(run) and not run.settled_elsewhere:
         return None
     status: RefundStatus = "failed" if newest is None or newest.status in FAILED else newest.status
     if nothing:
