@@ -1,7 +1,7 @@
 """Writes docs/scale.md, which limit comes first at which volume: `python -m scripts.scale`.
 
-Multiplies what a booking has used in the largest day of docs/evidence/day-at-scale.json by bookings a second, and
-compares it with the quotas of local/quotas.json and the limits of the stack itself.
+Multiplies what a booking has used in the largest day of docs/evidence/day-at-scale.json without a throttled call by
+bookings a second, and compares it with the quotas of local/quotas.json and the limits of the stack itself.
 """
 
 import json
@@ -50,7 +50,7 @@ def days() -> dict[str, dict[str, Any]]:
 
 
 def largest_day() -> dict[str, Any]:
-    return max((day for name, day in days().items() if "halved" not in name), key=lambda day: day["bookings"])
+    return max((day for day in days().values() if not day["throttled"]), key=lambda day: day["bookings"])
 
 
 def limits(day: Mapping[str, Any], counts: BookingCounts) -> list[Limit]:
