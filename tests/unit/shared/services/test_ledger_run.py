@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -81,12 +82,24 @@ def test_a_run_that_is_cut_short_goes_on_where_it_stopped(
     assert len(stripe_account.requests) - read == read  # no page is read twice
 
 
-def test_a_payout_that_is_listed_twice_is_a_difference(stored: Stored, stripe_account: FakeStripe) -> None:
-    stripe_account.charge_elsewhere(amount=1000)
+def pay_out(stripe_account: FakeStripe) -> list[dict[str, Any]]:
+    """The payouts of all charges, made once they are available."""
     stripe_account.clock.advance(4 * 86_400)
-    (payout,) = stripe_account.pay_out()
+    payouts = stripe_account.pay_out()
     stripe_account.clock.advance(-4 * 86_400)
+    return payouts
+
+
+def pay_out_one_charge(stripe_account: FakeStripe) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The payout of a charge, and its balance transaction."""
+    stripe_account.charge_elsewhere(amount=1000)
+    (payout,) = pay_out(stripe_account)
     (paid_out,) = stripe_account.all("balance_transaction", lambda one: bool(one["source"] == payout["id"]))
+    return payout, paid_out
+
+
+def test_a_payout_that_is_listed_twice_is_a_difference(stored: Stored, stripe_account: FakeStripe) -> None:
+    payout, paid_out = pay_out_one_charge(stripe_account)
     paid_out["created"] = int(NOW.timestamp())
     stripe_account.add({**paid_out, "id": "txn_again"})
     assert [one.subject for one in run().differences.values()] == [payout["id"]]
@@ -98,9 +111,7 @@ def test_each_payout_of_a_day_is_recorded_with_all_of_its_contents(
     """The second payout is read from its own newest transaction on, whatever the first one ends with."""
     monkeypatch.setattr(stripe_balance, "MAX_LISTED", 2)
     charges = [stripe_account.charge_elsewhere(amount=1000, currency=of) for of in ("eur", "usd", "eur", "eur")]
-    stripe_account.clock.advance(4 * 86_400)
-    payouts = stripe_account.pay_out()
-    stripe_account.clock.advance(-4 * 86_400)
+    payouts = pay_out(stripe_account)
     by_charge = {one["source"]: one["id"] for one in stripe_account.all("balance_transaction")}
     contents = {
         payout["id"]: sorted(by_charge[of["latest_charge"]] for of in charges if of["currency"] == payout["currency"])
@@ -113,11 +124,7 @@ def test_each_payout_of_a_day_is_recorded_with_all_of_its_contents(
 
 def test_a_payout_that_is_reversed_is_recorded_as_returned(stored: Stored, stripe_account: FakeStripe) -> None:
     """Its own status stays `paid`."""
-    stripe_account.charge_elsewhere(amount=1000)
-    stripe_account.clock.advance(4 * 86_400)
-    (payout,) = stripe_account.pay_out()
-    stripe_account.clock.advance(-4 * 86_400)
-    (paid_out,) = stripe_account.all("balance_transaction", lambda one: bool(one["source"] == payout["id"]))
+    payout, paid_out = pay_out_one_charge(stripe_account)
     reversal = {"id": "txn_reversal", "reporting_category": "payout_reversal", "created": int(NOW.timestamp())}
     stripe_account.add(paid_out | reversal)
     run()
