@@ -49,7 +49,7 @@ def check_refund(payment: Payment, refund_id: str, report: Report, given: Refund
     newest = step_functions.execution_name(refund_id, 0 if replacement is None else replacement.number)
     execution = step_functions.refund_execution(newest)
     unsettled = entry is not None and entry.unsettled
-    of_entry = step_functions.MISSING if entry is None else _execution_of(entry, newest)
+    of_entry = step_functions.MISSING if entry is None or execution.runs else _execution_of(entry, newest)
     if execution.runs or of_entry.runs:
         return mark_started(payment, refund_id) if unsettled else payment
     died_since = of_entry.status != "SUCCEEDED" and of_entry.started_at > execution.started_at
