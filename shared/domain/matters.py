@@ -1,7 +1,7 @@
 """What of a payment needs a person: its open matters, opened and closed together with their causes.
 
 Some matters follow from the payment item alone: a refund that failed, an open dispute, restarts that are exhausted.
-Others are opened by a notification, and end when what is said in `_ended` is true, or when an operator closes them.
+Others are opened by a notification, and end when `matter_ended` says so, or when an operator closes them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ def open_matters(payment: Payment, now: datetime) -> dict[str, Matter]:
     caused = {matter_key(matter): matter for matter in _caused(payment, now)}
     open_before = payment.attention
     kept = {key: matter for key, matter in open_before.items() if KINDS[matter.kind].closable}
-    return {key: matter for key, matter in kept.items() if not _ended(payment, matter)} | {
+    return {key: matter for key, matter in kept.items() if not matter_ended(payment, matter)} | {
         key: matter.model_copy(update={"since": open_before[key].since}) if key in open_before else matter
         for key, matter in caused.items()
     }
@@ -67,7 +67,7 @@ def _caused(payment: Payment, now: datetime) -> Iterator[Matter]:
             yield Matter(kind="restarts_exhausted", subject=key, since=now)
 
 
-def _ended(payment: Payment, matter: Matter) -> bool:
+def matter_ended(payment: Payment, matter: Matter) -> bool:
     """Whether what a notification was about is over."""
     match matter.kind:
         case "payment_refused":

@@ -10,6 +10,7 @@ from shared.contracts.states import RefundExecutionInput
 from shared.contracts.stripe_objects import StripeEvent, StripeFraudWarningObject
 from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ids import cancellation_id
+from shared.domain.matters import matter_ended
 from shared.domain.models import Capture, FraudWarning, Matter, Payment
 from shared.observability import count
 from shared.services.money_events import request_capture
@@ -38,14 +39,21 @@ def process_fraud_warning(event: StripeEvent, owner: Owner) -> Outcome:
         if not refund_ledger.record_fraud_warning(payment, pi, warning, now=now):
             raise StoreBusy("another event recorded the warning")
         count("FraudWarnings")
-    if capture.role == "booking" and capture.refundable > 0:
-        what_next = "refund it and cancel the booking before the dispute"
-        if capture.refundable <= settings().refunds_fraud_up_to:
-            what_next = _refund(payment, pi, capture)
-        what = f"the card network suspects fraud ({given.fraud_type}) in {pi} of {capture.amount} cents; {what_next}"
-        matter = Matter(kind="fraud_warning", subject=pi, since=now, amount=capture.refundable)
-        notify_once(f"fraud {pi}", "FraudWarning", payment, what, matter)
+    see_to_fraud_warning(payment, pi, given.fraud_type, mark=f"fraud {pi}")
     return ("success" if news else "duplicate"), "the warning is recorded"
+
+
+def see_to_fraud_warning(payment: Payment, pi: str, fraud_type: str, *, mark: str) -> None:
+    """Notify the operators of what is left of a capture with a warning; refund it if that is configured."""
+    capture = payment.captures[pi]
+    matter = Matter(kind="fraud_warning", subject=pi, since=datetime.now(UTC), amount=capture.refundable)
+    if capture.role != "booking" or capture.refundable <= 0 or matter_ended(payment, matter):
+        return
+    what_next = "refund it and cancel the booking before the dispute"
+    if capture.refundable <= settings().refunds_fraud_up_to:
+        what_next = _refund(payment, pi, capture)
+    what = f"the card network suspects fraud ({fraud_type}) in {pi} of {capture.amount} cents; {what_next}"
+    notify_once(mark, "FraudWarning", payment, what, matter)
 
 
 def _refund(payment: Payment, pi: str, capture: Capture) -> str:

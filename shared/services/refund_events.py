@@ -9,6 +9,7 @@ from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.models import FAILED, PENDING, Matter, Payment, Refund
 from shared.services.dashboard_refunds import notify_settled_twice, record_dashboard_refund
+from shared.services.fraud_events import see_to_fraud_warning
 from shared.services.money_events import request_capture
 from shared.services.ownership import Owner
 from shared.services.reconciliation import notify, notify_once
@@ -133,8 +134,12 @@ def _signal_settlement(payment: Payment, refund_id: str) -> bool:
 def _handle_dashboard_failure(refund: StripeRefundObject, payment: Payment) -> None:
     """Notify the operators; if the refund was of an unapplied payment, refund that ourselves."""
     failed = f"{refund.id} has failed ({refund.failure_reason or refund.status})"
-    if payment.captures[refund.payment_intent].role != "unapplied":
-        now = datetime.now(UTC)
+    capture = payment.captures[refund.payment_intent]
+    if capture.role != "unapplied":
+        pi, warning, now = refund.payment_intent, capture.fraud_warning, datetime.now(UTC)
+        if warning is not None and f"fraud_warning:{pi}" not in payment.attention:
+            # Nobody was asked, or the matter ended, if the refund held all that was left.
+            see_to_fraud_warning(payment, pi, warning.fraud_type, mark=f"fraud {pi} {refund.id}")
         matter = Matter(kind="dashboard_refund_failed", subject=refund.id, since=now, amount=refund.amount)
         what = f"{failed}; repeat it in Stripe's dashboard, or refund the guest in another way"
         notify_once(f"dashboard_failed {refund.id}", "DashboardRefundFailed", payment, what, matter)

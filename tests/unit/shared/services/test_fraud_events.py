@@ -88,3 +88,16 @@ def test_a_notification_that_failed_is_repeated(webhook: Webhook) -> None:
     webhook.aws.refusals = 1
     assert [warn(1)[0], warn(1)[0]] == [503, 200]
     assert list(webhook.item["attention"]) == ["fraud_warning:pi_1"]
+
+
+def test_money_that_a_failed_dashboard_refund_frees_is_seen_to(webhook: Webhook) -> None:
+    """While the refund held all of it, the warning needed nobody."""
+    refund = {"id": "re_1", "amount": TOTAL, "created": 1}
+    webhook.store(**OWN)
+    deliver(dashboard_event("refund.created", **refund, status="succeeded"))
+    warn(2)
+    assert webhook.aws.notified == []
+    failed = dashboard_event("refund.failed", **refund, status="failed")
+    assert [deliver(failed | {"id": f"evt_{number}"})[0] for number in (3, 4)] == [200, 200]
+    assert webhook.aws.notified == ["FraudWarning", "DashboardRefundFailed"]
+    assert set(webhook.item["attention"]) == {"fraud_warning:pi_1", "dashboard_refund_failed:re_1"}
