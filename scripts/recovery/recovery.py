@@ -26,7 +26,7 @@ from shared.adapters import bookings, payment_items, stripe_api
 from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import Booking
-from shared.domain.errors import ReservationInvalid, StoreBusy, TransientError
+from shared.domain.errors import PaymentError, ReservationInvalid, StoreBusy
 from shared.domain.ids import payment_id_of, reservation_id_of
 from shared.domain.models import FAILED, PENDING, Payment
 from shared.observability import act_as, describe, logger
@@ -214,7 +214,7 @@ class Recovery:
         try:
             event = StripeEvent.model_validate(fields)
             process(event, "restored", again=event.created >= self._since.timestamp() - 1)
-        except TransientError as error:
+        except PaymentError as error:
             # Stripe delivered it once and will not do so again.
             self._events_left = True
             self.result.left[fields["id"]] = f"{type(error).__name__}: {describe(error)}"
@@ -245,9 +245,7 @@ class Recovery:
         act_as(ACTOR)
         try:
             action(item)
-        except LookupError as error:
-            self.result.left[str(item)] = describe(error)
-        except (TransientError, ReservationInvalid) as error:
+        except (LookupError, PaymentError) as error:
             self.result.left[str(item)] = describe(error)
 
 

@@ -104,16 +104,16 @@ class StripeSide:
         return self._pages(self._v1.disputes.list, since)
 
     def events(self, since: datetime, until: datetime) -> Iterator[tuple[datetime, list[Json]]]:
-        """The events that the stack handles, oldest first: hour by hour, each with its end.
+        """The events that the stack handles, oldest first: span by span, each with its end.
 
-        Stripe lists the newest first, so an hour's are held together.
+        Stripe lists the newest first, so those of a span are held together: it is an hour, and longer while few happen.
         """
-        start = since
+        start, span = since, HOUR
         while start < until:
-            end = min(start + HOUR, until)
-            found = self._pages(self._v1.events.list, start, end, types=sorted(HANDLED))
-            yield end, list(found)[::-1]
-            start = end
+            end = min(start + span, until)
+            found = list(self._pages(self._v1.events.list, start, end, types=sorted(HANDLED)))
+            yield end, found[::-1]
+            start, span = end, span * 2 if len(found) < MAX_LISTED // 2 else HOUR
 
     def _ours(self, fields: Json) -> bool:
         return (fields.get("metadata") or {}).get("stack") == self._stack

@@ -38,6 +38,7 @@ class HistoryDriver(OperatorActs, Restores, FaultSteps):
 
     def __init__(self, stack: SimulatedStack, history: History) -> None:
         super().__init__(stack, stack.admin.reserve(nights=1))
+        stack.leave_out_empty_shards(self.payment_id)
         self.history = history
         hold = history.hold * WINDOW
         self.hold_ends = time.time() + hold

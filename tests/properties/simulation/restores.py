@@ -54,13 +54,15 @@ class Restores(OtherParties):
         self.steps_done["restored"] += 1
         since, items, unreadable = self.backups[-1]
         self._stop_functions(0)
-        time.sleep(LONGEST_RUN)
-        restore(items)
-        if len(items) == len(TABLES):
-            self.unreadable = unreadable
-            self._follow_tables()
-        self._recover(since)
-        self._stop_functions(None)
+        try:
+            time.sleep(LONGEST_RUN)
+            restore(items)
+            if len(items) == len(TABLES):
+                self.unreadable = unreadable
+                self._follow_tables()
+            self._recover(since)
+        finally:
+            self._stop_functions(None)
         time.sleep(AGAIN_AFTER[0])
         self._recover(since)
 

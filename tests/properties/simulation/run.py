@@ -9,6 +9,7 @@ import multiprocessing
 import re
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -78,8 +79,12 @@ def play_batch(local: WatchedStack, histories: Iterable[History], mutate: Mutate
         with simulated_stack(local, history.seed, history.reconcile_minutes) as stack:
             if mutate is not None:
                 mutate(stack)
-            driver, problems = _play(stack, history)
-            _check(stack, driver, problems, batch)
+            try:
+                driver, problems = _play(stack, history)
+            except Exception as error:  # noqa: BLE001 - it is what the history found, and the others are played too
+                batch.failures.append(Failure(history, [repr(error)], traceback.format_exception(error)))
+            else:
+                _check(stack, driver, problems, batch)
     return batch
 
 
