@@ -130,4 +130,5 @@ def test_a_preflight_needs_no_token(workflow: FakeAws, path: str) -> None:
     assert {"POST", "GET"} & set(headers["Access-Control-Allow-Methods"].split(","))
     allowed = {name.strip() for name in headers["Access-Control-Allow-Headers"].split(",")}
     assert {"Authorization", "Content-Type", "Idempotency-Key"} <= allowed
+    assert headers["Access-Control-Max-Age"] == "600"  # seconds, so that a front end does not ask before each request
     assert workflow.idle
