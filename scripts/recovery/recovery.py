@@ -27,7 +27,7 @@ from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import Booking
 from shared.domain.errors import PaymentError, ReservationInvalid, StoreBusy
-from shared.domain.ids import payment_id_of, reservation_id_of
+from shared.domain.ids import payment_id_of, reservation_id_of, unapplied_refund_id
 from shared.domain.models import FAILED, PENDING, Payment
 from shared.observability import act_as, describe, logger
 from shared.services.due_lists import EVENTS_SINCE
@@ -254,13 +254,17 @@ def _sessions_of(payment: Payment | None) -> set[str | None]:
 
 
 def _refunds_to_check(booking: Booking, found: Gathered) -> Iterator[str]:
-    """Refunds at Stripe that carry our metadata, and that the ledger lacks or shows in another way."""
+    """Refunds at Stripe that carry our metadata, and that the ledger lacks or shows in another way.
+
+    One made outside may have left nothing for the refund of an unapplied capture, which then is not at Stripe.
+    """
     entries = {} if booking.payment is None else booking.payment.refunds
     for session in found.sessions.values():
         intent = session.session.payment_intent
         for refund in () if intent is None else intent.refunds:
             refund_id = refund.metadata.get("refund_id")
             if refund.metadata.get("stack") != settings().stack or not refund_id:
+                yield unapplied_refund_id(refund.payment_intent)
                 continue
             entry = entries.get(refund_id)
             if entry is None or (entry.status in {"succeeded", *PENDING} and refund.status in FAILED):

@@ -28,7 +28,9 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
         return rebuilt  # the workflow enters what was returned of money that pays for nothing
     if entry is None:
         found = _entry(run, newest, capture, len(at_stripe), now)
-        return rebuilt if found is None else _with_entry(_without(rebuilt, at_stripe, capture), booking, run, found)
+        if found is None:
+            return _unapplied(rebuilt, run, capture)
+        return _with_entry(_without(rebuilt, at_stripe, capture), booking, run, found)
     sent = next((refund for refund in at_stripe if refund.id == entry.stripe_refund_id), None)
     ended = entry.status == "succeeded" or (entry.status in PENDING and not run.runs)
     taken_back = ended and sent is not None and sent.status in FAILED
@@ -51,6 +53,18 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
         f"enter the failure of {known}" if alive is None or sent is None else f"enter {alive.id} in place of {sent.id}"
     )
     return rebuilt.changed(what, refunds={**payment.refunds, run.refund_id: since})
+
+
+def _unapplied(rebuilt: Rebuilt, run: RefundRun, capture: Capture) -> Rebuilt:
+    """Enter that a capture pays for nothing, although a refund outside had left nothing of it to reserve.
+
+    If that refund fails, the webhook has to return the money: the execution has ended, and its name is used once.
+    """
+    if run.given.kind != "unapplied" or not run.succeeded or capture.role is not None:
+        return rebuilt
+    pi = run.given.payment_intent
+    unapplied = capture.model_copy(update={"role": "unapplied"})
+    return rebuilt.changed(f"enter that {pi} is unapplied", captures={**rebuilt.payment.captures, pi: unapplied})
 
 
 def _waits(run: RefundRun) -> bool:

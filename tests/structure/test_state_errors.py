@@ -80,8 +80,11 @@ def test_retries_are_for_named_transient_errors_and_spread_out(machine: str, nam
         assert 1 <= retry["MaxAttempts"] <= 10
 
 
-# First pause, longest pause and number of retries. Seconds for what passes at once, a quarter of an hour for refunds.
+# First pause, longest pause and number of retries. Seconds for what passes at once, a minute or two for what is
+# published, a quarter of an hour for refunds.
 RETRIES = {
+    "EventBridge": (1, 20, 10),
+    "SNS": (1, 20, 10),
     "StoreBusy": (1, 20, 8),
     ("payment", "StripeUnavailable"): (1, 5, 2),
     ("refund", "StripeUnavailable"): (5, 900, 8),
@@ -92,7 +95,7 @@ RETRIES = {
 def test_each_error_is_retried_for_as_long_as_it_may_last(machine: str, name: str) -> None:
     for retry in state_of(machine, name)["Retry"]:
         for error in retry["ErrorEquals"]:
-            expected = RETRIES.get((machine, error)) or RETRIES.get(error, (1, 20, 5))
+            expected = RETRIES.get((machine, error)) or RETRIES.get(error.partition(".")[0], (1, 20, 5))
             assert (retry["IntervalSeconds"], retry["MaxDelaySeconds"], retry["MaxAttempts"]) == expected, error
 
 
