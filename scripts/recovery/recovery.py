@@ -254,11 +254,14 @@ def _sessions_of(payment: Payment | None) -> set[str | None]:
 
 
 def _refunds_to_check(booking: Booking, found: Gathered) -> Iterator[str]:
-    """Refunds at Stripe that carry our metadata, and that the ledger lacks or shows in another way.
+    """Refunds at Stripe that carry our metadata, and that the ledger lacks or shows in another way, and pending ones.
 
-    One made outside may have left nothing for the refund of an unapplied capture, which then is not at Stripe.
+    A refund made outside may have left nothing for one of ours, which then is not at Stripe: it may have ended since.
     """
     entries = {} if booking.payment is None else booking.payment.refunds
+    yield from (
+        refund_id for refund_id, entry in entries.items() if entry.status in PENDING and entry.kind != "dashboard"
+    )
     for session in found.sessions.values():
         intent = session.session.payment_intent
         for refund in () if intent is None else intent.refunds:
