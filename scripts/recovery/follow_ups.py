@@ -27,7 +27,7 @@ class Gathered:
     """What was found of one booking.
 
     `running` are its executions that run, and `died` says whether one of the payment's has died. The refunds are those
-    of which an execution runs, or has died.
+    of which an execution runs, or has ended.
     """
 
     sessions: dict[str, StripeSession] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Gathered:
     running: list[RunningExecution] = field(default_factory=list)
     died: bool = False
     running_refunds: set[str] = field(default_factory=set)
-    died_refunds: set[str] = field(default_factory=set)
+    ended_refunds: set[str] = field(default_factory=set)
 
 
 def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Executions) -> Iterator[FollowUp]:

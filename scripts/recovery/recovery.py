@@ -27,7 +27,7 @@ from shared.contracts.stripe_objects import StripeEvent
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import Booking
 from shared.domain.errors import PaymentError, ReservationInvalid, StoreBusy
-from shared.domain.ids import payment_id_of, reservation_id_of, unapplied_refund_id
+from shared.domain.ids import payment_id_of, reservation_id_of
 from shared.domain.models import FAILED, PENDING, Payment
 from shared.observability import act_as, describe, logger
 from shared.services.due_lists import EVENTS_SINCE
@@ -110,13 +110,18 @@ class Recovery:
                 found = self._found[reservation_id_of(name)]
                 found.running += [execution] if status == "RUNNING" else []
                 found.died = found.died or status != "RUNNING"
-            for execution in self._executions.listed("refund", status, since):
-                given = self._executions.input_of(execution)
-                if "refund_id" in given:
-                    found = self._found[given["reservation_id"]]
-                    found.running += [execution] if status == "RUNNING" else []
-                    (found.running_refunds if status == "RUNNING" else found.died_refunds).add(given["refund_id"])
+            self._add_refunds(status, since)
+        # A refund of nothing, one that found nothing left and one that was settled elsewhere are not at Stripe.
+        self._add_refunds("SUCCEEDED", self._since - RECORDED_WITHIN)
         self._say(f"{len(self._found)} bookings to compare")
+
+    def _add_refunds(self, status: str, since: datetime | None) -> None:
+        for execution in self._executions.listed("refund", status, since):
+            given = self._executions.input_of(execution)
+            if "refund_id" in given:
+                found = self._found[given["reservation_id"]]
+                found.running += [execution] if status == "RUNNING" else []
+                (found.running_refunds if status == "RUNNING" else found.ended_refunds).add(given["refund_id"])
 
     def _add_session(self, session: StripeSession) -> str | None:
         metadata = session.session.metadata
@@ -192,7 +197,7 @@ class Recovery:
         opened = self._executions.opened(reservation_id, newest) if unknown else {}
         payment_id = payment_id_of(reservation_id)
         refunds = {}
-        for refund_id in sorted({*found.running_refunds, *found.died_refunds, *_refunds_to_check(booking, found)}):
+        for refund_id in sorted({*found.running_refunds, *found.ended_refunds, *_refunds_to_check(booking, found)}):
             refund = self._executions.refund(refund_id)
             if refund is not None and refund.given.payment_id == payment_id:
                 refunds[refund_id] = refund
@@ -254,20 +259,14 @@ def _sessions_of(payment: Payment | None) -> set[str | None]:
 
 
 def _refunds_to_check(booking: Booking, found: Gathered) -> Iterator[str]:
-    """Refunds at Stripe that carry our metadata, and that the ledger lacks or shows in another way, and pending ones.
-
-    A refund made outside may have left nothing for one of ours, which then is not at Stripe: it may have ended since.
-    """
+    """Refunds that are not settled, and those at Stripe with our metadata that the ledger lacks or shows otherwise."""
     entries = {} if booking.payment is None else booking.payment.refunds
-    yield from (
-        refund_id for refund_id, entry in entries.items() if entry.status in PENDING and entry.kind != "dashboard"
-    )
+    yield from (refund_id for refund_id, one in entries.items() if one.unsettled and one.kind != "dashboard")
     for session in found.sessions.values():
         intent = session.session.payment_intent
         for refund in () if intent is None else intent.refunds:
             refund_id = refund.metadata.get("refund_id")
             if refund.metadata.get("stack") != settings().stack or not refund_id:
-                yield unapplied_refund_id(refund.payment_intent)
                 continue
             entry = entries.get(refund_id)
             if entry is None or (entry.status in {"succeeded", *PENDING} and refund.status in FAILED):

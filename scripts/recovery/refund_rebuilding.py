@@ -36,9 +36,10 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
     taken_back = ended and sent is not None and sent.status in FAILED
     # It waits for operators, whatever Stripe has of it: the failure was recorded.
     refused = entry.status in PENDING and _waits(run) and alive is None
-    if not (taken_back or refused):
+    answered = entry.status == "failed" and run.settled_elsewhere and alive is None
+    if not (taken_back or refused or answered):
         return rebuilt
-    status: RefundStatus = "failed" if alive is None else alive.status
+    status: RefundStatus = "settled_elsewhere" if answered else "failed" if alive is None else alive.status
     since = entry.model_copy(
         update={
             "status": status,
@@ -48,10 +49,11 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
             "attempt": max(entry.attempt, len(at_stripe)),
         }
     )
-    known = run.refund_id if newest is None else newest.id
-    what = (
-        f"enter the failure of {known}" if alive is None or sent is None else f"enter {alive.id} in place of {sent.id}"
-    )
+    what = f"enter the failure of {run.refund_id if newest is None else newest.id}"
+    if answered:
+        what = f"enter that {run.refund_id} is settled elsewhere"
+    elif alive is not None and sent is not None:
+        what = f"enter {alive.id} in place of {sent.id}"
     return rebuilt.changed(what, refunds={**payment.refunds, run.refund_id: since})
 
 

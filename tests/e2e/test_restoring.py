@@ -123,6 +123,13 @@ def cancelled(booking: BookingDriver) -> None:
     booking.wait_for_refund_end()
 
 
+def cancelled_for_nothing(booking: BookingDriver) -> None:
+    """Nothing of this is at Stripe."""
+    paid(booking)
+    assert booking.refund(accept_no_refund=True).body["amount"] == 0
+    booking.wait_for_refund_end()
+
+
 def goodwill(booking: BookingDriver) -> None:
     paid(booking)
     booking.refund_goodwill(1_000)
@@ -147,11 +154,25 @@ def refunded_in_dashboard(booking: BookingDriver) -> None:
     wait_until(lambda: booking.payment["refunds"], "the refund")
 
 
-QUIET: list[Callable[[BookingDriver], None]] = [paid, cancelled, goodwill, disputed, refunded_in_dashboard]
+QUIET: list[Callable[[BookingDriver], None]] = [
+    paid,
+    cancelled,
+    cancelled_for_nothing,
+    goodwill,
+    disputed,
+    refunded_in_dashboard,
+]
+
+
+def reserve_quiet(stack: StackOverHttp) -> list[BookingDriver]:
+    """A booking for each of what happens quietly; one of them is not refundable."""
+    bookings = [stack.reserve() for _ in QUIET]
+    bookings[QUIET.index(cancelled_for_nothing)].set_stored("reservations", "refund_policy", [])
+    return bookings
 
 
 def test_what_happened_since_the_restored_moment_is_there_again(stack: StackOverHttp) -> None:
-    bookings = [stack.reserve() for _ in (*QUIET, declined)]
+    bookings = [*reserve_quiet(stack), stack.reserve()]
     since, before = datetime.now(UTC), backup(stack.outputs)
     for booking, happens in zip(bookings, (*QUIET, declined), strict=True):
         happens(booking)
@@ -166,17 +187,23 @@ def test_what_happened_since_the_restored_moment_is_there_again(stack: StackOver
 
 
 def test_who_is_still_paying_or_waiting_for_a_refund_goes_on(stack: StackOverHttp) -> None:
-    paying, waiting, failed = (stack.reserve() for _ in range(3))
+    paying, waiting, failed, answered = (stack.reserve() for _ in range(4))
     since, before = datetime.now(UTC), backup(stack.outputs)
     assert paying.pay_now().status == 201
-    for booking in (waiting, failed):
+    for booking in (waiting, failed, answered):
         paid(booking, REFUND_PENDING)
         assert booking.refund().status in {200, 202}
         booking.wait_refund_in("AwaitRefundSettlement")
-    stack.stripe.settle_refund(failed.entry()["stripe_refund_id"], "failed")
-    failed.wait_refund_in("AwaitOperator")
-    restore(before)
-    assert recover(since).left == {}
+    for booking in (failed, answered):
+        stack.stripe.settle_refund(booking.entry()["stripe_refund_id"], "failed")
+        booking.wait_refund_in("AwaitOperator")
+    asked, asked_at = backup(stack.outputs), datetime.now(UTC)
+    assert answered.resolve(answered.cancellation_id, "settled_elsewhere", note="cash").status in {200, 202}
+    answered.wait_for_refund_end()
+    for at, items in ((asked_at, asked), (since, before)):
+        restore(items)
+        assert recover(at).left == {}
+        assert answered.entry()["status"] == "settled_elsewhere"
     assert paying.pay_on_page() == 303
     wait_until(lambda: paying.reservation_status == "confirmed", "the confirmation")
     waiting.wait_refund_in("AwaitRefundSettlement")
@@ -206,7 +233,7 @@ def test_money_of_a_reservation_that_is_lost_too_is_left_alone_and_named(stack: 
 
 
 def test_a_recovery_that_is_killed_five_times_ends_as_one_that_is_not(stack: StackOverHttp) -> None:
-    bookings = [stack.reserve() for _ in QUIET]
+    bookings = reserve_quiet(stack)
     since, before = datetime.now(UTC), backup(stack.outputs)
     for booking, happens in zip(bookings, QUIET, strict=True):
         happens(booking)
