@@ -115,9 +115,9 @@ class Collector:
 def marked() -> dict[str, set[str]]:
     """For each id the tests that carry it. Raises RuntimeError where the tests cannot be collected."""
     collector = Collector()
-    arguments = ["--collect-only", "-q", "-p", "no:cacheprovider", "-o", "norecursedirs=.* build", str(ROOT / "tests")]
+    options = ["--collect-only", "-q", "-p", "no:cacheprovider", "--assert=plain", "-o", "norecursedirs=.* build"]
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        ended = pytest.main(arguments, plugins=[collector])
+        ended = pytest.main([*options, str(ROOT / "tests")], plugins=[collector])
     if ended is not pytest.ExitCode.OK:
         raise RuntimeError(f"pytest cannot collect the tests: {ended!r}")
     return collector.tests

@@ -208,6 +208,8 @@ def quiet_imports() -> Iterator[None]:
         warnings.simplefilter("ignore", ResourceWarning)
         yield
         gc.collect()
+        if gc.get_freeze_count() == 0:
+            gc.freeze()  # what the first start has imported stays, and need not be searched for garbage again and again
 
 
 @contextlib.contextmanager

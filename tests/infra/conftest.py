@@ -4,6 +4,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
+from local.garbage import collect_rarely
 from tests.infra import worker
 
 type Deploy = Callable[..., worker.Seen]
@@ -12,7 +13,8 @@ type Deploy = Callable[..., worker.Seen]
 @pytest.fixture(scope="session")
 def deploy() -> Iterator[Deploy]:
     """Deploy a stack with a configuration and return what was deployed. Raises what the program raises."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=collect_rarely) as process:
 
         def deploy_there(
             *, given_tables: tuple[str, ...] = (), name: str = "local", beside: str | None = None, **config: str | int

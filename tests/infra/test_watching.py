@@ -141,7 +141,7 @@ def test_every_message_to_operators_begins_with_the_name_of_a_section() -> None:
     """Each section is named after a message, a state that waits for an operator, or an error that ends an execution."""
     code = {path.name: path.read_text() for f in ("shared", "lambdas", "infra") for path in (ROOT / f).rglob("*.py")}
     machines = "".join(json.dumps(load(name)) for name in ("payment", "refund"))
-    named = set(re.findall(r'\bnotify(?:_once\(f?"[^"]+", |\()"(\w+)"', "".join(code.values())))
+    named = set(re.findall(r'\bnotify(?:_once\((?:f?"[^"]+"|\w+), |\()"(\w+)"', "".join(code.values())))
     named |= set(re.findall(r'notification="(\w+)"', "".join(code.values())))
     for handlers in ("dispute_events.py", "money_events.py", "refund_events.py"):
         named |= set(re.findall(r'f"(\w+): ', code[handlers]))
