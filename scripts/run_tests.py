@@ -1,7 +1,7 @@
-"""Runs the whole suite as two pytest processes at once: `make test`.
+"""Runs the whole suite as three pytest processes at once: `make test`.
 
-One takes the folders of FIRST, the other everything else, each in pytest's usual order: whatever is added to tests/ is
-in one of them, and in one only. Options for both can be given in PYTEST_ADDOPTS. Progress is shown as it comes, a line
+Two take the folders of CHOSEN, the last everything else, each in pytest's usual order: whatever is added to tests/ is
+in one of them, and in one only. Options for all can be given in PYTEST_ADDOPTS. Progress is shown as it comes, a line
 for each file; what pytest says at its end follows for one process after the other.
 """
 
@@ -12,9 +12,9 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-# About half of the time (2026-11-28, --durations=0).
-FIRST = ("tests/console", "tests/e2e", "tests/infra", "tests/local")
-PARTS = (FIRST, tuple(f"--ignore={path}" for path in FIRST))
+# The first waits for half of its time, for timers and other processes. The others share the rest of two cores' work.
+CHOSEN = (("tests/e2e",), ("tests/console", "tests/infra", "tests/local", "tests/workflows"))
+PARTS = (*CHOSEN, tuple(f"--ignore={path}" for part in CHOSEN for path in part))
 
 
 def run_part(arguments: tuple[str, ...]) -> tuple[int, list[str]]:
@@ -48,7 +48,7 @@ def main() -> int:
         codes, ends = zip(*pool.map(run_part, PARTS), strict=True)
     for end in ends:
         print(*end, sep="", end="")
-    print(f"both: {total(list(ends)) or 'no result'} in {time.monotonic() - began:.0f} s")
+    print(f"all: {total(list(ends)) or 'no result'} in {time.monotonic() - began:.0f} s")
     return int(any(codes))
 
 

@@ -53,14 +53,23 @@ def _index(name: str, keys: Sequence[str]) -> dict[str, Any]:
     return {"IndexName": name, "KeySchema": _keys(keys), "Projection": {"ProjectionType": "KEYS_ONLY"}}
 
 
+def _moto() -> Any:
+    return dynamodb_backends[DEFAULT_ACCOUNT_ID]["eu-west-1"]
+
+
 def _in_memory(table: str) -> Any:
-    return dynamodb_backends[DEFAULT_ACCOUNT_ID]["eu-west-1"].tables[table].items
+    return _moto().tables[table].items
 
 
 class Stored:
-    """Everything that is stored: items in the tables, secrets in the parameter store."""
+    """Everything that is stored: items in the tables, secrets in the parameter store.
+
+    Items are read and written in moto's memory, because requests would take longer than most tests; those of another
+    DynamoDB by requests.
+    """
 
     def __init__(self) -> None:
+        self._requests = credentials.DYNAMODB_ENDPOINT in os.environ
         self.client = boto3.client("dynamodb")
         self.ssm = boto3.client("ssm")
         self.s3 = boto3.client("s3")
@@ -81,14 +90,11 @@ class Stored:
             )
 
     def clear(self) -> None:
-        """Empty the tables and the bucket, and restore the secrets.
-
-        The tables are emptied in moto's memory, because requests would take longer than most tests.
-        """
+        """Empty the tables and the bucket, and restore the secrets."""
         s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET].keys.clear()
         for table, key in TABLES.items():
             _in_memory(table).clear()
-            if credentials.DYNAMODB_ENDPOINT in os.environ:
+            if self._requests:
                 for item in self.all(table):
                     keys = {name: {"S": item[name]} for name in (key, *RANGE_KEYS.get(table, ()))}
                     self.client.delete_item(TableName=table, Key=keys)
@@ -106,27 +112,37 @@ class Stored:
             self.ssm.put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
 
     def put(self, table: str, item: Mapping[str, Any]) -> None:
-        self.client.put_item(TableName=table, Item=_serialized(item))
+        if self._requests:
+            self.client.put_item(TableName=table, Item=_serialized(item))
+        else:
+            _moto().put_item(table, _serialized(item), overwrite=True)
 
     def put_all(self, items: Mapping[str, list[dict[str, Any]]]) -> None:
-        """Write up to 25 items, given by table."""
-        self.client.batch_write_item(
-            RequestItems={
-                table: [{"PutRequest": {"Item": _serialized(item)}} for item in given] for table, given in items.items()
-            }
-        )
+        """Write items, given by table."""
+        for table, given in items.items():
+            for item in given:
+                self.put(table, item)
 
     def get(self, table: str, key: str) -> dict[str, Any]:
         """The item, or an empty dict if there is none."""
-        found = self.client.get_item(TableName=table, Key={TABLES[table]: {"S": key}}, ConsistentRead=True)
-        return _deserialized(found.get("Item", {}))
+        keys = {TABLES[table]: {"S": key}}
+        if self._requests:
+            found = self.client.get_item(TableName=table, Key=keys, ConsistentRead=True).get("Item", {})
+        else:
+            item = _moto().get_item(table, keys)
+            found = item.to_json()["Attributes"] if item else {}
+        return _deserialized(found)
 
     def delete(self, table: str, key: str) -> None:
-        self.client.delete_item(TableName=table, Key={TABLES[table]: {"S": key}})
+        keys = {TABLES[table]: {"S": key}}
+        if self._requests:
+            self.client.delete_item(TableName=table, Key=keys)
+        else:
+            _moto().delete_item(table, keys)
 
     def all(self, table: str) -> list[dict[str, Any]]:
-        """Every item; of moto's from its memory, because its answer to a scan takes longer than most tests."""
-        if credentials.DYNAMODB_ENDPOINT in os.environ:
+        """Every item."""
+        if self._requests:
             return [_deserialized(item) for item in self.client.scan(TableName=table)["Items"]]
         found = list(_in_memory(table).values())
         if table in RANGE_KEYS:

@@ -1,4 +1,4 @@
-"""`make test` runs the suite in two processes: every test once, and a failure in either fails the run."""
+"""`make test` runs the suite in three processes: every test once, and a failure in any of them fails the run."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.run_tests import FIRST
+from scripts.run_tests import CHOSEN
 
 ROOT = Path(__file__).parents[2]
 NOT_RUN = ("tests/real", "tests/browser", "tests/account")  # on request: pyproject.toml
@@ -40,7 +40,7 @@ def run(folder: Path) -> tuple[int, str]:
 def test_no_file_is_left_out_and_none_is_run_twice(suite: list[str], tmp_path: Path) -> None:
     code, output = run(tmp_path)
     assert sorted(re.findall(r"^(\S+)::test_it PASSED", output, re.MULTILINE)) == suite
-    assert (code, output.splitlines()[-1].partition(" in ")[0]) == (0, f"both: {len(suite):,} passed")
+    assert (code, output.splitlines()[-1].partition(" in ")[0]) == (0, f"all: {len(suite):,} passed")
 
 
 def test_a_failure_fails_the_run(suite: list[str], tmp_path: Path) -> None:
@@ -48,9 +48,10 @@ def test_a_failure_fails_the_run(suite: list[str], tmp_path: Path) -> None:
     failing.write_text("def test_it():\n    assert 6 * 9 == 42\n")
     code, output = run(tmp_path)
     assert "FAILED tests/structure/test_layers.py::test_it" in output
-    assert (code, output.splitlines()[-1].partition(" in ")[0]) == (1, f"both: 1 failed, {len(suite) - 1:,} passed")
+    assert (code, output.splitlines()[-1].partition(" in ")[0]) == (1, f"all: 1 failed, {len(suite) - 1:,} passed")
 
 
-def test_a_part_that_cannot_begin_fails_the_run(suite: list[str], tmp_path: Path) -> None:
-    shutil.rmtree(tmp_path / FIRST[0])
+@pytest.mark.parametrize("part", CHOSEN, ids=" ".join)
+def test_a_part_that_cannot_begin_fails_the_run(suite: list[str], tmp_path: Path, part: tuple[str, ...]) -> None:
+    shutil.rmtree(tmp_path / part[0])
     assert run(tmp_path)[0] == 1

@@ -61,13 +61,14 @@ def environment() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def aws(environment: None) -> Iterator[Stored]:
     """One AWS with its tables: making them and their clients is what takes time."""
-    if DYNAMODB_ENDPOINT in os.environ:  # tests/real
-        from local.aws import emulator  # noqa: PLC0415 - a second that no other run needs
+    from local.aws import emulator  # noqa: PLC0415 - a second that tests of the domain do not need
 
+    if DYNAMODB_ENDPOINT in os.environ:  # tests/real
         running = emulator.start()
         yield Stored()
         emulator.stop(running)
         return
+    emulator.install()  # twice as fast as moto alone
     with mock_aws():
         yield Stored()
 
