@@ -1,7 +1,7 @@
 """What Step Functions knows: a restore takes back the tables, but no execution."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from shared.contracts.states import OpenedAttempt, PaymentExecutionInput, Refund
 from shared.settings import starter_settings
 
 DEAD = ("FAILED", "TIMED_OUT", "ABORTED")
+ANSWERED = "RecordSettledElsewhere"
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class PaymentRun:
 
 @dataclass(frozen=True)
 class RefundRun:
-    """A refund as its executions know it; `restart` is the number of the newest, whose name is `newest`.
+    """A refund as its executions know it; `restart` is the number of the newest, `newest` the one that handles it.
 
     `given` is what the newest of those that make it was started with: a refused one is requested again with another
-    amount. `state` is where the newest is, or was last.
+    amount. `state` is where the newest is, or was last. `failed_later`: the refunds at Stripe that had settled it.
     """
 
     refund_id: str
@@ -55,6 +56,7 @@ class RefundRun:
     succeeded: bool
     state: str
     settled_elsewhere: bool
+    failed_later: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -168,8 +170,12 @@ class Executions:
             runs=newest["status"] in {"RUNNING", "PENDING_REDRIVE"},
             succeeded=newest["status"] == "SUCCEEDED",
             state=states[-1],
-            settled_elsewhere="RecordSettledElsewhere" in states,
+            settled_elsewhere=ANSWERED in states,
         )
+
+    def settled_elsewhere(self, refund_executions: Iterable[str]) -> bool:
+        """Whether an operator has answered one of them that the guest has the money."""
+        return any(ANSWERED in self._states("refund", name) for name in refund_executions)
 
     def _states(self, workflow: Workflow, name: str) -> Iterator[str]:
         for event in self._history(workflow, name, data=False):

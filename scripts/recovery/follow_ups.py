@@ -1,5 +1,6 @@
 """What remains to be done about a booking once its items are rebuilt, by the same functions as everywhere else."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,15 +28,16 @@ class Gathered:
     """What was found of one booking.
 
     `running` are its executions that run, and `died` says whether one of the payment's has died. The refunds are those
-    of which an execution runs, or has ended.
+    of which an execution runs or has ended, with the names of these, and those of Stripe's that failed late.
     """
 
     sessions: dict[str, StripeSession] = field(default_factory=dict)
     disputes: dict[str, dict[str, Any]] = field(default_factory=dict)
     running: list[RunningExecution] = field(default_factory=list)
     died: bool = False
-    running_refunds: set[str] = field(default_factory=set)
-    ended_refunds: set[str] = field(default_factory=set)
+    running_refunds: dict[str, str] = field(default_factory=dict)
+    ended_refunds: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    failed_later: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
 def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Executions) -> Iterator[FollowUp]:

@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -121,7 +121,12 @@ class Recovery:
             if "refund_id" in given:
                 found = self._found[given["reservation_id"]]
                 found.running += [execution] if status == "RUNNING" else []
-                (found.running_refunds if status == "RUNNING" else found.ended_refunds).add(given["refund_id"])
+                if "failed_stripe_refund_id" in given:
+                    found.failed_later[given["refund_id"]].add(given["failed_stripe_refund_id"])
+                if status == "RUNNING":
+                    found.running_refunds[given["refund_id"]] = execution.name
+                else:
+                    found.ended_refunds[given["refund_id"]].append(execution.name)
 
     def _add_session(self, session: StripeSession) -> str | None:
         metadata = session.session.metadata
@@ -199,8 +204,15 @@ class Recovery:
         refunds = {}
         for refund_id in sorted({*found.running_refunds, *found.ended_refunds, *_refunds_to_check(booking, found)}):
             refund = self._executions.refund(refund_id)
+            ended = [name for name in found.ended_refunds[refund_id] if name.startswith("failed-")]
             if refund is not None and refund.given.payment_id == payment_id:
-                refunds[refund_id] = refund
+                # The execution of a late failure is not named after the refund.
+                refunds[refund_id] = replace(
+                    refund,
+                    newest=found.running_refunds.get(refund_id, refund.newest),
+                    failed_later=frozenset(found.failed_later[refund_id]),
+                    settled_elsewhere=refund.settled_elsewhere or self._executions.settled_elsewhere(ended),
+                )
         return Facts(sessions=[*found.sessions.values()], opened=opened, run=run, refunds=refunds)
 
     # The events.

@@ -11,15 +11,21 @@ from shared.domain.models import FAILED, PENDING, SETTLED, Capture, Refund, Refu
 from shared.domain.stripe_values import StripeRefund
 
 
-def _at_stripe(facts: Facts, refund_id: str) -> list[StripeRefund]:
-    """The refunds that carry this refund id, on a PaymentIntent of the booking; newest first, as Stripe lists them."""
+def _at_stripe(facts: Facts, run: RefundRun) -> list[StripeRefund]:
+    """The refunds on PaymentIntents of the booking that this one made, or that settled it; newest first, as listed."""
     intents = [one.session.payment_intent for one in facts.sessions if one.session.payment_intent is not None]
-    return [refund for intent in intents for refund in intent.refunds if refund.metadata.get("refund_id") == refund_id]
+    return [
+        refund
+        for intent in intents
+        for refund in intent.refunds
+        if refund.metadata.get("refund_id") == run.refund_id or refund.id in run.failed_later
+    ]
 
 
 def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str, now: datetime) -> Rebuilt:
     """Enter a refund of ours that the ledger lacks, or whose failure it has not seen."""
-    run, at_stripe = facts.refunds[refund_id], _at_stripe(facts, refund_id)
+    run = facts.refunds[refund_id]
+    at_stripe = _at_stripe(facts, run)
     payment, pi, entry = rebuilt.payment, run.given.payment_intent, rebuilt.payment.refunds.get(run.refund_id)
     capture = payment.captures.get(pi)
     alive = next((refund for refund in at_stripe if refund.status not in FAILED), None)
@@ -36,7 +42,7 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
     taken_back = ended and sent is not None and sent.status in FAILED
     # It waits for operators, whatever Stripe has of it: the failure was recorded.
     refused = entry.status in PENDING and _waits(run) and alive is None
-    answered = entry.status == "failed" and run.settled_elsewhere and alive is None
+    answered = run.settled_elsewhere and alive is None and entry.status != "settled_elsewhere"
     if not (taken_back or refused or answered):
         return rebuilt
     status: RefundStatus = "settled_elsewhere" if answered else "failed" if alive is None else alive.status
@@ -47,6 +53,7 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
             "stripe_refund_id": entry.stripe_refund_id if newest is None else newest.id,
             "failure_reason": _failure(newest) if status == "failed" else None,
             "attempt": max(entry.attempt, len(at_stripe)),
+            "execution": run.newest,
         }
     )
     what = f"enter the failure of {run.refund_id if newest is None else newest.id}"

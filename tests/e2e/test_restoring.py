@@ -194,13 +194,14 @@ def test_who_is_still_paying_or_waiting_for_a_refund_goes_on(stack: StackOverHtt
         paid(booking, REFUND_PENDING)
         assert booking.refund().status in {200, 202}
         booking.wait_refund_in("AwaitRefundSettlement")
+    pending, pending_at = backup(stack.outputs), datetime.now(UTC)
     for booking in (failed, answered):
         stack.stripe.settle_refund(booking.entry()["stripe_refund_id"], "failed")
         booking.wait_refund_in("AwaitOperator")
     asked, asked_at = backup(stack.outputs), datetime.now(UTC)
     assert answered.resolve(answered.cancellation_id, "settled_elsewhere", note="cash").status in {200, 202}
     answered.wait_for_refund_end()
-    for at, items in ((asked_at, asked), (since, before)):
+    for at, items in ((asked_at, asked), (pending_at, pending), (since, before)):
         restore(items)
         assert recover(at).left == {}
         assert answered.entry()["status"] == "settled_elsewhere"
