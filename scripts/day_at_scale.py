@@ -113,6 +113,9 @@ class Report:
             "seconds from card to confirmation": _spread(late),
             "functions at a time": self.quotas.most,
             "for a booking": dict(sorted(self.work.items())),
+            "reads for a booking": {
+                read: round(times / self.day.bookings, 3) for read, times in sorted(self.day.work.reads.items())
+            },
             "hottest key, write units for a booking": {
                 part: round(units / self.day.bookings, 3) for part, units in sorted(self.day.work.hottest().items())
             },

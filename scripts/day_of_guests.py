@@ -44,9 +44,13 @@ class Guest:
 
 @dataclass
 class Work:
-    """What all bookings together have requested of DynamoDB, without the schedules: the most used key of each index."""
+    """What all bookings together have requested of DynamoDB, without the schedules: the most used key of each index.
+
+    `reads`: how often each function has read what.
+    """
 
     units: Counter[str] = field(default_factory=Counter)
+    reads: Counter[str] = field(default_factory=Counter)
     keys: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def note(self, request: MeteredRequest) -> None:
@@ -55,6 +59,8 @@ class Work:
         kind = "write" if request.write else "read"
         self.units[f"DynamoDB {kind} requests"] += 1
         self.units[f"DynamoDB {kind} units"] += request.write or request.read  # type: ignore[assignment]
+        if not request.write:
+            self.reads[f"{request.caller}: {request.operation} {request.what}"] += 1
         for (part, key), units in request.partitions.items():
             if request.write:
                 self.keys[part.split("-", 2)[-1], key] += units  # type: ignore[assignment]

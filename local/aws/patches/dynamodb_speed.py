@@ -3,7 +3,8 @@
 It also copies and measures every attribute again and again: each value for each level that it is in.
 
 Here a text is parsed once. The tree of an update is copied for each validation by pickle, which is written in C, and a
-walk asks once for each kind of node whether it is of interest. The values of a condition are put in afterwards.
+walk asks once for each kind of node whether it is of interest. The values of a condition are put in afterwards. A query
+sorts and compares the items of its hash key alone, not those of the whole table.
 """
 
 import functools
@@ -12,6 +13,7 @@ from typing import Any
 
 from moto.dynamodb.comparisons import AttributeValue, ConditionExpressionParser
 from moto.dynamodb.models.dynamo_type import DDBType, DynamoType
+from moto.dynamodb.models.table import Table
 from moto.dynamodb.models.utilities import bytesize
 from moto.dynamodb.parsing import validators
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Expression, Node, UpdateExpressionFunction
@@ -141,3 +143,23 @@ def _make_operand(self: Any, node: Any) -> Any:
     if node.kind == self.Kind.EXPRESSION_ATTRIBUTE_VALUE:
         return AttributeValue(self._lookup_expression_attribute_value(node.text))
     return _make_operand.original(self, node)
+
+
+@replaces(Table, "query")
+def _query(self: Any, *given: Any, hash_key_conditions: Any, **named: Any) -> Any:
+    (name, wanted), *_ = hash_key_conditions or [("", None)]
+    few = self
+    if name == self.hash_key_attr:
+        few = _with_items(self, {wanted: self.items[wanted]} if wanted in self.items else {})
+    elif not self.range_key_attr and wanted and wanted.type == DDBType.STRING:  # equal numbers may be other texts
+        text = wanted.value
+        found = {key: item for key, item in self.items.items() if name in item.attrs and item.attrs[name].value == text}
+        few = _with_items(self, found)
+    return _query.original(few, *given, hash_key_conditions=hash_key_conditions, **named)
+
+
+def _with_items(table: Any, items: dict[Any, Any]) -> Any:
+    """The table with these items alone. moto keeps each table that is made, so that this one must not be."""
+    few = object.__new__(Table)
+    few.__dict__.update(table.__dict__, items=items)
+    return few
