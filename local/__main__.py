@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from local.garbage import collect_rarely
+from local.garbage import collect_the_rest, none_collected
 from local.stop_signals import INTERRUPTED, StopSignals
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    collect_rarely()
-    with StopSignals() as signals:
+    with none_collected(), StopSignals() as signals:
         from local import command_line
 
         parsed = command_line.parse(sys.argv[1:] if arguments is None else arguments)
@@ -55,6 +54,7 @@ def _run(arguments: "Arguments", signals: StopSignals) -> int:
             ) as stack,
             signals.allowed(),
         ):
+            collect_the_rest()
             if arguments.command == "demo":
                 return run_demo.play_all(stack)
             if arguments.pulumi:

@@ -6,9 +6,28 @@ than this would be too rare: what has ended keeps its memory until it is collect
 """
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _THRESHOLDS = (50_000, 5, 5)
 
 
 def collect_rarely() -> None:
     gc.set_threshold(*_THRESHOLDS)
+
+
+@contextmanager
+def none_collected() -> Iterator[None]:
+    """Until the end of the block, or until `collect_the_rest`: next to nothing of a start is garbage."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.enable()
+
+
+def collect_the_rest() -> None:
+    """Collect garbage from now on, among what comes: what is there now stays."""
+    gc.freeze()
+    gc.enable()

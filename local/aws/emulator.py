@@ -47,6 +47,7 @@ from local.aws.patches import (
     nested_executions,  # noqa: F401
     patching,
     put_events,  # noqa: F401
+    service_descriptions,  # noqa: F401
     sign_up,  # noqa: F401
     state_transitions,  # noqa: F401
     user_lookup,  # noqa: F401
