@@ -1,4 +1,4 @@
-"""Gap of moto: it looks for a user of a pool among all, and copies the attributes of each, a dozen times for a token.
+"""Gap of moto: it searches all users of a pool for one, and copies the attributes of each, a dozen times for a token.
 
 Here a user's own copy is read, and the newest user first, who usually gets a token at once.
 """
