@@ -43,7 +43,8 @@ class RefundRun:
     """A refund as its executions know it; `restart` is the number of the newest, `newest` the one that handles it.
 
     `given` is what the newest of those that make it was started with: a refused one is requested again with another
-    amount. `state` is where the newest is, or was last. `failed_later`: the refunds at Stripe that had settled it.
+    amount. `state` is where the newest is, or was last, `refused` why nothing was reserved. `failed_later`: the refunds
+    at Stripe that had settled it.
     """
 
     refund_id: str
@@ -56,6 +57,7 @@ class RefundRun:
     succeeded: bool
     state: str
     settled_elsewhere: bool
+    refused: str | None = None
     failed_later: frozenset[str] = frozenset()
 
 
@@ -171,6 +173,7 @@ class Executions:
             succeeded=newest["status"] == "SUCCEEDED",
             state=states[-1],
             settled_elsewhere=ANSWERED in states,
+            refused=json.loads(newest.get("output") or "{}").get("refused"),
         )
 
     def settled_elsewhere(self, refund_executions: Iterable[str]) -> bool:

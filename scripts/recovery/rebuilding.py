@@ -158,7 +158,7 @@ def _confirmed(rebuilt: Rebuilt, booking: Booking, facts: Facts) -> Rebuilt:
         for pi, capture in payment.captures.items()
         if capture.role is None
         and (capture.amount, capture.currency) == (_price(payment, booking, capture, known=by_us), CURRENCY)
-        and unapplied_refund_id(pi) not in facts.refunds
+        and not _unapplied(facts, pi)
     )
     if not fitting:
         return rebuilt
@@ -177,6 +177,12 @@ def _confirmed(rebuilt: Rebuilt, booking: Booking, facts: Facts) -> Rebuilt:
         error_message=None,
     )
     return replace(rebuilt, reservation_status="confirmed" if reservation.status == "pending" else None)
+
+
+def _unapplied(facts: Facts, pi: str) -> bool:
+    """Whether the money was to be returned: its refund was not refused because it pays for the booking."""
+    refund = facts.refunds.get(unapplied_refund_id(pi))
+    return refund is not None and refund.refused != "NotRefundable"
 
 
 def _price(payment: Payment, booking: Booking, capture: Capture, *, known: bool) -> int | None:

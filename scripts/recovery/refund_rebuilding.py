@@ -69,7 +69,7 @@ def _unapplied(rebuilt: Rebuilt, run: RefundRun, capture: Capture) -> Rebuilt:
 
     If that refund fails, the webhook has to return the money: the execution has ended, and its name is used once.
     """
-    if run.given.kind != "unapplied" or not run.succeeded or capture.role is not None:
+    if run.given.kind != "unapplied" or run.refused != "NotEnoughLeft" or capture.role is not None:
         return rebuilt
     pi = run.given.payment_intent
     unapplied = capture.model_copy(update={"role": "unapplied"})
@@ -87,7 +87,7 @@ def _failure(refund: StripeRefund | None) -> str:
 def _entry(run: RefundRun, newest: StripeRefund | None, capture: Capture, tries: int, now: datetime) -> Refund | None:
     """The ledger's entry; None where nothing was reserved, or an execution will reserve it."""
     given = run.given
-    nothing = given.kind == "cancellation" and given.amount == 0
+    nothing = given.kind == "cancellation" and given.amount == 0 and run.refused is None
     if newest is None and not (nothing and run.succeeded) and not _waits(run) and not run.settled_elsewhere:
         return None
     status: RefundStatus = "failed" if newest is None or newest.status in FAILED else newest.status
