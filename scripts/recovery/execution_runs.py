@@ -73,10 +73,11 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class RunningExecution:
+class ListedExecution:
     workflow: Workflow
     name: str
     arn: str
+    started_at: datetime
 
 
 class Executions:
@@ -86,7 +87,7 @@ class Executions:
         self._client = boto3.client("stepfunctions")
         self._pace, self._history_pace = Pace(per_second), Pace(per_second)
 
-    def listed(self, workflow: Workflow, status: str, since: datetime | None = None) -> Iterator[RunningExecution]:
+    def listed(self, workflow: Workflow, status: str, since: datetime | None = None) -> Iterator[ListedExecution]:
         """The executions of this status, newest first; those that began before `since` are left out."""
         machines = starter_settings()
         machine = machines.payment_state_machine_arn if workflow == "payment" else machines.refund_state_machine_arn
@@ -98,12 +99,12 @@ class Executions:
             for found in page["executions"]:
                 if since is not None and found["startDate"] < since:
                     return
-                yield RunningExecution(workflow, found["name"], found["executionArn"])
+                yield ListedExecution(workflow, found["name"], found["executionArn"], found["startDate"])
             if "nextToken" not in page:
                 return
             request["nextToken"] = page["nextToken"]
 
-    def input_of(self, execution: RunningExecution) -> Mapping[str, Any]:
+    def input_of(self, execution: ListedExecution) -> Mapping[str, Any]:
         self._pace.wait()
         found: Mapping[str, Any] = json.loads(step_functions.input_of(execution.arn) or "{}")
         return found
@@ -185,7 +186,7 @@ class Executions:
             if event["type"].endswith("StateEntered"):
                 yield event["stateEnteredEventDetails"]["name"]
 
-    def waiting_token(self, execution: RunningExecution) -> str | None:
+    def waiting_token(self, execution: ListedExecution) -> str | None:
         """The token of the state in which the execution waits; None if it does not wait for one."""
         self._history_pace.wait()
         history = self._client.get_execution_history(

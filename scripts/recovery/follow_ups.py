@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from scripts.recovery.booking_facts import Facts
-from scripts.recovery.execution_runs import Executions, RunningExecution
+from scripts.recovery.execution_runs import Executions, ListedExecution
 from scripts.recovery.stripe_side import StripeSession
 from shared.adapters import step_functions
 from shared.contracts.stripe_objects import StripeEvent
@@ -27,16 +27,15 @@ type FollowUp = tuple[str, Callable[[], object]]
 class Gathered:
     """What was found of one booking.
 
-    `running` are its executions that run, and `died` says whether one of the payment's has died. The refunds are those
-    of which an execution runs or has ended, with the names of these, and those of Stripe's that failed late.
+    `running` are its executions that run, and `died` says whether one of the payment's has died. `refund_executions`
+    are those of each refund that run, or have ended since; `failed_later` are Stripe's refunds that failed late.
     """
 
     sessions: dict[str, StripeSession] = field(default_factory=dict)
     disputes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    running: list[RunningExecution] = field(default_factory=list)
+    running: list[ListedExecution] = field(default_factory=list)
     died: bool = False
-    running_refunds: dict[str, str] = field(default_factory=dict)
-    ended_refunds: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    refund_executions: dict[str, list[ListedExecution]] = field(default_factory=lambda: defaultdict(list))
     failed_later: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -50,7 +49,7 @@ def follow_ups(payment: Payment, found: Gathered, facts: Facts, executions: Exec
     if facts.run is not None and facts.run.died:
         yield "replace the execution", partial(payment_restarts.check_execution, payment, report)
     for refund_id, run in facts.refunds.items():
-        over = not run.runs and refund_id not in found.running_refunds
+        over = not run.runs and not set(found.running) & set(found.refund_executions[refund_id])
         # One that succeeded has settled the refund later than the restored moment, and its failure may have ended too.
         if over and (not run.succeeded or _waits(payment, refund_id)):
             again = partial(refund_restarts.check_refund, payment, refund_id, report, run.given)

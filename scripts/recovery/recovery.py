@@ -123,10 +123,7 @@ class Recovery:
                 found.running += [execution] if status == "RUNNING" else []
                 if "failed_stripe_refund_id" in given:
                     found.failed_later[given["refund_id"]].add(given["failed_stripe_refund_id"])
-                if status == "RUNNING":
-                    found.running_refunds[given["refund_id"]] = execution.name
-                else:
-                    found.ended_refunds[given["refund_id"]].append(execution.name)
+                found.refund_executions[given["refund_id"]].append(execution)
 
     def _add_session(self, session: StripeSession) -> str | None:
         metadata = session.session.metadata
@@ -202,16 +199,17 @@ class Recovery:
         opened = self._executions.opened(reservation_id, newest) if unknown else {}
         payment_id = payment_id_of(reservation_id)
         refunds = {}
-        for refund_id in sorted({*found.running_refunds, *found.ended_refunds, *_refunds_to_check(booking, found)}):
+        for refund_id in sorted({*found.refund_executions, *_refunds_to_check(booking, found)}):
             refund = self._executions.refund(refund_id)
-            ended = [name for name in found.ended_refunds[refund_id] if name.startswith("failed-")]
             if refund is not None and refund.given.payment_id == payment_id:
                 # The execution of a late failure is not named after the refund.
+                listed = sorted(found.refund_executions[refund_id], key=lambda one: one.started_at)
+                late = [one.name for one in listed if one.name.startswith("failed-")]
                 refunds[refund_id] = replace(
                     refund,
-                    newest=found.running_refunds.get(refund_id, refund.newest),
+                    newest=listed[-1].name if listed else refund.newest,
                     failed_later=frozenset(found.failed_later[refund_id]),
-                    settled_elsewhere=refund.settled_elsewhere or self._executions.settled_elsewhere(ended),
+                    settled_elsewhere=refund.settled_elsewhere or self._executions.settled_elsewhere(late),
                 )
         return Facts(sessions=[*found.sessions.values()], opened=opened, run=run, refunds=refunds)
 
