@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lambdas.payments_api import polling
 from scripts.recover import recovery
 from scripts.recovery.recovery import Result
 from tests.e2e.conftest import StackOverHttp
@@ -186,7 +187,10 @@ def test_what_happened_since_the_restored_moment_is_there_again(stack: StackOver
     assert recover(since).changes == {}
 
 
-def test_who_is_still_paying_or_waiting_for_a_refund_goes_on(stack: StackOverHttp) -> None:
+def test_who_is_still_paying_or_waiting_for_a_refund_goes_on(
+    stack: StackOverHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "PATIENCE", 0.5)  # of the calls that start the two refunds
     paying, waiting, failed, answered = (stack.reserve() for _ in range(4))
     since, before = datetime.now(UTC), backup(stack.outputs)
     assert paying.pay_now().status == 201
