@@ -1,12 +1,14 @@
 """Checks IAM policies with parliament and cfn-lint, and what AWS limits in size."""
 
+import functools
 import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from cfnlint import lint
-from cfnlint.config import ManualArgs
+from cfnlint.config import ConfigMixIn
+from cfnlint.decode.decode import decode_str
+from cfnlint.runner import Runner
 
 from local.aws.aws_account import REGION
 from local.pulumi.resources.resource_type import Resource, Values
@@ -95,7 +97,14 @@ def _findings(resource: Resource, policy: str) -> list[Any]:
 def _lint(resources: Mapping[str, Values]) -> list[Any]:
     if not resources:
         return []
-    return list(lint(json.dumps({"Resources": resources}), config=ManualArgs(regions=[REGION])))
+    template, errors = decode_str(json.dumps({"Resources": resources}))
+    return errors or list(_linter().validate_template(template))
+
+
+@functools.cache
+def _linter() -> Runner:
+    """Made once: it reads 300 modules of rules."""
+    return Runner(ConfigMixIn(regions=[REGION]))
 
 
 def _ignored_statements(resource: Resource, policy: Mapping[str, Any]) -> Iterator[str]:
