@@ -59,7 +59,7 @@ def test_published_events_have_the_documented_fields_and_types(stack: RunningSta
     }
 
 
-TRIES = 6  # of a state that publishes
+TRIES = 11  # of a state that publishes: `patient` in retries.yaml
 
 
 def refuse_events(booking: BookingDriver) -> None:
