@@ -132,7 +132,8 @@ The last column is what AWS charges, as in costs.md: all of it is paid by use, a
 |---|---:|---|---:|---:|---:|---:|---:|
 {"\n".join(map(_outcome, days(), days().values()))}
 
-Seconds are the median and the last guest's. Work for each booking, schedules aside, does not grow with their number:
+Seconds are the median and the last guest's. Work for each booking, schedules aside, grows only where a sale exceeds
+Stripe's limit, by what is repeated and by the calls that wait ([why](evidence/2026-11-28-scale.md)):
 
 | bookings | read requests | write requests | write units | functions | transitions | Stripe's calls |
 |---|---:|---:|---:|---:|---:|---:|
