@@ -2,7 +2,8 @@
 
 - It creates a new client for every task. Here all tasks share one client per service.
 - It parses the definition for every execution (0.3 s for the payment workflow). The result is shared here: it keeps
-  nothing between states, as the interpreter's memory is in the environment.
+  nothing between states, as the interpreter's memory is in the environment. Each part of it draws a random name for
+  that memory when it is first used, so that one history would change what the next one draws: here its address is it.
 - It searches a list of hundreds of services for every call. Here the services in use come first.
 - It lists the methods of a service's class for every request. Here once.
 - It writes the times of a history as text, which botocore is slow to read.
@@ -30,7 +31,7 @@ from local.aws.patches.patching import replace
 
 _SERVICES = ("dynamodb", "stepfunctions", "lambda", "events", "ssm", "sns")
 
-_parse = functools.lru_cache(maxsize=64)(AmazonStateLanguageParser.parse)
+parse = functools.lru_cache(maxsize=64)(AmazonStateLanguageParser.parse)
 _client_lock = threading.Lock()
 
 
@@ -52,8 +53,9 @@ def _read_time(value: Any) -> Any:
 
 
 replace(botocore.parsers, "DEFAULT_TIMESTAMP_PARSER", _read_time)  # of clients that are made from now on
-replace(AmazonStateLanguageParser, "parse", staticmethod(_parse))
+replace(AmazonStateLanguageParser, "parse", staticmethod(parse))
 replace(responses, "method_names_from_class", functools.cache(responses.method_names_from_class))
+replace(EvalComponent, "heap_key", property(lambda self: str(id(self))))
 for _name in ("_log_exception", "_log_failure_event_exception"):
     replace(EvalComponent, _name, lambda *_, **__: None)
 
