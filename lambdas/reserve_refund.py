@@ -17,7 +17,7 @@ from shared.contracts.booking_events import BookingCancelled
 from shared.contracts.states import RefundOutput, ReserveRefundInput
 from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import CaptureDisputed, NotEnoughLeft, NotRefundable, PaymentDisputed, StoreBusy
-from shared.domain.models import Capture, Payment, Refund
+from shared.domain.models import PENDING, Capture, Payment, Refund
 from shared.observability import bind, count, entry_point
 from shared.services.captures import record_capture
 from shared.services.refund_entries import entry_output
@@ -44,7 +44,9 @@ def _find_or_reserve(request: ReserveRefundInput) -> RefundOutput:
         entry = payment.refunds.get(request.refund_id) or _reserve(request, booking, payment)
         if entry is None:
             continue
-        if request.kind == "unapplied" and payment.disputed(request.payment_intent):
+        # One that Stripe has, and that a dispute overtook, settles as ever: an execution that replaces another goes on.
+        under_way = entry.status in PENDING and entry.stripe_refund_id is not None
+        if request.kind == "unapplied" and payment.disputed(request.payment_intent) and not under_way:
             raise CaptureDisputed(request.payment_intent)
         return entry_output(entry)
     raise StoreBusy("the payment kept changing while its refund was reserved")
