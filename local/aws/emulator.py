@@ -49,6 +49,7 @@ from local.aws.patches import (
     put_events,  # noqa: F401
     service_descriptions,  # noqa: F401
     sign_up,  # noqa: F401
+    size_of_missing,  # noqa: F401
     state_transitions,  # noqa: F401
     user_lookup,  # noqa: F401
     user_pool_key,  # noqa: F401

@@ -35,7 +35,7 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
     if entry is None:
         found = _entry(run, newest, capture, len(at_stripe), now)
         if found is None:
-            return _unapplied(rebuilt, run, capture)
+            return _with_unapplied(rebuilt, run, capture)
         return _with_entry(_without(rebuilt, at_stripe, capture), booking, run, found)
     sent = next((refund for refund in at_stripe if refund.id == entry.stripe_refund_id), None)
     ended = entry.status == "succeeded" or (entry.status in PENDING and not run.runs)
@@ -45,7 +45,13 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
     answered = run.settled_elsewhere and alive is None and entry.status != "settled_elsewhere"
     if not (taken_back or refused or answered):
         return rebuilt
-    status: RefundStatus = "settled_elsewhere" if answered else "failed" if alive is None else alive.status
+    status: RefundStatus
+    if alive is not None:
+        status, what = alive.status, f"enter {alive.id} in place of {entry.stripe_refund_id}"
+    elif answered:
+        status, what = "settled_elsewhere", f"enter that {run.refund_id} is settled elsewhere"
+    else:
+        status, what = "failed", f"enter the failure of {run.refund_id if newest is None else newest.id}"
     since = entry.model_copy(
         update={
             "status": status,
@@ -56,15 +62,10 @@ def with_refund(rebuilt: Rebuilt, booking: Booking, facts: Facts, refund_id: str
             "execution": run.newest,
         }
     )
-    what = f"enter the failure of {run.refund_id if newest is None else newest.id}"
-    if answered:
-        what = f"enter that {run.refund_id} is settled elsewhere"
-    elif alive is not None and sent is not None:
-        what = f"enter {alive.id} in place of {sent.id}"
     return rebuilt.changed(what, refunds={**payment.refunds, run.refund_id: since})
 
 
-def _unapplied(rebuilt: Rebuilt, run: RefundRun, capture: Capture) -> Rebuilt:
+def _with_unapplied(rebuilt: Rebuilt, run: RefundRun, capture: Capture) -> Rebuilt:
     """Enter that a capture pays for nothing, although a refund outside had left nothing of it to reserve.
 
     If that refund fails, the webhook has to return the money: the execution has ended, and its name is used once.

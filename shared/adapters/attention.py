@@ -21,10 +21,9 @@ def write_matters(update: UpdateBuilder, before: Mapping[str, Matter], after: Ma
     if before == after:
         return
     if before:
+        update.require_that("size({}) = {}", "attention", value=len(before))
         for key in before:
             update.require_exists(f"attention.{key}")
-        # Last, since the emulator fails at the size of what is missing, where DynamoDB finds the condition false.
-        update.require_that("size({}) = {}", "attention", value=len(before))
     else:
         update.require_that("attribute_not_exists({}) OR size({}) = {}", "attention", "attention", value=0)
     if not after:
