@@ -9,6 +9,7 @@ replacement, and a signal only makes the workflow read its state again.
 """
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -22,6 +23,7 @@ from shared.adapters import step_functions
 from shared.adapters.notifications import has_subscribers
 from shared.contracts.states import RefundInput
 from shared.domain.due import SHARDS
+from shared.domain.errors import TransientError
 from shared.observability import count, entry_point, logger
 from shared.services.due_lists import check_shard, process_undelivered_events, release_unpaid_holds
 from shared.services.due_payments import check_dead_execution
@@ -30,6 +32,8 @@ from shared.services.reconciliation import Report
 from shared.settings import settings
 
 BUDGET = 45.0  # seconds; what is begun by then is finished, and what is left comes first in the next run
+# Lambda passes an event on three times, within minutes. If all three fail, the payment is not due for up to a day.
+PAUSES = (1, 2, 4, 8, 16)  # seconds
 
 
 def _check_subscriptions(_report: Report) -> None:
@@ -54,12 +58,23 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """
     report = Report(BUDGET)
     if event.get("source") == "aws.states":
-        _replace_dead_execution(event["detail"], report)
+        _replace_patiently(event["detail"], report)
     else:
         _work_off_lists(report)
     if report.failures:
         raise RuntimeError(f"{report.failures} items could not be reconciled; found {report.kinds}")
     return report.kinds
+
+
+def _replace_patiently(detail: dict[str, Any], report: Report) -> None:
+    """Replace the execution, and try again while AWS is busy, as it may be when executions die."""
+    for pause in PAUSES:
+        try:
+            return _replace_dead_execution(detail, report)
+        except TransientError as error:
+            logger.warning("not replaced yet", execution=detail["executionArn"], error=type(error).__name__)
+        time.sleep(pause)
+    return _replace_dead_execution(detail, report)
 
 
 def _replace_dead_execution(detail: dict[str, Any], report: Report) -> None:

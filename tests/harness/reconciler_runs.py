@@ -15,6 +15,7 @@ from tests.harness.builders import HOUR, NOW
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.frozen_clock import Clock
 from tests.harness.lambda_environment import CONTEXT
+from tests.harness.payments_api_calls import SleepingTime
 from tests.harness.stored_tables import Stored
 
 type Json = dict[str, Any]
@@ -36,6 +37,7 @@ class Reconciler:
 
     def __init__(self, stored: Stored, stripe_account: FakeStripe, clock: Clock, aws: FakeAws) -> None:
         self.stored, self.stripe, self.clock, self.aws = stored, stripe_account, clock, aws
+        self.time = SleepingTime()
         self.metrics: list[str] = []
 
     def run(self, dead: Json | None = None) -> dict[str, int]:

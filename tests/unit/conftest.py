@@ -163,6 +163,7 @@ def reconciler(
     stripe_account.endpoint["status"] = "disabled"
     reconciler = Reconciler(stored, stripe_account, clock, fake_aws)
     monkeypatch.setattr(reconcile_payments, "count", reconciler.count)
+    monkeypatch.setattr(reconcile_payments, "time", reconciler.time)
     monkeypatch.setattr(reconciliation, "count", reconciler.count)
     return reconciler
 

@@ -10,6 +10,7 @@ import pytest
 from shared.adapters import stripe_api
 from shared.domain.errors import WorkflowUnavailable
 from tests.harness.builders import payment
+from tests.harness.fake_aws_clients import client_error
 from tests.harness.reconciler_runs import BOOKING, PAYMENT_INPUT, Reconciler
 
 
@@ -28,12 +29,24 @@ def test_a_list_that_takes_its_time_takes_none_from_the_others(
 
 
 @pytest.mark.defect("A-04")
+@pytest.mark.parametrize(("busy", "seconds"), [(0, 0), (1, 1), (5, 31)])
+def test_a_dead_execution_is_replaced_as_soon_as_step_functions_is_no_longer_busy(
+    reconciler: Reconciler, busy: int, seconds: int
+) -> None:
+    reconciler.stored.payment(payment())
+    reconciler.aws.failures = [client_error("ThrottlingException")] * busy
+    assert reconciler.run(reconciler.dead("RES-1", BOOKING, in_event=True)) == {"replacement_started": 1}
+    assert reconciler.time.now == seconds
+
+
+@pytest.mark.defect("A-04")
 def test_a_dead_execution_whose_input_cannot_be_read_is_tried_again(reconciler: Reconciler) -> None:
     """Lambda repeats an event whose function fails. An execution that no longer exists is left to the schedule."""
     detail = reconciler.dead("RES-1", BOOKING, in_event=False)
     reconciler.aws.throttled = {"RES-1"}
     with pytest.raises(WorkflowUnavailable):
         reconciler.run(detail)
+    assert reconciler.time.now == 31
     reconciler.aws.throttled = set()
     reconciler.aws.executions.clear()
     assert reconciler.run(detail) == {}
