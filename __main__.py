@@ -215,6 +215,7 @@ payments_api = starter_function(
     timeout=28,
     grants=[
         *read_reservation,
+        read_payment,
         update_payment,
         record_audit,
         payment.may_start,

@@ -45,17 +45,14 @@ def resolve_refund(payment_or_reservation_id: str, refund_id: str) -> Response[s
         raise ApiError("NOTHING_TO_RESOLVE")
 
     def read() -> Payment:
-        _, payment = http_api.find_booking(reservation_id, caller)
-        if payment is None:
-            raise ApiError("NOT_FOUND", "refund")
-        return payment
+        return payment_items.read_payment(payment.payment_id) or payment
 
     def progressed(payment: Payment) -> bool:
         entry = payment.refunds[refund_id]
         return entry.status in SETTLED or entry.task_token not in {token, None}
 
-    payment = polling.poll(read, until=progressed)
-    return refund_response(payment, refund_id, status=200)  # the decision was accepted, whatever came of it
+    after = polling.poll(read, until=progressed)
+    return refund_response(after, refund_id, status=200)  # the decision was accepted, whatever came of it
 
 
 @router.post("/payments/<payment_or_reservation_id>/attempts")

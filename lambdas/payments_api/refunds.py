@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from lambdas.payments_api import polling
 from lambdas.payments_api.refund_quotes import quote, refundable_capture
 from lambdas.payments_api.router import router
-from shared.adapters import refund_ledger, step_functions
+from shared.adapters import payment_items, refund_ledger, step_functions
 from shared.contracts.http_bodies import RefundRequest, RefundResponse
 from shared.contracts.states import RefundExecutionInput
 from shared.domain.api_errors import ApiError
@@ -18,7 +18,6 @@ from shared.domain.ids import cancellation_id, goodwill_id, payment_id_of
 from shared.domain.models import PENDING, SETTLED, AppliedPolicy, Capture, Payment, optional_iso
 from shared.observability import bind, logger
 from shared.services import http_api
-from shared.services.http_api import Caller
 
 
 @router.post("/payments/<payment_or_reservation_id>/refund")
@@ -54,7 +53,7 @@ def refund(payment_or_reservation_id: str) -> Response[str]:
     )
     if request.reason is not None:
         refund_ledger.record_refund_reason(payment, refund_id, request.reason)
-    payment = _start_and_wait(order, caller)
+    payment = _start_and_wait(order)
     _check_amount(request, payment, refund_id)
     return refund_response(payment, refund_id)
 
@@ -102,7 +101,7 @@ def _not_enough_left(payment: Payment, payment_intent: str) -> ApiError:
     return ApiError("REFUND_NOT_ALLOWED", "too_much", details={"refundable_amount": left})
 
 
-def _start_and_wait(order: RefundExecutionInput, caller: Caller) -> Payment:
+def _start_and_wait(order: RefundExecutionInput) -> Payment:
     """Start the refund's execution and wait until the refund is settled.
 
     A name cannot be used again after its execution has closed, so the next one is tried, but never beside an
@@ -113,14 +112,14 @@ def _start_and_wait(order: RefundExecutionInput, caller: Caller) -> Payment:
 
     def read_or_restart() -> Payment | None:
         nonlocal name, restart, started
-        _, payment = http_api.find_booking(order.reservation_id, caller)
+        payment = payment_items.read_payment(order.payment_id)
         if payment is None or order.refund_id in payment.refunds:
             return payment
         execution = step_functions.refund_execution(name)
         if execution.runs or execution == step_functions.MISSING:  # an execution just started may not be visible yet
             return payment
         # It may have entered the refund and ended since the payment was read.
-        _, payment = http_api.find_booking(order.reservation_id, caller)
+        payment = payment_items.read_payment(order.payment_id)
         if payment is None or order.refund_id in payment.refunds:
             return payment
         if started:

@@ -85,10 +85,17 @@ def _deleted(reservation_id: str, payment: Payment | None) -> Booking:
     """
     if payment is None:
         raise LookupError(f"no reservation {reservation_id}")
+    cancelled = deleted_reservation(payment)
+    held = frozenset[str]() if payment.check_in is None else _held_nights(cancelled)
+    return Booking(reservation=cancelled, payment=payment, held=held, deleted=True)
+
+
+def deleted_reservation(payment: Payment) -> Reservation:
+    """What takes the place of a payment's reservation that the platform deleted: a cancelled one, as far as known."""
     unknown = iso(payment.created_at)[:10]
-    cancelled = Reservation.model_validate(
+    return Reservation.model_validate(
         {
-            "reservation_id": reservation_id,
+            "reservation_id": payment.reservation_id,
             "customer_id": payment.customer_id or "",
             "check_in": payment.check_in or unknown,
             "check_out": payment.check_out or unknown,
@@ -97,8 +104,6 @@ def _deleted(reservation_id: str, payment: Payment | None) -> Booking:
             "created_at": payment.created_at,
         }
     )
-    held = frozenset[str]() if payment.check_in is None else _held_nights(cancelled)
-    return Booking(reservation=cancelled, payment=payment, held=held, deleted=True)
 
 
 def pending_reservations(*, since: str, until: datetime) -> Iterator[tuple[str, str]]:

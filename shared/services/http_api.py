@@ -93,9 +93,12 @@ def _parsed[Request](parse: Callable[[], Request]) -> Request:
 def find_booking(reservation_id: str, caller: Caller) -> tuple[Reservation, Payment | None]:
     """The reservation and its payment, if one was started. Raises NOT_FOUND, RESERVATION_INVALID.
 
-    Somebody else's booking gets the same answer as one that does not exist.
+    Somebody else's booking gets the same answer as one that does not exist. For an operator, a reservation that the
+    platform deleted counts as cancelled: its money may still have to be returned.
     """
     reservation, payment = read_booking(reservation_id, caller)
+    if reservation is None and payment is not None and caller.operator:
+        reservation = bookings.deleted_reservation(payment)
     if reservation is None or not caller.may_see(reservation.customer_id):
         raise ApiError("NOT_FOUND")
     return reservation, payment

@@ -67,12 +67,19 @@ def test_a_resolution_records_the_note_and_answers_once_the_refund_has_progresse
     assert workflow.signalled == [("token-1", "settled_elsewhere")]
 
 
-def test_a_payment_that_is_gone_when_its_refund_was_resolved_is_not_found(stored: Stored, workflow: FakeAws) -> None:
+@pytest.mark.defect("R-13")
+@pytest.mark.parametrize("deleted_before", [True, False])
+def test_a_refund_of_a_deleted_reservation_can_be_resolved(
+    stored: Stored, workflow: FakeAws, *, deleted_before: bool
+) -> None:
     waiting = refund(status="failed", awaiting="operator", task_token="token-1")
     stored.payment(payment(status="completed", captures=OWN_CAPTURE, refunds={"G1": waiting}))
-    workflow.on_signal = lambda: stored.delete("payments", "PAY-RES-1")
+    workflow.on_signal = lambda: stored.delete("reservations", "RES-1")
+    if deleted_before:
+        stored.delete("reservations", "RES-1")
     answer = call("POST", "/payments/RES-1/refunds/G1/resolution", {"answer": "retry"}, claims=OPERATOR)
-    assert answer.error == (404, "NOT_FOUND")
+    assert (answer.status, answer.body["status"]) == (200, "failed")
+    assert workflow.signalled == [("token-1", "retry")]
 
 
 @pytest.mark.defect("R-08")

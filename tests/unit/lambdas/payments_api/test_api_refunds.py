@@ -7,6 +7,7 @@ import pytest
 from shared.adapters import step_functions
 from shared.contracts.states import RefundExecutionInput
 from shared.domain.models import Dispute, Payment, Refund
+from shared.domain.refund_policy import RefundTier
 from tests.harness.builders import NOW, TOTAL, capture, payment, refund
 from tests.harness.fake_aws_clients import FakeAws
 from tests.harness.payments_api_calls import OPERATOR, OWN_CAPTURE, awaited, call
@@ -50,6 +51,22 @@ def test_a_goodwill_refund_needs_a_key_against_double_clicks(paid: Stored) -> No
     answer = call("POST", REFUND, {"kind": "goodwill", "amount": 1}, claims=OPERATOR)
     assert answer.error == (400, "INVALID_REQUEST")
     assert answer.body["details"] == {"Idempotency-Key": "This header is required for a goodwill refund."}
+
+
+@pytest.mark.defect("R-13")
+@pytest.mark.parametrize(("body", "amount"), [({}, TOTAL), ({"amount": 500}, 500)])
+def test_an_operator_refunds_a_stay_that_the_platform_has_deleted(
+    paid: Stored, workflow: FakeAws, body: dict[str, Any], amount: int
+) -> None:
+    """By the policy and the check-in that were stored when it was paid, or as the operator says."""
+    policy = [RefundTier(days=20, percent=100)]
+    stay = {"customer_id": "guest-1", "check_in": "2026-12-20", "check_out": "2026-12-22"}
+    paid.payment(payment(status="completed", captures=OWN_CAPTURE, refund_policy=policy, **stay))
+    paid.delete("reservations", "RES-1")
+    assert call("POST", REFUND, body).error in {(404, "NOT_FOUND"), (403, "FORBIDDEN")}
+    assert call("POST", REFUND, body, claims=OPERATOR).error == (409, "REFUND_IN_PROGRESS")
+    [(name, order)] = workflow.started
+    assert (name, order["amount"]) == ("PAY-RES-1-cancellation", amount)
 
 
 def test_it_is_too_late_for_a_refund_by_policy(paid: Stored) -> None:
