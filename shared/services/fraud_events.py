@@ -10,7 +10,7 @@ from shared.contracts.states import RefundExecutionInput
 from shared.contracts.stripe_objects import StripeEvent, StripeFraudWarningObject
 from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ids import cancellation_id
-from shared.domain.matters import matter_ended
+from shared.domain.matters import matter_ended, matter_key
 from shared.domain.models import Capture, FraudWarning, Matter, Payment
 from shared.observability import count
 from shared.services.money_events import request_capture
@@ -44,10 +44,15 @@ def process_fraud_warning(event: StripeEvent, owner: Owner) -> Outcome:
 
 
 def see_to_fraud_warning(payment: Payment, pi: str, fraud_type: str, *, mark: str) -> None:
-    """Notify the operators of what is left of a capture with a warning; refund it if that is configured."""
+    """Notify the operators of what is left of a capture with a warning; refund it if that is configured.
+
+    Nothing is done while they are asked to see to it.
+    """
     capture = payment.captures[pi]
     matter = Matter(kind="fraud_warning", subject=pi, since=datetime.now(UTC), amount=capture.refundable)
     if capture.role != "booking" or capture.refundable <= 0 or matter_ended(payment, matter):
+        return
+    if matter_key(matter) in payment.attention:
         return
     what_next = "refund it and cancel the booking before the dispute"
     if capture.refundable <= settings().refunds_fraud_up_to:

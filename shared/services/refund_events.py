@@ -137,7 +137,7 @@ def _handle_dashboard_failure(refund: StripeRefundObject, payment: Payment) -> N
     capture = payment.captures[refund.payment_intent]
     if capture.role != "unapplied":
         pi, warning, now = refund.payment_intent, capture.fraud_warning, datetime.now(UTC)
-        if warning is not None and f"fraud_warning:{pi}" not in payment.attention:
+        if warning is not None:
             # Nobody was asked, or the matter ended, if the refund held all that was left.
             see_to_fraud_warning(payment, pi, warning.fraud_type, mark=f"fraud {pi} {refund.id}")
         matter = Matter(kind="dashboard_refund_failed", subject=refund.id, since=now, amount=refund.amount)
