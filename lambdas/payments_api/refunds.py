@@ -18,6 +18,7 @@ from shared.domain.ids import cancellation_id, goodwill_id, payment_id_of
 from shared.domain.models import PENDING, SETTLED, AppliedPolicy, Capture, Payment, optional_iso
 from shared.observability import bind, logger
 from shared.services import http_api
+from shared.services.http_api import Caller
 
 
 @router.post("/payments/<payment_or_reservation_id>/refund")
@@ -53,7 +54,7 @@ def refund(payment_or_reservation_id: str) -> Response[str]:
     )
     if request.reason is not None:
         refund_ledger.record_refund_reason(payment, refund_id, request.reason)
-    payment = _start_and_wait(order)
+    payment = _start_and_wait(order, caller)
     _check_amount(request, payment, refund_id)
     return refund_response(payment, refund_id)
 
@@ -101,7 +102,7 @@ def _not_enough_left(payment: Payment, payment_intent: str) -> ApiError:
     return ApiError("REFUND_NOT_ALLOWED", "too_much", details={"refundable_amount": left})
 
 
-def _start_and_wait(order: RefundExecutionInput) -> Payment:
+def _start_and_wait(order: RefundExecutionInput, caller: Caller) -> Payment:
     """Start the refund's execution and wait until the refund is settled.
 
     A name cannot be used again after its execution has closed, so the next one is tried, but never beside an
@@ -123,7 +124,7 @@ def _start_and_wait(order: RefundExecutionInput) -> Payment:
         if payment is None or order.refund_id in payment.refunds:
             return payment
         if started:
-            raise _why_refused(execution, payment, order.payment_intent)
+            raise _why_refused(execution, payment, order.payment_intent, caller)
         restart += 1
         name = step_functions.execution_name(order.refund_id, restart)
         started = step_functions.start_refund(name, order)
@@ -139,7 +140,9 @@ def _start_and_wait(order: RefundExecutionInput) -> Payment:
     return payment
 
 
-def _why_refused(execution: step_functions.Execution, payment: Payment, payment_intent: str) -> ApiError:
+def _why_refused(
+    execution: step_functions.Execution, payment: Payment, payment_intent: str, caller: Caller
+) -> ApiError:
     refused = None if execution.output is None else execution.output.get("refused")
     match refused:
         case "PaymentDisputed":
@@ -148,6 +151,7 @@ def _why_refused(execution: step_functions.Execution, payment: Payment, payment_
             return _not_enough_left(payment, payment_intent)
         case "NotRefundable":
             return ApiError("REFUND_NOT_ALLOWED", "not_paid")
+    http_api.find_booking(payment.reservation_id, caller)  # it dies of a reservation that cannot be read
     logger.error("refund not reserved", status=execution.status)
     return ApiError("INTERNAL_ERROR")
 

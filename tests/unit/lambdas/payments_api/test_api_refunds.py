@@ -154,6 +154,20 @@ def test_a_refund_that_its_execution_refused_is_not_started_again(
     assert started == [CANCELLED]
 
 
+def test_a_refund_whose_execution_died_of_an_unreadable_reservation_says_so(
+    paid: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: str, __: object) -> bool:
+        paid.reservation(status="confirmed", created_at="yesterday")
+        return True
+
+    monkeypatch.setattr(step_functions, "start_refund", start)
+    monkeypatch.setattr(step_functions, "refund_execution", lambda _: step_functions.Execution(status="FAILED"))
+    answer = call("POST", REFUND)
+    assert answer.error == (409, "RESERVATION_INVALID")
+    assert answer.body["details"].keys() == {"created_at"}
+
+
 def test_a_refund_that_was_entered_when_its_execution_had_ended_is_answered(
     paid: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
