@@ -81,6 +81,22 @@ def _paid_elsewhere(rng: Random) -> list[Step]:
     return _steps(rng, "pay_now", concurrent=_shuffled(rng, "pay", platform, "charge_elsewhere"))
 
 
+def _attempt_failed(rng: Random) -> list[Step]:
+    return _steps(rng, "pay_now", rng.choice(("expire_at_stripe", "wait_for_window_end")), "wait_for_workflow")
+
+
+def _returned_at_once(rng: Random) -> list[Step]:
+    """The money is returned while the workflow asks Stripe about it."""
+    returned = Step("refund_at_stripe", (rng.choice((PRICE, PRICE // 2)),), in_background=True, at="VerifyPayment")
+    return [returned, *_paid(rng)]
+
+
+def _returned_unseen(rng: Random) -> list[Step]:
+    """Where events are lost, the workflow asks Stripe about the money only when the window is over."""
+    paid_back = [Step("pay", (VISA, "passed")), Step("refund_at_stripe", (PRICE,))]
+    return [*_steps(rng, "pay_now"), *paid_back, *_steps(rng, "wait_for_window_end", "wait_for_workflow")]
+
+
 def _confirmed_by_platform(rng: Random) -> list[Step]:
     asks = rng.choice(("expire_at_stripe", "return_from_stripe", "cancel"))
     return _steps(rng, "pay_now", "confirm_on_platform", asks)
@@ -171,9 +187,12 @@ HOLDS: Mapping[Outline, tuple[float, ...]] = {_paid_twice: (2.2, 3.2), _attempts
 _LEADING_TO: Mapping[Outline, tuple[str, ...]] = {
     _paid: ("VerifyPayment", "ConfirmReservation", "AnnouncePayment", "PaymentConfirmed"),
     _refunded: ("ReserveRefund", "CreateRefund", "RecordRefund", "AnnounceRefund", "RefundCompleted"),
+    _attempt_failed: ("VerifyPayment", "ExpireCheckoutSessions"),
+    _returned_at_once: ("VerifyPayment",),
+    _returned_unseen: ("ExpireCheckoutSessions",),
     _paid_twice: ("RecordFailedAttempt", "AwaitRetry"),
     _cancelled_while_paying: ("ExpireCheckoutSessions",),
-    _paid_late: ("ExpireCheckoutSessions",),
+    _paid_late: ("ExpireCheckoutSessions", "ReserveRefund"),
     _attempts_used_up: ("RecordFailedAttempt", "AwaitRetry", "CreateCheckoutSession"),
     _confirmed_by_platform: ("NotifyBookedElsewhere", "BookedElsewhere"),
     _released: ("ReleaseHold", "AnnounceRelease", "HoldReleased", "ExpireCheckoutSessions"),

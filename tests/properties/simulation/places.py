@@ -27,7 +27,10 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         *("sfn.StartExecution", "eventbridge.PutEvents", "sns.Publish"),
     ),
     "payments_api": (*_ITEMS, "sfn.SendTaskSuccess", "sfn.StartExecution", "sfn.DescribeExecution"),
-    "operations_api": ("dynamodb.BatchGetItem", "dynamodb.Query", "sfn.DescribeExecution", "sfn.GetExecutionHistory"),
+    "operations_api": (
+        *("dynamodb.BatchGetItem", "dynamodb.Query", "dynamodb.TransactWriteItems"),
+        *("sfn.DescribeExecution", "sfn.GetExecutionHistory"),
+    ),
     "reconcile_payments": (
         *("stripe", *_ITEMS, "dynamodb.PutItem"),
         *("sfn.SendTaskSuccess", "sfn.StartExecution", "sfn.DescribeExecution", "eventbridge.PutEvents"),
