@@ -35,6 +35,7 @@ from shared.adapters.step_functions import execution_name
 from tests.properties.simulation.matter_causes import check_matters
 from tests.properties.simulation.snapshots import REFUNDED, BookingSnapshot, is_live
 
+ENDED_BY_PLATFORM = {"cancelled", "deleted"}
 CONFIRMED = {"completed", "partially_refunded", "refunded"}
 MAX_ATTEMPTS = 3
 REPLACED_WITHIN = timedelta(days=1)
@@ -180,8 +181,8 @@ def _executions(booking: BookingSnapshot) -> Iterator[str]:
 
 
 def _replacements(booking: BookingSnapshot) -> Iterator[str]:
-    if booking.driver.deleted and not booking.payment:
-        return  # it died before it had recorded anything of a booking that there is no more
+    if not (booking.payment or booking.sessions) and booking.reservation.get("status", "deleted") in ENDED_BY_PLATFORM:
+        return  # it died before it had recorded anything of a booking that the platform has ended since
     fixed_at = datetime.fromtimestamp(booking.driver.faults_ended_at, UTC)
     started_at = {_number(name): run.started_at for name, run in booking.executions.items()}
     for name, (status, _, stopped_at) in booking.executions.items():
