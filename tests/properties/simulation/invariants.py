@@ -189,8 +189,11 @@ def _replacements(booking: BookingSnapshot) -> Iterator[str]:
         if stopped_at is None or status == "SUCCEEDED":
             continue
         first, number = _number(name)
+        # Where it had recorded nothing, the hold is what the reconciler finds.
+        unrecorded = name == booking.driver.id and booking.payment.get("created_at", "") > stopped_at.isoformat()
+        hold_ends = datetime.fromtimestamp(booking.driver.hold_ends, UTC) if unrecorded else stopped_at
         replaced_at = started_at.get((first, number + 1)) or _replaced_after_failure(booking, name, stopped_at)
-        if (replaced_at or datetime.now(UTC)) > max(stopped_at, fixed_at) + REPLACED_WITHIN:
+        if (replaced_at or datetime.now(UTC)) > max(stopped_at, fixed_at, hold_ends) + REPLACED_WITHIN:
             yield f"16: {name} died at {stopped_at:%d %H:%M:%S} and was replaced: {replaced_at or 'never'}"
     dead = [run.stopped_at for run in booking.executions.values() if run.status != "SUCCEEDED"]
     deaths = sorted(stopped_at for stopped_at in dead if stopped_at is not None)

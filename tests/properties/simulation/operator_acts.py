@@ -15,7 +15,7 @@ NOTE = "seen to"
 
 
 class OperatorActs(BookingDriver):
-    """Each kind of step is a method. `closed_matters`: those that an operator has closed, by key."""
+    """Each kind of step is a method."""
 
     unexpected_answers: list[str]
     steps_done: Counter[str]
@@ -23,7 +23,6 @@ class OperatorActs(BookingDriver):
 
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]
-        self.closed_matters: set[str] = set()
         self.granted_attempts = 0
 
     def read_record(self) -> None:
@@ -38,10 +37,17 @@ class OperatorActs(BookingDriver):
         """Close all matters of a kind."""
         body = {"note": NOTE}
         answer = self.call("POST", f"{self.id}/attention/{kind}/close", body, token=self.stack.operator)
-        if answer.status == 200:
-            # Another may have been opened or closed since anybody looked; the answer contains the audit trail.
-            self.closed_matters |= {one["subject"] for one in answer.body["audit"] if one["action"] == "matter_closed"}
-            self.steps_done["matter closed"] += 1
+        self.steps_done["matter closed"] += answer.status == 200
+
+    @property
+    def closed_matters(self) -> set[str]:
+        """Those that an operator has closed, by key, as the audit trail has them: an answer may have been lost."""
+        found = self.stack.dynamodb.query(
+            TableName=self.stack.outputs["auditTable"],
+            KeyConditionExpression="payment_id = :payment_id",
+            ExpressionAttributeValues={":payment_id": {"S": self.payment_id}},
+        )
+        return {item["subject"]["S"] for item in found["Items"] if item["action"]["S"] == "matter_closed"}
 
     def grant_attempt(self) -> Answer:
         answer = super().grant_attempt()

@@ -39,11 +39,11 @@ def test_a_booking_goes_on_once_its_reservation_can_be_read_again(stack: Running
 
 
 @contextmanager
-def permission_missing(function: str, booking: BookingDriver) -> Iterator[None]:
-    """AWS refuses every call of the function that is about this booking."""
+def permission_missing(function: str, booking: BookingDriver, only: str = "") -> Iterator[None]:
+    """AWS refuses every call of the function, or those of one operation, that are about this booking."""
 
-    def refuse(caller: str, _operation: str, request: Any) -> tuple[int, dict[str, str], str] | None:
-        if caller != function or booking.id not in str(request.body):
+    def refuse(caller: str, operation: str, request: Any) -> tuple[int, dict[str, str], str] | None:
+        if caller != function or only not in {"", operation} or booking.id not in str(request.body):
             return None
         return 400, {}, json.dumps({"__type": "AccessDeniedException", "message": "not authorized"})
 
@@ -93,3 +93,20 @@ def test_a_refund_whose_executions_are_stopped_goes_on_under_other_names(stack: 
     assert booking.wait_for_refund_end(names[2]).status == "SUCCEEDED"
     assert booking.entry()["status"] == "succeeded"
     assert len(booking.refunds_at_stripe()) == 1
+
+
+@pytest.mark.defect("P-07")
+def test_a_refund_whose_creation_ended_in_an_error_is_looked_up_and_not_called_a_failure(stack: RunningStack) -> None:
+    """Stripe has made it, but the state could not record it: an operator would return the money a second time."""
+    booking = stack.reserve_paid()
+    refund_id = booking.cancellation_id
+    with permission_missing("create_refund", booking, "dynamodb.UpdateItem"):
+        stack.in_background(booking.refund)
+        wait_until(lambda: booking.payment["replacements"].get(refund_id, {}).get("number") == 2, "the second plan")
+        assert booking.entry()["status"] == "pending"
+        assert [status for status, _ in booking.refunds_at_stripe()] == ["succeeded"]
+    booking.start_replacement(2, of=refund_id)
+    assert booking.wait_for_refund_end(f"{refund_id}-r2").status == "SUCCEEDED"
+    assert booking.ledger == ("refunded", 45_001, 0, 0)
+    assert len(booking.refunds_at_stripe()) == 1
+    assert "RefundFailed" not in booking.notified()
