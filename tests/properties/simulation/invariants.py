@@ -18,8 +18,8 @@
 13  Money of other systems on the Stripe account is never touched, whatever its metadata says.
 14  No booking is confirmed whose charge does not hold its price.
 15  What is left of a capture is never negative nor above what was received, after every write.
-16  Every execution that died is replaced within a day of that, or of the end of what it died of; nobody edits an item.
-    Replacements that die as well follow at ever longer intervals.
+16  Every execution that died is replaced within a day of that, or of the end of what it died of, when the reconciler
+    runs next; nobody edits an item. Replacements that die as well follow at ever longer intervals.
 17  What needs a person has an open matter, and what is over has none; the operators' routes say the same as the item.
 
 Every violation that is reported begins with one of these numbers. 7 and 9 are part of all checks: however its events
@@ -144,12 +144,18 @@ def _refunds(booking: BookingSnapshot) -> Iterator[str]:
         live = [one["id"] for one in booking.refunds if one["metadata"].get("refund_id") == refund_id and is_live(one)]
         if len(live) > 1 or (live and entry["status"] == "failed"):
             yield f"5: {refund_id} is {entry['status']} here, and live at Stripe are {live}"
+        if live and entry["status"] == "settled_elsewhere" and not _told_of_second_return(booking, live[0]):
+            yield f"5: {refund_id} is settled elsewhere, live at Stripe are {live}, and no operator was notified"
         if entry["status"] == "succeeded" and at_stripe.get(entry["stripe_refund_id"], {}).get("status") != "succeeded":
             yield f"10: {refund_id} is shown as done and is not"
         if entry["status"] in {"failed", "canceled"} and not booking.asks_operators_for(refund_id):
             yield f"10: {refund_id} has failed and no operator was notified"
         if entry["status"] in {"pending", "requires_action"}:
             yield f"9: {refund_id} is still {entry['status']}"
+
+
+def _told_of_second_return(booking: BookingSnapshot, stripe_refund_id: str) -> bool:
+    return any(text.startswith("RefundSettledTwice") and stripe_refund_id in text for text in booking.notifications)
 
 
 def _attempts(booking: BookingSnapshot) -> Iterator[str]:
@@ -184,6 +190,7 @@ def _replacements(booking: BookingSnapshot) -> Iterator[str]:
     if not (booking.payment or booking.sessions) and booking.reservation.get("status", "deleted") in ENDED_BY_PLATFORM:
         return  # it died before it had recorded anything of a booking that the platform has ended since
     fixed_at = datetime.fromtimestamp(booking.driver.faults_ended_at, UTC)
+    within = REPLACED_WITHIN + timedelta(minutes=booking.driver.history.reconcile_minutes)
     started_at = {_number(name): run.started_at for name, run in booking.executions.items()}
     for name, (status, _, stopped_at) in booking.executions.items():
         if stopped_at is None or status == "SUCCEEDED":
@@ -193,7 +200,7 @@ def _replacements(booking: BookingSnapshot) -> Iterator[str]:
         unrecorded = name == booking.driver.id and booking.payment.get("created_at", "") > stopped_at.isoformat()
         hold_ends = datetime.fromtimestamp(booking.driver.hold_ends, UTC) if unrecorded else stopped_at
         replaced_at = started_at.get((first, number + 1)) or _replaced_after_failure(booking, name, stopped_at)
-        if (replaced_at or datetime.now(UTC)) > max(stopped_at, fixed_at, hold_ends) + REPLACED_WITHIN:
+        if (replaced_at or datetime.now(UTC)) > max(stopped_at, fixed_at, hold_ends) + within:
             yield f"16: {name} died at {stopped_at:%d %H:%M:%S} and was replaced: {replaced_at or 'never'}"
     dead = [run.stopped_at for run in booking.executions.values() if run.status != "SUCCEEDED"]
     deaths = sorted(stopped_at for stopped_at in dead if stopped_at is not None)
