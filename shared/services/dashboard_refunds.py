@@ -52,7 +52,18 @@ def _replaced(payment: Payment, refund: StripeRefund, refund_id: str, entry: Ref
     """End the workflow of a failed refund that the dashboard's has replaced; notify if the money was returned twice."""
     if payment.refunds[refund_id].status == "settled_elsewhere":
         notify_settled_twice(payment, refund, refund_id)
-    elif entry.status == "settled_elsewhere" and entry.awaiting == "operator" and entry.task_token:
+    elif entry.status == "settled_elsewhere":
+        end_wait_for_operator(payment.payment_id, refund_id)
+
+
+def end_wait_for_operator(payment_id: str, refund_id: str) -> None:
+    """Resume the state that waits for an operator about a refund that has just been settled.
+
+    The wait may have begun after the caller had read the entry, but not since it was settled.
+    """
+    payment = payment_items.read_payment(payment_id)
+    entry = None if payment is None else payment.refunds.get(refund_id)
+    if entry is not None and entry.awaiting == "operator" and entry.task_token:
         step_functions.signal(entry.task_token, "retry")  # it finds the refund settled, and ends
 
 

@@ -8,7 +8,7 @@ from shared.contracts.stripe_objects import StripeEvent, StripeRefundObject
 from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.models import FAILED, PENDING, Matter, Payment, Refund
-from shared.services.dashboard_refunds import notify_settled_twice, record_dashboard_refund
+from shared.services.dashboard_refunds import end_wait_for_operator, notify_settled_twice, record_dashboard_refund
 from shared.services.fraud_events import see_to_fraud_warning
 from shared.services.money_events import request_capture
 from shared.services.ownership import Owner
@@ -111,8 +111,7 @@ def _settle_repeated(refund: StripeRefundObject, refund_id: str, payment: Paymen
     )
     if not refund_ledger.update_refund(payment, refund_id, settled, now=now):
         raise StoreBusy("the ledger was changed in between")
-    if entry.awaiting == "operator" and entry.task_token:
-        step_functions.signal(entry.task_token, "retry")  # it finds the refund settled, and ends
+    end_wait_for_operator(payment.payment_id, refund_id)
     return "success", "it settles our failed refund"
 
 

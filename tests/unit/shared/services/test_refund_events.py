@@ -3,8 +3,11 @@
 Each event is delivered to the webhook, signed.
 """
 
+from typing import Any
+
 import pytest
 
+from shared.adapters import payment_items, refund_ledger
 from tests.harness.builders import TOTAL, capture, payment, refund
 from tests.harness.tables import in_table
 from tests.harness.webhook_deliveries import OURS, Json, Webhook, dashboard_event, deliver
@@ -58,6 +61,29 @@ def test_a_dashboard_refund_settles_the_failed_refund_that_it_repeats(webhook: W
 
     assert deliver(dashboard_event("refund.failed", status="failed") | {"id": "evt_4"})[0] == 200
     assert webhook.aws.started_names == ["failed-re_1"]
+
+
+@pytest.mark.defect("R-08")
+@pytest.mark.parametrize("failed_amount", [500, 400])
+def test_a_wait_that_begins_while_its_refund_is_settled_ends(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch, failed_amount: int
+) -> None:
+    """By a dashboard refund of the same amount, or of one that leaves nothing of it."""
+    failed = refund(status="failed", stripe_refund_id="re_0", amount=failed_amount)
+    captures = {"pi_1": capture(role="booking", amount=500, refundable=500 - failed_amount)}
+    webhook.store(status="completed", amount=500, captures=captures, refunds={"G1": failed})
+    write = payment_items.update_payment
+
+    def begin_to_wait(payment_id: str, *given: Any) -> bool:
+        monkeypatch.setattr(refund_ledger, "update_payment", write)
+        waits = webhook.item["refunds"]["G1"] | {"awaiting": "operator", "task_token": "token"}
+        webhook.stored.change(payment_id, refunds={"G1": waits})
+        return write(payment_id, *given)
+
+    monkeypatch.setattr(refund_ledger, "update_payment", begin_to_wait)
+    assert deliver(dashboard_event("refund.updated", status="succeeded", amount=500))[0] == 200
+    assert webhook.item["refunds"]["G1"]["status"] != "failed"
+    assert webhook.signalled == [("token", "retry")]
 
 
 @pytest.mark.defect("R-09")
