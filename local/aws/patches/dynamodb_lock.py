@@ -3,7 +3,8 @@
 - A failed transaction restores a copy of whole tables, which undoes what others have written meanwhile.
 - A new item is visible before its attributes, and iteration breaks while others write.
 
-And it takes an empty expression for none, which AWS refuses.
+And it takes an empty expression for none, which AWS refuses; and it executes a transaction again that the SDK repeats
+because its answer was lost.
 
 Here one request at a time is processed, from reading the parameters to writing the answer. What made that slow is
 replaced too: copying whole tables, and walking through the service's description for every attribute of an item.
@@ -12,11 +13,13 @@ replaced too: copying whole tables, and walking through the service's descriptio
 import copy
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import moto.dynamodb.models as dynamodb_models
+from moto.core.responses import ActionResult
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models.utilities import dynamo_json_dump
 from moto.dynamodb.responses import DynamoHandler, DynamoResult
@@ -27,6 +30,7 @@ from local.aws.patches.patching import replace, replaces
 from local.aws.request_units import meter
 
 _EMPTY_EXPRESSION = re.compile(r'"(\w+Expression)": ""')
+_TOKEN_SECONDS = 600  # how long AWS remembers the token of a transaction
 _lock = threading.RLock()
 
 
@@ -45,6 +49,20 @@ def measured[Answer](region: str, headers: Any, operation: str, body: str, serve
     caller = LOCAL if own else current_function.get() or STATES
     with _lock:
         return meter.measure(region, caller, operation, body, serve)
+
+
+@replaces(DynamoHandler, "transact_write_items")
+def _transact_once(self: Any) -> Any:
+    token, now = self.body.get("ClientRequestToken"), time.time()
+    executed: dict[str, float] = self.dynamodb_backend.__dict__.setdefault("executed_tokens", {})
+    while executed and next(iter(executed.values())) < now - _TOKEN_SECONDS:
+        del executed[next(iter(executed))]
+    if token in executed:
+        return ActionResult({"ConsumedCapacity": [], "ItemCollectionMetrics": {}})
+    answer = _transact_once.original(self)
+    if token is not None:
+        executed[token] = now
+    return answer
 
 
 @replaces(dynamodb_models.DynamoDBBackend, "transact_write_items")

@@ -62,6 +62,24 @@ def test_a_new_item_is_visible_only_with_its_attributes(dynamodb: Any) -> None:
     assert incomplete == []
 
 
+def test_a_transaction_that_is_repeated_with_its_token_is_executed_once(
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK repeats it when the answer was lost; ten minutes later the token means nothing any more."""
+    put = {"TableName": "payments", "Item": {"id": {"S": "new"}}, "ConditionExpression": "attribute_not_exists(id)"}
+
+    def put_once(token: str) -> None:
+        dynamodb.transact_write_items(TransactItems=[{"Put": put}], ClientRequestToken=token)
+
+    put_once("a token")
+    put_once("a token")
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+        put_once("another token")
+    monkeypatch.setattr(dynamodb_lock, "_TOKEN_SECONDS", -1)
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+        put_once("a token")
+
+
 def test_an_empty_expression_is_refused(dynamodb: Any) -> None:
     with pytest.raises(ClientError, match="Invalid ConditionExpression: The expression can not be empty;"):
         dynamodb.put_item(TableName="payments", Item={"id": {"S": "new"}}, ConditionExpression="")
