@@ -214,12 +214,16 @@ def _replaced_after_failure(booking: BookingSnapshot, name: str, stopped_at: dat
     """Of the execution of a refund that failed after it had succeeded: its replacement is named after the refund.
 
     A refund of the dashboard names none: it has settled one of the ledger. If the refund is made again and fails again,
-    the execution of that failure takes over.
+    or a refund of the dashboard that has settled it fails, the execution of that failure takes over.
     """
     named = [one["metadata"].get("refund_id") for one in booking.refunds if name == f"failed-{one['id']}"]
-    ids = {*booking.ledger} if named == [None] else {*named}
+    own = {refund_id for refund_id in booking.ledger if refund_id == _number(name)[0]}
+    ids = {*booking.ledger} if named == [None] else {*named} | own
     replacements = {execution_name(refund_id, restart) for refund_id in ids if refund_id for restart in range(1, 20)}
     replacements |= {f"failed-{one['id']}" for one in booking.refunds if one["metadata"].get("refund_id") in ids}
+    replacements |= {
+        f"failed-{one.get('stripe_refund_id')}" for refund_id, one in booking.ledger.items() if refund_id in ids
+    }
     found = (run.started_at for other, run in booking.executions.items() if other in replacements)
     return min((started_at for started_at in found if started_at >= stopped_at), default=None)
 
