@@ -217,7 +217,7 @@ def _replaced_after_failure(booking: BookingSnapshot, name: str, stopped_at: dat
     or a refund of the dashboard that has settled it fails, the execution of that failure takes over.
     """
     named = [one["metadata"].get("refund_id") for one in booking.refunds if name == f"failed-{one['id']}"]
-    own = {refund_id for refund_id in booking.ledger if refund_id == _number(name)[0]}
+    own = booking.ledger.keys() & {_number(name)[0]}
     ids = {*booking.ledger} if named == [None] else {*named} | own
     replacements = {execution_name(refund_id, restart) for refund_id in ids if refund_id for restart in range(1, 20)}
     replacements |= {f"failed-{one['id']}" for one in booking.refunds if one["metadata"].get("refund_id") in ids}
