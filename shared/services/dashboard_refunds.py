@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from shared.adapters import payment_items, refund_ledger, step_functions
 from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ledger import enter_dashboard_refund, refund_moves_on
-from shared.domain.models import Matter, Payment, Refund
+from shared.domain.models import SETTLED, Matter, Payment, Refund
 from shared.domain.stripe_values import StripeRefund
 from shared.observability import count
 from shared.services.reconciliation import notify_once
@@ -22,6 +22,9 @@ def record_dashboard_refund(payment: Payment, refund: StripeRefund) -> Outcome:
     for _ in range(TRIES):
         before = payment.refunds.get(refund.id)
         if before is not None and not refund_moves_on(before.status, refund.status):
+            for refund_id, ours in payment.refunds.items():
+                if ours.payment_intent == refund.payment_intent:
+                    end_wait_of_settled(payment, refund_id)
             return "duplicate", "the refund is entered"
         now = datetime.now(UTC)
         entry = Refund(
@@ -62,8 +65,17 @@ def end_wait_for_operator(payment_id: str, refund_id: str) -> None:
     The wait may have begun after the caller had read the entry, but not since it was settled.
     """
     payment = payment_items.read_payment(payment_id)
-    entry = None if payment is None else payment.refunds.get(refund_id)
-    if entry is not None and entry.awaiting == "operator" and entry.task_token:
+    if payment is not None:
+        end_wait_of_settled(payment, refund_id)
+
+
+def end_wait_of_settled(payment: Payment, refund_id: str) -> None:
+    """Resume the state that waits for an operator about a settled refund, if one still does.
+
+    An event that is delivered again has to do this too: whoever settled the refund may have stopped before.
+    """
+    entry = payment.refunds.get(refund_id)
+    if entry is not None and entry.status in SETTLED and entry.awaiting == "operator" and entry.task_token:
         step_functions.signal(entry.task_token, "retry")  # it finds the refund settled, and ends
 
 

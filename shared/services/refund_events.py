@@ -8,7 +8,12 @@ from shared.contracts.stripe_objects import StripeEvent, StripeRefundObject
 from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ids import unapplied_refund_id
 from shared.domain.models import FAILED, PENDING, Matter, Payment, Refund
-from shared.services.dashboard_refunds import end_wait_for_operator, notify_settled_twice, record_dashboard_refund
+from shared.services.dashboard_refunds import (
+    end_wait_for_operator,
+    end_wait_of_settled,
+    notify_settled_twice,
+    record_dashboard_refund,
+)
 from shared.services.fraud_events import see_to_fraud_warning
 from shared.services.money_events import request_capture
 from shared.services.ownership import Owner
@@ -100,6 +105,8 @@ def _settle_repeated(refund: StripeRefundObject, refund_id: str, payment: Paymen
     """Record a dashboard refund as the success of our refund, whose reserved amount it has used."""
     entry = payment.refunds[refund_id]
     if entry.stripe_refund_id == refund.id:
+        if refund.status == "succeeded":
+            end_wait_of_settled(payment, refund_id)
         return _process_own_refund(refund, refund_id, entry, payment)
     if refund.status != "succeeded":
         return "success", "our failed refund reserves its amount until it settles"

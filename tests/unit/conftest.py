@@ -62,6 +62,7 @@ def environment() -> Iterator[None]:
 def aws(environment: None) -> Iterator[Stored]:
     """One AWS with its tables: making them and their clients is what takes time."""
     from local.aws import emulator  # noqa: PLC0415 - a second that tests of the domain do not need
+    from local.aws.patches.short_cut import short_cut  # noqa: PLC0415
 
     if DYNAMODB_ENDPOINT in os.environ:  # tests/real
         running = emulator.start()
@@ -69,7 +70,7 @@ def aws(environment: None) -> Iterator[Stored]:
         emulator.stop(running)
         return
     emulator.install()  # twice as fast as moto alone
-    with mock_aws():
+    with mock_aws(), short_cut(lambda _operation: False):
         yield Stored()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from shared.adapters import payment_items, refund_ledger
 from tests.harness.builders import TOTAL, capture, payment, refund
+from tests.harness.fake_aws_clients import client_error
 from tests.harness.tables import in_table
 from tests.harness.webhook_deliveries import OURS, Json, Webhook, dashboard_event, deliver
 
@@ -84,6 +85,31 @@ def test_a_wait_that_begins_while_its_refund_is_settled_ends(
     assert deliver(dashboard_event("refund.updated", status="succeeded", amount=500))[0] == 200
     assert webhook.item["refunds"]["G1"]["status"] != "failed"
     assert webhook.signalled == [("token", "retry")]
+
+
+@pytest.mark.defect("R-08")
+@pytest.mark.parametrize("failed_amount", [500, 400])
+def test_a_wait_that_could_not_be_ended_ends_when_the_event_is_delivered_again(
+    webhook: Webhook, failed_amount: int
+) -> None:
+    """By a dashboard refund of the same amount, or of one that leaves nothing of it."""
+    waits = {"awaiting": "operator", "task_token": "token"}
+    failed = refund(status="failed", stripe_refund_id="re_0", amount=failed_amount, **waits)
+    captures = {"pi_1": capture(role="booking", amount=500, refundable=500 - failed_amount)}
+    webhook.store(status="completed", amount=500, captures=captures, refunds={"G1": failed})
+    webhook.aws.failures = [client_error("ServiceUnavailable")]
+    event = dashboard_event("refund.updated", status="succeeded", amount=500)
+    assert deliver(event)[0] == 503
+    assert webhook.item["refunds"]["G1"]["status"] != "failed"
+    for _ in range(2):
+        assert deliver(event)[0] == 200
+    assert webhook.signalled == [("token", "retry")]
+
+    webhook.aws.waiting = {"token"}
+    failed_again = webhook.item["refunds"] | {"G1": webhook.item["refunds"]["G1"] | {"status": "failed"}}
+    webhook.stored.change("PAY-RES-1", refunds=failed_again)
+    assert deliver(event | {"id": "evt_late"})[0] == 200
+    assert webhook.signalled == [("token", "retry")], "only an operator tries a refund again that has failed since"
 
 
 @pytest.mark.defect("R-09")
