@@ -11,6 +11,8 @@ def returned_before_the_confirmation(driver: CrashDriver) -> None:
     _pay_and_return(driver)
     driver.return_from_stripe()
     driver.wait_until_awaiting("retry")
+    driver.cancel()
+    driver.wait_for_status("expired")
 
 
 def returned_before_the_cancellation(driver: CrashDriver) -> None:
