@@ -17,7 +17,7 @@ from shared.contracts.booking_events import BookingCancelled
 from shared.contracts.states import RefundOutput, ReserveRefundInput
 from shared.domain.booking import Booking, payment_of
 from shared.domain.errors import CaptureDisputed, NotEnoughLeft, NotRefundable, PaymentDisputed, StoreBusy
-from shared.domain.models import PENDING, Capture, Payment, Refund
+from shared.domain.models import PENDING, SETTLED, Capture, Payment, Refund
 from shared.observability import bind, count, entry_point
 from shared.services.captures import record_capture
 from shared.services.refund_entries import entry_output
@@ -44,9 +44,9 @@ def _find_or_reserve(request: ReserveRefundInput) -> RefundOutput:
         entry = payment.refunds.get(request.refund_id) or _reserve(request, booking, payment)
         if entry is None:
             continue
-        # One that Stripe has, and that a dispute overtook, settles as ever: an execution that replaces another goes on.
-        under_way = entry.status in PENDING and entry.stripe_refund_id is not None
-        if request.kind == "unapplied" and payment.disputed(request.payment_intent) and not under_way:
+        # What Stripe had before a dispute came settles as ever: an execution that replaces another goes on.
+        goes_on = entry.status in SETTLED or (entry.status in PENDING and entry.stripe_refund_id is not None)
+        if request.kind == "unapplied" and payment.disputed(request.payment_intent) and not goes_on:
             raise CaptureDisputed(request.payment_intent)
         return entry_output(entry)
     raise StoreBusy("the payment kept changing while its refund was reserved")
@@ -71,7 +71,7 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
         payment_intent=request.payment_intent,
         amount=amount,
         status="pending" if amount else "succeeded",
-        reason=payment.refund_reasons.get(request.refund_id),
+        reason=_reason(payment, request),
         reason_public=request.reason_public,
         requested_by=request.requested_by,
         policy=request.policy,
@@ -96,6 +96,12 @@ def _reserve(request: ReserveRefundInput, booking: Booking, payment: Payment) ->
             )
         )
     return entry
+
+
+def _reason(payment: Payment, request: ReserveRefundInput) -> str | None:
+    """What the person who requests the refund wrote; another's text may be private, and led to no refund."""
+    written = payment.refund_reasons.get(request.refund_id)
+    return written.text if written is not None and written.requested_by == request.requested_by else None
 
 
 def _require_own_capture(request: ReserveRefundInput, payment: Payment) -> Capture:

@@ -15,7 +15,8 @@ from shared.contracts.states import RefundExecutionInput
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import Reservation
 from shared.domain.ids import cancellation_id, goodwill_id, payment_id_of
-from shared.domain.models import PENDING, SETTLED, AppliedPolicy, Capture, Payment, optional_iso
+from shared.domain.models import PENDING, SETTLED, Capture, Payment, RefundReason, optional_iso
+from shared.domain.refund_policy import AppliedPolicy
 from shared.observability import bind, logger
 from shared.services import http_api
 from shared.services.http_api import Caller
@@ -53,7 +54,8 @@ def refund(payment_or_reservation_id: str) -> Response[str]:
         reason_public=request.reason_public or None,
     )
     if request.reason is not None:
-        refund_ledger.record_refund_reason(payment, refund_id, request.reason)
+        reason = RefundReason(text=request.reason, requested_by=caller.name)
+        refund_ledger.record_refund_reason(payment, refund_id, reason)
     payment = _start_and_wait(order, caller)
     _check_amount(request, payment, refund_id)
     return refund_response(payment, refund_id)

@@ -15,13 +15,16 @@ from shared.adapters.ledger_days import ledger_day_operations
 from shared.adapters.payment_items import update_payment, write_due
 from shared.domain.audit_entries import AuditAction
 from shared.domain.ledger import ledger
-from shared.domain.models import Capture, Dispute, FraudWarning, Payment, PaymentStatus, Refund, iso
+from shared.domain.models import Capture, Dispute, FraudWarning, Payment, PaymentStatus, Refund, RefundReason, iso
 
 
-def record_refund_reason(payment: Payment, refund_id: str, reason: str) -> bool:
-    """Store the text that a person wrote about a refund, since an execution's input must not hold it."""
-    path = f"refund_reasons.{refund_id}"
-    return update_payment(payment.payment_id, UpdateBuilder().set(path, reason).require_missing(path))
+def record_refund_reason(payment: Payment, refund_id: str, reason: RefundReason) -> bool:
+    """Store what a person wrote about a refund, since an execution's input must not hold it.
+
+    It takes the place of what was written about a request that led to no refund; False if the refund is reserved.
+    """
+    update = UpdateBuilder().set(f"refund_reasons.{refund_id}", to_item(reason))
+    return update_payment(payment.payment_id, update.require_missing(f"refunds.{refund_id}"))
 
 
 def mark_unapplied(payment: Payment, pi: str, capture: Capture) -> bool:

@@ -8,7 +8,6 @@ from shared.contracts.states import Contract, ReservationId
 from shared.domain.api_errors import ApiError
 from shared.domain.booking import EndReason
 from shared.domain.models import (
-    AppliedPolicy,
     Attempt,
     AttemptStatus,
     PaymentStatus,
@@ -19,7 +18,7 @@ from shared.domain.models import (
     iso,
     optional_iso,
 )
-from shared.domain.refund_policy import RefundPolicy
+from shared.domain.refund_policy import AppliedPolicy, RefundPolicy
 
 CheckoutUrl = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 

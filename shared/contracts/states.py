@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from shared.contracts.booking_events import HoldReleased, PaymentConfirmed, RefundCompleted
 from shared.domain.due import due_shard
-from shared.domain.models import AppliedPolicy, Payment, RefundStatus, iso
+from shared.domain.models import Payment, RefundStatus, iso
 from shared.domain.next_step import NextStepName
+from shared.domain.refund_policy import AppliedPolicy
 
 _ID = "[0-9A-Za-z_-]{1,60}"
 # Payments and replacement executions are named `PAY-…`: no reservation may have the name of another one's.

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from shared.domain.matter_kinds import MatterKind
-from shared.domain.refund_policy import RefundPolicy
+from shared.domain.refund_policy import AppliedPolicy, RefundPolicy
 
 
 def iso(moment: datetime) -> str:
@@ -33,10 +33,6 @@ AttemptStatus = Literal["opening", "open", "paid", "closed", "unresolved"]
 Awaiting = Literal["payment", "retry"]
 CaptureRole = Literal["booking", "unapplied"]
 RefundKind = Literal["cancellation", "goodwill", "unapplied", "dashboard"]
-# How a refund was decided: by which tier of the policy, or by an operator.
-AppliedPolicy = Annotated[
-    str, StringConstraints(pattern=r"^(full_refund|partial_refund_[1-9]\d?|no_refund|manual_refund)$")
-]
 StripeRefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 RefundState = Literal["none", "pending", "failed", "settled"]
 RefundStatus = Literal[StripeRefundStatus, "settled_elsewhere"]
@@ -143,6 +139,13 @@ class Refund(Value):
         return self.status in PENDING or (self.status == "failed" and self.kind != "dashboard")
 
 
+class RefundReason(Value):
+    """What a person wrote about a refund that is not reserved yet; only their own refund takes it over."""
+
+    text: str
+    requested_by: str
+
+
 class Dispute(Value):
     """A chargeback or an inquiry; `closed_at` is set once the bank has decided.
 
@@ -225,7 +228,7 @@ class Payment(Value):
     attempts_granted: int = 0
     captures: Mapping[str, Capture] = {}
     refunds: Mapping[str, Refund] = {}
-    refund_reasons: Mapping[str, str] = {}
+    refund_reasons: Mapping[str, RefundReason] = {}
     refund_amount: int = 0
     refund_pending_amount: int = 0
     disputes: Mapping[str, Dispute] = {}
@@ -274,8 +277,7 @@ class Payment(Value):
     @property
     def restarts(self) -> int:
         """How often the booking's execution was replaced."""
-        newest = self.replacements.get("payment")
-        return 0 if newest is None else newest.number
+        return self.replacements["payment"].number if "payment" in self.replacements else 0
 
     def undecided(self, attempt: Attempt) -> bool:
         """Whether the attempt was paid, and its money may still confirm the booking."""

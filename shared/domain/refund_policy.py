@@ -7,8 +7,12 @@ from itertools import pairwise
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+# How a refund was decided: by which tier of the policy, or by an operator.
+AppliedPolicy = Annotated[
+    str, StringConstraints(pattern=r"^(full_refund|partial_refund_[1-9]\d?|no_refund|manual_refund)$")
+]
 MAX_TIERS = 10
 FULL = 100  # percent
 

@@ -22,9 +22,7 @@ def record_dashboard_refund(payment: Payment, refund: StripeRefund) -> Outcome:
     for _ in range(TRIES):
         before = payment.refunds.get(refund.id)
         if before is not None and not refund_moves_on(before.status, refund.status):
-            for refund_id, ours in payment.refunds.items():
-                if ours.payment_intent == refund.payment_intent:
-                    end_wait_of_settled(payment, refund_id)
+            end_waits_of_settled(payment, refund.payment_intent)
             return "duplicate", "the refund is entered"
         now = datetime.now(UTC)
         entry = Refund(
@@ -42,44 +40,34 @@ def record_dashboard_refund(payment: Payment, refund: StripeRefund) -> Outcome:
         if entered is None:
             raise NotWaiting("a refund of ours has reserved the amount and has not failed yet")
         refundable, changed = entered
+        ours = sorted(changed.keys() - {refund.id})
+        for refund_id in ours:
+            if payment.refunds[refund_id].status == "settled_elsewhere":
+                # Before the refund is entered: an event that is delivered again would find nothing left to release.
+                notify_settled_twice(payment, refund, refund_id)
         if refund_ledger.record_dashboard_refund(payment, refund.id, refundable, changed, now=now):
             count("Refunds", outcome=f"dashboard_{refund.status}")
-            for refund_id in sorted(changed.keys() - {refund.id}):
-                _replaced(payment, refund, refund_id, changed[refund_id])
+            if ours:
+                # A wait may have begun after the entries were read, but not since they were settled.
+                after = payment_items.read_payment(payment.payment_id) or payment
+                end_waits_of_settled(after, refund.payment_intent)
             return "success", "the refund is entered"
         payment = payment_items.read_payment(payment.payment_id) or payment
     raise StoreBusy("the ledger kept changing")
 
 
-def _replaced(payment: Payment, refund: StripeRefund, refund_id: str, entry: Refund) -> None:
-    """End the workflow of a failed refund that the dashboard's has replaced; notify if the money was returned twice."""
-    if payment.refunds[refund_id].status == "settled_elsewhere":
-        notify_settled_twice(payment, refund, refund_id)
-    elif entry.status == "settled_elsewhere":
-        end_wait_for_operator(payment.payment_id, refund_id)
-
-
-def end_wait_for_operator(payment_id: str, refund_id: str) -> None:
-    """Resume the state that waits for an operator about a refund that has just been settled.
-
-    The wait may have begun after the caller had read the entry, but not since it was settled.
-    """
-    payment = payment_items.read_payment(payment_id)
-    if payment is not None:
-        end_wait_of_settled(payment, refund_id)
-
-
-def end_wait_of_settled(payment: Payment, refund_id: str) -> None:
-    """Resume the state that waits for an operator about a settled refund, if one still does.
+def end_waits_of_settled(payment: Payment, payment_intent: str) -> None:
+    """Resume each state that waits for an operator about a refund of this PaymentIntent which is settled by now.
 
     An event that is delivered again has to do this too: whoever settled the refund may have stopped before.
     """
-    entry = payment.refunds.get(refund_id)
-    if entry is not None and entry.status in SETTLED and entry.awaiting == "operator" and entry.task_token:
-        step_functions.signal(entry.task_token, "retry")  # it finds the refund settled, and ends
+    for entry in payment.refunds.values():
+        settled = entry.payment_intent == payment_intent and entry.status in SETTLED
+        if settled and entry.awaiting == "operator" and entry.task_token:
+            step_functions.signal(entry.task_token, "retry")  # it finds the refund settled, and ends
 
 
 def notify_settled_twice(payment: Payment, refund: StripeRefund, refund_id: str) -> None:
-    what = f"{refund.id} of {refund.amount} cents lives at Stripe, but an operator settled {refund_id} elsewhere"
+    what = f"{refund.id} of {refund.amount} cents lives at Stripe, but {refund_id} was settled without it"
     matter = Matter(kind="refund_settled_twice", subject=refund.id, since=datetime.now(UTC), amount=refund.amount)
     notify_once(f"settled_twice {refund.id}", "RefundSettledTwice", payment, what, matter)

@@ -49,21 +49,33 @@ def see_to_fraud_warning(payment: Payment, pi: str, fraud_type: str, *, mark: st
     Nothing is done while they are asked to see to it.
     """
     capture = payment.captures[pi]
+    suspected = f"the card network suspects fraud ({fraud_type}) in {pi} of {capture.amount} cents"
+    if capture.refundable <= 0 and _notification_missing(payment, pi):
+        notify_once(mark, "FraudWarning", payment, f"{suspected}; it is refunded, and the booking is cancelled")
+        return
     matter = Matter(kind="fraud_warning", subject=pi, since=datetime.now(UTC), amount=capture.refundable)
     if capture.role != "booking" or capture.refundable <= 0 or matter_ended(payment, matter):
         return
     if matter_key(matter) in payment.attention:
         return
-    what_next = "refund it and cancel the booking before the dispute"
-    if capture.refundable <= settings().refunds_fraud_up_to:
-        what_next = _refund(payment, pi, capture)
-    what = f"the card network suspects fraud ({fraud_type}) in {pi} of {capture.amount} cents; {what_next}"
-    notify_once(mark, "FraudWarning", payment, what, matter)
-
-
-def _refund(payment: Payment, pi: str, capture: Capture) -> str:
-    """Start the booking's cancellation with all that is left, unless it is cancelled already; say what happens."""
     refund_id = cancellation_id(payment.payment_id)
+    what_next = "refund it and cancel the booking before the dispute"
+    if refund_id in payment.refunds:
+        what_next = "the booking is cancelled; refund what is left before the dispute"
+    elif capture.refundable <= settings().refunds_fraud_up_to:
+        what_next = _refund(payment, refund_id, pi, capture)
+    notify_once(mark, "FraudWarning", payment, f"{suspected}; {what_next}", matter)
+
+
+def _notification_missing(payment: Payment, pi: str) -> bool:
+    """Whether the webhook has started the booking's cancellation, but operators have not been notified."""
+    entry = payment.refunds.get(cancellation_id(payment.payment_id))
+    notified = any(mark.startswith(f"fraud {pi}") for mark in payment.notified or ())
+    return entry is not None and entry.requested_by == "webhook" and not notified
+
+
+def _refund(payment: Payment, refund_id: str, pi: str, capture: Capture) -> str:
+    """Start the booking's cancellation with all that is left; say what happens."""
     order = RefundExecutionInput.for_payment(
         payment,
         refund_id,
@@ -73,5 +85,6 @@ def _refund(payment: Payment, pi: str, capture: Capture) -> str:
         policy="manual_refund",
         requested_by="webhook",
     )
-    step_functions.start_refund(refund_id, order)
-    return f"the execution {refund_id} refunds it and cancels the booking"
+    if step_functions.start_refund(refund_id, order):
+        return f"the execution {refund_id} refunds it and cancels the booking"
+    return f"the execution {refund_id} was started before; refund what it leaves before the dispute"

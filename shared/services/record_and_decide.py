@@ -79,21 +79,21 @@ def ask_about(
             # The other calls would time out too, after 20 s each. The next run asks about the remaining sessions.
             return outcomes, False
         except StripeRefused:
-            notify_of_refusal(payment, key)
+            with contextlib.suppress(NotificationFailed):  # the next run sends it
+                notify_of_refusal(payment, key)
             asked = False
     return outcomes, asked
 
 
 def notify_of_refusal(payment: Payment, key: AttemptKey) -> None:
-    """Notify the operators, once, that Stripe refuses to read a session; a notification that fails is sent next time.
+    """Notify the operators, once, that Stripe refuses to read a session. Raises NotificationFailed.
 
     The hold goes on, since the session may have been paid, and Stripe is asked again.
     """
     session = payment.attempts[key].stripe_checkout_session_id or f"the session of attempt {key}"
     matter = Matter(kind="session_unreadable", subject=key, since=datetime.now(UTC))
-    with contextlib.suppress(NotificationFailed):
-        what = f"Stripe refuses to read {session}, so nobody knows whether it was paid; a hold goes on meanwhile"
-        notify_once(f"stripe_refused {session}", "StripeRefused", payment, what, matter)
+    what = f"Stripe refuses to read {session}, so nobody knows whether it was paid; a hold goes on meanwhile"
+    notify_once(f"stripe_refused {session}", "StripeRefused", payment, what, matter)
 
 
 def _notify_of_returned_money(payment: Payment, decided: NextStep) -> None:

@@ -2,18 +2,13 @@
 
 from datetime import UTC, datetime
 
-from shared.adapters import payment_items, refund_ledger, step_functions
+from shared.adapters import payment_items, refund_ledger, step_functions, stripe_api
 from shared.contracts.states import RefundExecutionInput, RefundFailureInput
 from shared.contracts.stripe_objects import StripeEvent, StripeRefundObject
 from shared.domain.errors import NotWaiting, StoreBusy
 from shared.domain.ids import unapplied_refund_id
-from shared.domain.models import FAILED, PENDING, Matter, Payment, Refund
-from shared.services.dashboard_refunds import (
-    end_wait_for_operator,
-    end_wait_of_settled,
-    notify_settled_twice,
-    record_dashboard_refund,
-)
+from shared.domain.models import FAILED, PENDING, SETTLED, Matter, Payment, Refund
+from shared.services.dashboard_refunds import end_waits_of_settled, notify_settled_twice, record_dashboard_refund
 from shared.services.fraud_events import see_to_fraud_warning
 from shared.services.money_events import request_capture
 from shared.services.ownership import Owner
@@ -65,15 +60,8 @@ def _process_own_refund(refund: StripeRefundObject, refund_id: str, entry: Refun
             # Its success may be about to enter the ledger; this failure must come after it.
             raise NotWaiting("the refund is not settled yet")
         return "success", "the refund workflow was signalled"
-    if not failed and entry.status == "failed" and entry.stripe_refund_id is None:
-        # Stripe's answer was lost, and the refund was recorded as failed. A retry finds it before somebody refunds
-        # the guest a second time.
-        if entry.awaiting == "operator" and entry.task_token and step_functions.signal(entry.task_token, "retry"):
-            return "success", "the refund workflow was signalled"
-        raise NotWaiting("the failed refund does not wait for an operator yet")
-    if not failed and entry.status == "settled_elsewhere" and entry.stripe_refund_id != refund.id:
-        notify_settled_twice(payment, refund.to_refund(), refund_id)
-        return "success", "the operators are notified"
+    if not failed and entry.stripe_refund_id != refund.id and _lives(refund, refund_id):
+        return _see_to_unrecorded(refund, refund_id, entry, payment)
     if failed and entry.status == "succeeded" and entry.stripe_refund_id == refund.id:
         failure = RefundFailureInput.of(
             payment, refund_id, stripe_refund_id=refund.id, reason=refund.failure_reason or refund.status
@@ -81,6 +69,23 @@ def _process_own_refund(refund: StripeRefundObject, refund_id: str, entry: Refun
         step_functions.start_refund(f"failed-{refund.id}", failure)
         return "success", "a refund that had succeeded has failed"
     return "skipped", "known"
+
+
+def _lives(refund: StripeRefundObject, refund_id: str) -> bool:
+    """Whether Stripe has not failed it since; the event may be an old one, about an earlier attempt of the refund."""
+    listed = stripe_api.list_refunds(refund.payment_intent, refund_id)
+    return any(one.id == refund.id and one.status not in FAILED for one in listed)
+
+
+def _see_to_unrecorded(refund: StripeRefundObject, refund_id: str, entry: Refund, payment: Payment) -> Outcome:
+    """See to a refund of ours that lives at Stripe beside an entry that has ended without it."""
+    if entry.status in SETTLED:
+        notify_settled_twice(payment, refund.to_refund(), refund_id)
+        return "success", "the operators are notified"
+    # It is recorded as failed. A retry finds the refund before somebody refunds the guest a second time.
+    if entry.awaiting == "operator" and entry.task_token and step_functions.signal(entry.task_token, "retry"):
+        return "success", "the refund workflow was signalled"
+    raise NotWaiting("the failed refund does not wait for an operator yet")
 
 
 def _find_repeated(refund: StripeRefundObject, payment: Payment) -> str | None:
@@ -106,7 +111,7 @@ def _settle_repeated(refund: StripeRefundObject, refund_id: str, payment: Paymen
     entry = payment.refunds[refund_id]
     if entry.stripe_refund_id == refund.id:
         if refund.status == "succeeded":
-            end_wait_of_settled(payment, refund_id)
+            end_waits_of_settled(payment, refund.payment_intent)
         return _process_own_refund(refund, refund_id, entry, payment)
     if refund.status != "succeeded":
         return "success", "our failed refund reserves its amount until it settles"
@@ -118,7 +123,8 @@ def _settle_repeated(refund: StripeRefundObject, refund_id: str, payment: Paymen
     )
     if not refund_ledger.update_refund(payment, refund_id, settled, now=now):
         raise StoreBusy("the ledger was changed in between")
-    end_wait_for_operator(payment.payment_id, refund_id)
+    # The wait may have begun after the entry was read, but not since it was settled.
+    end_waits_of_settled(payment_items.read_payment(payment.payment_id) or payment, refund.payment_intent)
     return "success", "it settles our failed refund"
 
 

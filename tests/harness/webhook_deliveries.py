@@ -45,6 +45,12 @@ def dashboard_event(kind: str, /, **fields: Any) -> Json:
     return {"id": "evt_1", "type": kind, "created": int(NOW.timestamp()), "data": {"object": of}}
 
 
+def add_to(stripe: FakeStripe, of: Json, **changes: Any) -> Json:
+    """Let Stripe know the refund of this event, perhaps in another status by now."""
+    stripe.add({"object": "refund", "created": 1, **of["data"]["object"], **changes})
+    return of
+
+
 def signature(body: bytes, *secrets: str, timestamp: float | None = None) -> str:
     seconds = int(NOW.timestamp() if timestamp is None else timestamp)
     signed = f"{seconds}.".encode() + body

@@ -8,7 +8,7 @@ from scripts.erase_customer import Eraser
 from shared.adapters.dynamodb import to_item
 from shared.adapters.payment_items import read_payment
 from shared.domain.ledger import ledger
-from shared.domain.models import Matter, Payment
+from shared.domain.models import Matter, Payment, RefundReason
 from tests.harness.booking_situations import SITUATIONS, paid
 from tests.harness.builders import NOW, capture, payment, refund
 from tests.harness.stored_tables import Stored
@@ -31,7 +31,7 @@ CANCELLED = paid(
     cancel_requested_by="guest:CUST-1",
     captures={"pi_1": capture(role="booking", refundable=112_000)},
     refunds={"PAY-RES-1-cancellation": BY_GUEST},
-    refund_reasons={"PAY-RES-1-cancellation": "Ada is ill"},
+    refund_reasons={"PAY-RES-1-cancellation": RefundReason(text="Ada is ill", requested_by="guest:CUST-1")},
 )
 ENTRY = {"payment_id": "PAY-RES-1", "correlation_id": "c", "amount": 500}
 BOOKS = ("status", "amount", "captures", "refund_amount", "refund_pending_amount", "stripe_payment_intent_id")

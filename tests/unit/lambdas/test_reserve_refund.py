@@ -9,7 +9,7 @@ from shared.adapters.dynamodb import to_item
 from shared.domain.errors import NotEnoughLeft
 from shared.domain.models import Dispute
 from tests.harness.booking_states import BookingStates, Json
-from tests.harness.builders import NOW, TOTAL, capture, payment
+from tests.harness.builders import NOW, TOTAL, capture, payment, refund
 from tests.harness.transaction_faults import overtaken_by
 
 ORDER: Json = {"payment_intent": "pi_1", "amount": 500, "requested_by": "operator"}
@@ -37,6 +37,16 @@ def test_a_refund_that_is_reserved_is_returned_although_its_capture_is_disputed_
     reserved.change(disputes={"du_1": to_item(dispute)})
     order = ORDER | {"payment_intent": pi}
     assert reserved.run_refund(reserve_refund, kind="goodwill", **order) == {"status": "pending", "amount": 500}
+
+
+def test_a_settled_refund_is_returned_although_its_capture_is_disputed_since(booking: BookingStates) -> None:
+    """The execution that replaces one which died while it published the refund ends."""
+    done = refund(kind="unapplied", amount=TOTAL, status="succeeded", stripe_refund_id="re_1")
+    dispute = Dispute(status="needs_response", payment_intent="pi_1", amount=TOTAL, opened_at=NOW)
+    captures = {"pi_1": capture(role="unapplied", refundable=0)}
+    booking.replace(payment(captures=captures, refunds={"G1": done}, disputes={"du_1": dispute}, refund_amount=TOTAL))
+    order = {"kind": "unapplied", "payment_intent": "pi_1", "requested_by": "workflow"}
+    assert booking.run_refund(reserve_refund, **order)["status"] == "succeeded"
 
 
 @pytest.mark.defect("D-13")

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from lambdas import reserve_refund
 from shared.adapters import step_functions
 from shared.contracts.states import RefundExecutionInput
 from shared.domain.models import Dispute, Payment, Refund
 from shared.domain.refund_policy import RefundTier
 from tests.harness.builders import NOW, TOTAL, capture, payment, refund
 from tests.harness.fake_aws_clients import FakeAws
+from tests.harness.lambda_environment import CONTEXT
 from tests.harness.payments_api_calls import OPERATOR, OWN_CAPTURE, awaited, call
 from tests.harness.stored_tables import Stored
 from tests.harness.tables import in_table
@@ -37,6 +39,23 @@ def test_a_booking_that_was_never_paid_is_not_refunded(stored: Stored, workflow:
 @pytest.mark.parametrize("body", [{"amount": 500}, {"kind": "goodwill"}, {"amount": 500, "kind": "cancellation"}])
 def test_a_guest_gets_refunds_by_policy_only(paid: Stored, body: dict[str, Any]) -> None:
     assert call("POST", REFUND, body).error == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("own", [{}, {"reason": "ill"}])
+def test_a_guest_does_not_read_what_an_operator_wrote_about_a_refund_that_was_not_made(
+    paid: Stored, workflow: FakeAws, own: dict[str, str]
+) -> None:
+    """Their requests have the same refund id; the operator's execution could not be started."""
+    paid.reservation(status="confirmed")
+    paid.change("PAY-RES-1", customer_id="guest-1")
+    workflow.throttled = {"PAY-RES-1-cancellation"}
+    private = {"amount": 500, "reason": "We think that the card is stolen."}
+    assert call("POST", REFUND, private, claims=OPERATOR).status == 500
+    workflow.throttled = set()
+    workflow.on_start = lambda: reserve_refund.handler(workflow.started[0][1] | {"execution": "x"}, CONTEXT)
+    assert call("POST", REFUND, own).status == 202
+    [entry] = call("GET", "/payments/RES-1/status").body["refunds"]
+    assert entry.get("reason") == own.get("reason")
 
 
 @in_table()

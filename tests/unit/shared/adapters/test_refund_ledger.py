@@ -6,9 +6,10 @@ import pytest
 
 from shared.adapters import refund_ledger
 from shared.adapters.audit import read_audit
+from shared.adapters.dynamodb import to_item
 from shared.adapters.payment_items import read_payment
 from shared.domain.ledger import enter_dashboard_refund
-from shared.domain.models import Dispute, Payment, Refund
+from shared.domain.models import Dispute, Payment, Refund, RefundReason
 from tests.harness.builders import HOUR, NOW, TOTAL, capture, payment, refund
 from tests.harness.stored_tables import Stored
 
@@ -80,11 +81,15 @@ def test_a_dashboard_refund_takes_from_its_capture_and_returns_what_it_failed_to
     assert (read().captures["pi_1"].refundable, read().refund_amount) == (TOTAL, 0)
 
 
-def test_the_first_reason_of_a_refund_is_kept(stored: Stored) -> None:
+def test_the_newest_reason_is_kept_until_the_refund_is_reserved(stored: Stored) -> None:
+    first, second = (RefundReason(text=text, requested_by="operator:1") for text in ("noise", "late"))
     stored.payment(PAID)
-    assert refund_ledger.record_refund_reason(PAID, "G1", "noise")
-    assert not refund_ledger.record_refund_reason(PAID, "G1", "late")
-    assert read().refund_reasons == {"G1": "noise"}
+    for reason in (first, second):
+        assert refund_ledger.record_refund_reason(PAID, "G1", reason)
+    assert read().refund_reasons == {"G1": second}
+    stored.change("PAY-RES-1", refunds={"G1": to_item(refund())})
+    assert not refund_ledger.record_refund_reason(PAID, "G1", first)
+    assert read().refund_reasons == {"G1": second}
 
 
 def test_an_answer_is_taken_only_while_the_refund_waits_with_this_token(stored: Stored) -> None:

@@ -19,7 +19,7 @@ from tests.harness.builders import NOW, TOTAL, capture, closed, payment, refund
 from tests.harness.frozen_clock import Clock
 from tests.harness.reconciler_runs import Reconciler
 from tests.harness.stored_tables import Stored
-from tests.harness.webhook_deliveries import POINTER, SUCCEEDED, dashboard_event, deliver, event
+from tests.harness.webhook_deliveries import POINTER, SUCCEEDED, add_to, dashboard_event, deliver, event
 
 type Json = dict[str, Any]
 ROOT = Path(__file__).parents[4]
@@ -128,7 +128,8 @@ class Desk:
 
     def answer_twice(self) -> None:
         self.booking.replace(refunded("settled_elsewhere", stripe_refund_id=None))
-        deliver(dashboard_event("refund.created", status="succeeded", metadata={"refund_id": "G1"}))
+        live = dashboard_event("refund.created", status="succeeded", metadata={"refund_id": "G1"})
+        deliver(add_to(self.booking.stripe, live))
 
     def fail_in_dashboard(self) -> None:
         self.booking.replace(paid())

@@ -116,6 +116,19 @@ def test_a_session_of_a_released_booking_that_stripe_refuses_to_read_is_reported
     assert "due_at" not in reconciler.item
 
 
+@pytest.mark.defect("R-05")
+def test_the_last_check_is_repeated_if_operators_could_not_be_notified(reconciler: Reconciler, released: str) -> None:
+    reconciler.stripe.remove(released)
+    reconciler.stored.change("PAY-RES-1", checks_after_release=1)
+    reconciler.clock.advance(DAY)
+    reconciler.aws.refusals = 1
+    assert reconciler.run_with_failures(1) == {}
+    assert reconciler.item["checks_after_release"] == 1
+    assert reconciler.run_when_due() == {}
+    assert reconciler.aws.notified == ["StripeRefused"]
+    assert "due_at" not in reconciler.item
+
+
 @in_table()
 def test_money_kept_is_reported_only_if_nobody_asked_for_its_refund(
     reconciler: Reconciler, status: Any, refunds: Json, kept: Json

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from shared import settings
+from shared.adapters.dynamodb import to_item
 from shared.domain.models import iso
 from tests.harness.booking_situations import AWAITED
-from tests.harness.builders import HOUR, NOW, TOTAL, capture
+from tests.harness.builders import HOUR, NOW, TOTAL, capture, refund
 from tests.harness.webhook_deliveries import Answer, Webhook, dashboard_event, deliver
 
+CANCELLATION = "PAY-RES-1-cancellation"
 OWN: Any = {"status": "completed", "captures": {"pi_1": capture(role="booking")}}
 
 
@@ -49,6 +51,47 @@ def test_a_booking_is_refunded_and_cancelled_up_to_the_configured_amount(
     started = [(name, order["kind"], order["amount"]) for name, order in webhook.aws.started]
     assert started == ([("PAY-RES-1-cancellation", "cancellation", TOTAL)] if refunds else [])
     assert webhook.aws.notified == ["FraudWarning"]
+
+
+def test_of_a_cancelled_booking_operators_refund_what_is_left(webhook: Webhook, refund_up_to: Any) -> None:
+    """The cancellation keeps a part by policy, and there is no second one."""
+    refund_up_to("always")
+    half = refund(kind="cancellation", status="succeeded", amount=TOTAL // 2, stripe_refund_id="re_1")
+    captures = {"pi_1": capture(role="booking", refundable=TOTAL // 2)}
+    webhook.store(status="partially_refunded", captures=captures, refunds={CANCELLATION: half})
+    assert warn()[0] == 200
+    assert webhook.aws.started == []
+    assert "; the booking is cancelled; refund what is left before the dispute" in webhook.aws.messages[0]
+    assert list(webhook.item["attention"]) == ["fraud_warning:pi_1"]
+
+
+def test_a_cancellation_that_was_started_before_is_not_said_to_refund_everything(
+    webhook: Webhook, refund_up_to: Any
+) -> None:
+    refund_up_to("always")
+    webhook.aws.executions[CANCELLATION] = "SUCCEEDED"
+    webhook.store(**OWN)
+    assert warn()[0] == 200
+    assert f"; the execution {CANCELLATION} was started before; refund what it leaves" in webhook.aws.messages[0]
+
+
+def test_operators_are_notified_of_a_cancellation_when_the_warning_is_delivered_again(
+    webhook: Webhook, refund_up_to: Any
+) -> None:
+    """The first delivery could not notify them, and nothing is left to refund by now."""
+    refund_up_to("always")
+    webhook.store(**OWN)
+    reserved = refund(kind="cancellation", amount=TOTAL, requested_by="webhook")
+
+    def reserve() -> None:
+        captures = {"pi_1": webhook.item["captures"]["pi_1"] | {"refundable": 0}}
+        webhook.stored.change("PAY-RES-1", captures=captures, refunds={CANCELLATION: to_item(reserved)})
+
+    webhook.aws.on_start, webhook.aws.refusals = reserve, 1
+    assert [warn(number)[0] for number in (1, 1, 2)] == [503, 200, 200]
+    assert webhook.aws.started_names == [CANCELLATION]
+    assert webhook.aws.notified == ["FraudWarning"]
+    assert webhook.item.get("attention", {}) == {}
 
 
 @pytest.mark.parametrize("role", ["booking", "unapplied"])

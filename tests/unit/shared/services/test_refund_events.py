@@ -11,7 +11,7 @@ from shared.adapters import payment_items, refund_ledger
 from tests.harness.builders import TOTAL, capture, payment, refund
 from tests.harness.fake_aws_clients import client_error
 from tests.harness.tables import in_table
-from tests.harness.webhook_deliveries import OURS, Json, Webhook, dashboard_event, deliver
+from tests.harness.webhook_deliveries import OURS, Json, Webhook, add_to, dashboard_event, deliver
 
 OWN: Json = {"status": "completed", "captures": {"pi_1": capture(role="booking")}}
 
@@ -87,6 +87,20 @@ def test_a_wait_that_begins_while_its_refund_is_settled_ends(
     assert webhook.signalled == [("token", "retry")]
 
 
+@pytest.mark.defect("R-08", "R-09")
+def test_operators_are_notified_of_money_returned_twice_when_the_event_is_delivered_again(webhook: Webhook) -> None:
+    """The first delivery could not notify them."""
+    settled = refund(status="settled_elsewhere", amount=TOTAL, stripe_refund_id="re_0")
+    captures = {"pi_1": capture(role="booking", refundable=0)}
+    webhook.store(status="refunded", captures=captures, refunds={"G1": settled}, refund_amount=TOTAL)
+    webhook.aws.refusals = 1
+    event = dashboard_event("refund.created", status="succeeded", amount=400)
+    assert [deliver(event)[0] for _ in range(2)] == [503, 200]
+    assert webhook.item["refunds"]["re_1"]["status"] == "succeeded"
+    assert webhook.aws.notified == ["RefundSettledTwice"]
+    assert list(webhook.item["attention"]) == ["refund_settled_twice:re_1"]
+
+
 @pytest.mark.defect("R-08")
 @pytest.mark.parametrize("failed_amount", [500, 400])
 def test_a_wait_that_could_not_be_ended_ends_when_the_event_is_delivered_again(
@@ -113,15 +127,17 @@ def test_a_wait_that_could_not_be_ended_ends_when_the_event_is_delivered_again(
 
 
 @pytest.mark.defect("R-09")
-@in_table()
-def test_operators_are_notified_of_a_refund_that_lives_after_it_was_settled_elsewhere(
-    webhook: Webhook, known: str | None, status: str, notified: list[str]
+@in_table(entry={}, now=None)
+def test_operators_are_notified_of_a_refund_that_lives_beside_what_has_settled_it(
+    webhook: Webhook, entry: Json, status: str, now: str | None, notified: list[str]
 ) -> None:
-    webhook.store(refunds={"G1": refund(status="settled_elsewhere", stripe_refund_id=known)}, **OWN)
+    """`now`: its status at Stripe, if an event comes late."""
+    webhook.store(refunds={"G1": refund(**{"status": "settled_elsewhere"} | entry)}, **OWN)
     before = webhook.item["refunds"]
+    of = dashboard_event("refund.updated", status=status, metadata=METADATA)
+    add_to(webhook.stripe, of, status=now or status)
     for number in (1, 2):
-        of = dashboard_event("refund.updated", status=status, metadata=METADATA) | {"id": f"evt_{number}"}
-        assert deliver(of)[0] == 200
+        assert deliver(of | {"id": f"evt_{number}"})[0] == 200
     assert webhook.aws.notified == notified
     assert webhook.item["refunds"] == before
 
@@ -130,15 +146,19 @@ METADATA = OURS | {"refund_id": "G1"}
 
 
 @pytest.mark.defect("D-13")
-@in_table()
+@in_table(now="succeeded")
 def test_a_refund_whose_answer_was_lost_is_retried_before_an_operator_pays_it_again(
-    webhook: Webhook, entry: Json, status: int, signalled: list[tuple[str, str]]
+    webhook: Webhook, entry: Json, now: str, status: int, signalled: list[tuple[str, str]]
 ) -> None:
-    """It is recorded as failed although Stripe has completed it; the retry finds it."""
+    """It is recorded as failed although Stripe has completed it; the retry finds it.
+
+    `now`: its status at Stripe, if an event comes late.
+    """
     failed = refund(**({"status": "failed", "failure_reason": "unknown"} | entry))
     webhook.store(refunds={"G1": failed}, **OWN)
     before = webhook.item
-    assert deliver(dashboard_event("refund.updated", status="succeeded", metadata=METADATA))[0] == status
+    of = add_to(webhook.stripe, dashboard_event("refund.updated", status="succeeded", metadata=METADATA), status=now)
+    assert deliver(of)[0] == status
     assert (webhook.signalled, webhook.aws.started) == (signalled, [])
     assert webhook.item == before
 
