@@ -92,6 +92,21 @@ def paid_in_another_currency(booking: BookingDriver) -> None:
     booking.pay_to_the_end()
 
 
+@scenario.opened
+def returned_in_part_just_before_the_confirmation(booking: BookingDriver) -> None:
+    """An operator refunds in the dashboard after VerifyPayment: the rest is refunded, and a person is asked."""
+
+    def refund() -> None:
+        entry = booking.stack.stripe.dashboard_refund(booking.session_intent, 10_000)
+        wait_until(lambda: entry["id"] in booking.payment["refunds"], "the entry of the refund")
+
+    booking.faults.before("confirm_reservation", refund)
+    assert booking.pay() == "paid"
+    booking.wait_until_awaiting("retry")
+    assert booking.notified() == ["PaymentReturned"]
+    assert booking.cancel().outcome == (200, "expired")
+
+
 @scenario.parametrize()
 def test_scenario(case: Scenario, results: Results) -> None:
     results.check(case)

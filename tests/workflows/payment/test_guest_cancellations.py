@@ -13,6 +13,7 @@ def cancelled_before_pay_now(booking: BookingDriver) -> None:
     assert booking.cancel().outcome == (200, "expired")
     assert booking.pay_now().outcome == (400, "RESERVATION_NOT_PAYABLE")
     assert booking.stripe_requests("checkout.sessions.create") == []
+    booking.wait_for_end()
     assert booking.published_types() == ["HoldReleased"]
 
 
