@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared.adapters import payment_items, refund_ledger, step_functions, stripe_api
+from shared.adapters import payment_items, refund_ledger, step_functions
 from shared.contracts.states import RefundExecutionInput, RefundFailureInput
 from shared.contracts.stripe_objects import StripeEvent, StripeRefundObject
 from shared.domain.errors import NotWaiting, StoreBusy
@@ -73,6 +73,8 @@ def _process_own_refund(refund: StripeRefundObject, refund_id: str, entry: Refun
 
 def _lives(refund: StripeRefundObject, refund_id: str) -> bool:
     """Whether Stripe has not failed it since; the event may be an old one, about an earlier attempt of the refund."""
+    from shared.adapters import stripe_api  # noqa: PLC0415 - Stripe waits for the webhook's cold start; few events ask
+
     listed = stripe_api.list_refunds(refund.payment_intent, refund_id)
     return any(one.id == refund.id and one.status not in FAILED for one in listed)
 

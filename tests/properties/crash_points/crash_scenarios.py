@@ -226,6 +226,17 @@ def stripe_unavailable_then_paid(driver: CrashDriver) -> None:
     driver.wait_for_status("completed")
 
 
+def reminded_then_cancelled(driver: CrashDriver) -> None:
+    """The only one whose hold ends soon."""
+    driver.set_back("reservations", "created_at", timedelta(hours=20))
+    driver.wait_for_session()
+    driver.expire_at_stripe()
+    wait_until(lambda: ("payment", "PublishHoldEnding") in driver.visited(), "the reminder that the hold ends")
+    driver.wait_until_awaiting("retry")
+    driver.cancel()
+    driver.wait_for_status("expired")
+
+
 def confirmed_by_the_platform(driver: CrashDriver) -> None:
     """The payment ends, and operators are notified."""
     driver.wait_for_session()
@@ -290,6 +301,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 FOR_REMAINING_STATES: tuple[Scenario, ...] = (
     stripe_unavailable_then_paid,
+    reminded_then_cancelled,
     confirmed_by_the_platform,
     reservation_that_cannot_be_read,
     refund_whose_function_keeps_crashing,
