@@ -1,7 +1,7 @@
-"""Runs the whole suite as three pytest processes at once: `make test`.
+"""Runs the whole suite as four pytest processes at once: `make test`.
 
-Two take the folders of CHOSEN, the last everything else, each in pytest's usual order: whatever is added to tests/ is
-in one of them, and in one only. Options for all can be given in PYTEST_ADDOPTS. Progress is shown as it comes, a line
+Three take what CHOSEN gives them, each without what the ones before it have, and the last everything else, in pytest's
+usual order: whatever is added to tests/ is in one of them, and in one only. Options for all can be given in PYTEST_ADDOPTS. Progress is shown as it comes, a line
 for each file; what pytest says at its end follows for one process after the other.
 """
 
@@ -12,9 +12,16 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-# The first waits for half of its time, for timers and other processes. The others share the rest of two cores' work.
-CHOSEN = (("tests/e2e",), ("tests/console", "tests/infra", "tests/local", "tests/workflows"))
-PARTS = (*CHOSEN, tuple(f"--ignore={path}" for part in CHOSEN for path in part))
+# The first two wait for half of their time, for timers and other processes. The others share the rest of two cores' work.
+CHOSEN: tuple[tuple[str, ...], ...] = (
+    ("tests/e2e/test_restoring.py", "tests/e2e/test_rotation.py", "tests/e2e/test_two_stacks.py"),
+    ("tests/e2e",),
+    ("tests/console", "tests/infra", "tests/local", "tests/workflows"),
+)
+PARTS = tuple(
+    (*part, *(f"--ignore={path}" for earlier in CHOSEN[:number] for path in earlier))
+    for number, part in enumerate((*CHOSEN, ()))
+)
 
 
 def run_part(arguments: tuple[str, ...]) -> tuple[int, list[str]]:

@@ -24,6 +24,7 @@ from local.fake_stripe.fake_stripe import FakeStripe
 from local.fake_stripe.stripe_faults import StripeFault as StripeKind
 from local.fake_stripe.stripe_faults import StripeFaults
 from local.fake_stripe.webhook_delivery import Mode as WebhookMode
+from local.fault_queue import Fault
 
 type Json = dict[str, Any]
 type Moment = Literal["before", "after"]
@@ -221,6 +222,10 @@ class _AwsFaultsOfBookings(AwsFaults):
                 self._injector.fault_met(booking, f"{operation.partition('.')[0]}: {kind}")
                 return kind
         return super().take(operation, caller)
+
+    def pending(self) -> list[Fault[AwsKind]]:
+        of_bookings = [faults for of in list(self._injector.of.values()) for faults in list(of.aws.values())]
+        return [*super().pending(), *(fault for faults in of_bookings for fault in faults.pending())]
 
 
 def call_before(patch: pytest.MonkeyPatch, module: object, function: str, action: Callable[..., object]) -> None:

@@ -214,7 +214,11 @@ def quiet_imports() -> Iterator[None]:
 
 @contextlib.contextmanager
 def start_stack(
-    config: Mapping[str, str | int] | None = None, *, pulumi: bool = False, seed: int | None = None
+    config: Mapping[str, str | int] | None = None,
+    *,
+    pulumi: bool = False,
+    seed: int | None = None,
+    take_short_cut: bool = False,
 ) -> Iterator[WatchedStack]:
     """A local stack that runs until the end of the block; with a `seed`, on virtual time.
 
@@ -223,7 +227,8 @@ def start_stack(
     with contextlib.ExitStack() as running:
         with quiet_imports():
             config = {"reconcileMinutes": 60, **(config or {})}
-            stack = running.enter_context(WatchedStack(config=config, pulumi=pulumi, seed=seed))
+            watched = WatchedStack(config=config, pulumi=pulumi, seed=seed, take_short_cut=take_short_cut)
+            stack = running.enter_context(watched)
         yield stack
 
 
@@ -234,6 +239,7 @@ def run_stack(
     nights: int = 2,
     total_amount: int = 45_000,
     seed: int | None = None,
+    take_short_cut: bool = False,
 ) -> Iterator[RunningStack]:
     """A stack with faults installed, where refunds and disputes at Stripe change only when a test says so.
 
@@ -243,7 +249,7 @@ def run_stack(
         if seed is not None:
             patch.setattr(EventBridge, "_run_schedule", lambda *_: None)
         with (
-            start_stack(config, seed=seed) as local,
+            start_stack(config, seed=seed, take_short_cut=take_short_cut) as local,
             contextlib.closing(RunningStack(local, nights=nights, total_amount=total_amount)) as stack,
         ):
             stack.stripe.refund_delay_seconds = stack.stripe.dispute_delay_seconds = 7 * 86_400

@@ -12,7 +12,7 @@ from tests.workflows.ledger.busy_day import DAY, KINDS, play
 
 @pytest.fixture
 def stack() -> Iterator[RunningStack]:
-    with run_stack(seed=18, nights=1) as running:
+    with run_stack(seed=18, nights=1, take_short_cut=True) as running:
         yield running
 
 
