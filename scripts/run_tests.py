@@ -1,8 +1,9 @@
 """Runs the whole suite as four pytest processes at once: `make test`.
 
-Three take what CHOSEN gives them, each without what the ones before it have, and the last everything else, in pytest's
-usual order: whatever is added to tests/ is in one of them, and in one only. Options for all can be given in PYTEST_ADDOPTS. Progress is shown as it comes, a line
-for each file; what pytest says at its end follows for one process after the other.
+Three take what CHOSEN gives them, each without what the ones before it have, and the last everything else, in
+pytest's usual order: whatever is added to tests/ is in one of them, and in one only. Options for all can be given in
+PYTEST_ADDOPTS. Progress is shown as it comes, a line for each file; what pytest says at its end follows for one
+process after the other.
 """
 
 import re
@@ -12,11 +13,11 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-# The first two wait for half of their time, for timers and other processes. The others share the rest of two cores' work.
+# The first two wait for half of their time, for timers and other processes. The others share the rest of the work.
 CHOSEN: tuple[tuple[str, ...], ...] = (
     ("tests/e2e/test_restoring.py", "tests/e2e/test_rotation.py", "tests/e2e/test_two_stacks.py"),
     ("tests/e2e",),
-    ("tests/console", "tests/infra", "tests/local", "tests/workflows"),
+    ("tests/console", "tests/infra", "tests/local", "tests/workflows", "tests/properties/fuzzing"),
 )
 PARTS = tuple(
     (*part, *(f"--ignore={path}" for earlier in CHOSEN[:number] for path in earlier))

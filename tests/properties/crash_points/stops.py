@@ -13,9 +13,10 @@ from statemachines.render import load
 from tests.harness.leaks import WatchedStack
 from tests.harness.running_stack import WORKFLOWS
 from tests.properties.crash_points.crash_driver import CrashDriver
-from tests.properties.crash_points.crash_scenarios import FOR_REMAINING_STATES, SCENARIOS, Scenario
+from tests.properties.crash_points.crash_scenarios import SCENARIOS, Scenario
 from tests.properties.crash_points.crash_table import CleanRuns, crash_stack, play_and_compare, run_without_faults
 from tests.properties.crash_points.end_state import EndState
+from tests.properties.crash_points.remaining_states import FOR_REMAINING_STATES
 from tests.properties.simulation.simulated_stack import deployed
 from tests.properties.simulation.simulation_faults import Stop
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.harness.leaks import WatchedStack
-from tests.properties.crash_points.crash_scenarios import FOR_REMAINING_STATES, SCENARIOS
+from tests.properties.crash_points.crash_scenarios import SCENARIOS
 from tests.properties.crash_points.crash_table import PAGE, CleanRuns, crash_points, play_points, run_without_faults
+from tests.properties.crash_points.remaining_states import FOR_REMAINING_STATES
 from tests.properties.crash_points.stops import all_stops, play_stops
 from tests.properties.simulation.simulated_stack import deployed
 

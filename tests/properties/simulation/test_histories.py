@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
-import pytest
-
 from local.aws.patches import interpreter_speed
 from tests.harness.booking_driver import CHALLENGED, DECLINED, VISA
 from tests.harness.leaks import WatchedStack
 from tests.properties.simulation.histories import History, draw
 from tests.properties.simulation.restores import draw_with_restore
 from tests.properties.simulation.run import play_batch
-from tests.properties.simulation.simulated_stack import SimulatedStack, deployed
+from tests.properties.simulation.simulated_stack import SimulatedStack
 from tests.properties.simulation.steps import Step
 
 SEEDS = range(51, 91)
@@ -24,12 +22,6 @@ COVERED = {
     "a function crashes after a call",
     "card declined",
 }
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[WatchedStack]:
-    with deployed() as stack:
-        yield stack
 
 
 def test_the_invariants_hold_after_random_histories(local: WatchedStack) -> None:

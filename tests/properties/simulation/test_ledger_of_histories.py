@@ -1,7 +1,5 @@
 """After random histories, with or without a restore of the tables, the ledger agrees with Stripe's balance."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.harness.leaks import WatchedStack
@@ -9,15 +7,9 @@ from tests.properties.simulation.histories import History, draw
 from tests.properties.simulation.ledger_check import ledger_violations
 from tests.properties.simulation.restores import draw_with_restore
 from tests.properties.simulation.run import _play
-from tests.properties.simulation.simulated_stack import deployed, simulated_stack
+from tests.properties.simulation.simulated_stack import simulated_stack
 
 HISTORIES = [*map(draw, range(2001, 2006)), *map(draw_with_restore, range(2006, 2009))]
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[WatchedStack]:
-    with deployed() as stack:
-        yield stack
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda history: f"seed {history.seed}")

@@ -8,7 +8,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.aws import emulator
-from tests.properties.simulation.simulated_stack import SimulatedStack, deployed, simulated_stack
+from tests.harness.leaks import WatchedStack
+from tests.properties.simulation.simulated_stack import SimulatedStack, simulated_stack
 
 KEY = {"date": {"S": "2027-01-01"}}
 OTHER = {"date": {"S": "2027-01-02"}}
@@ -54,14 +55,13 @@ def with_table(given: dict[str, Any], table: str) -> dict[str, Any]:
     return {"TableName": table, **given}
 
 
-def test_both_ways_give_the_same_answers_and_errors() -> None:
+def test_both_ways_give_the_same_answers_and_errors(local: WatchedStack) -> None:
     found = {}
-    with deployed() as local:
-        for take_short_cut in (True, False):
-            with simulated_stack(local, seed=1, take_short_cut=take_short_cut) as stack:
-                config = Config(region_name=emulator.REGION, user_agent_extra=f"caller/{emulator.LOCAL}")
-                client = boto3.client("dynamodb", config=config)
-                found[take_short_cut] = answers(client, stack.outputs["availabilityTable"])
+    for take_short_cut in (True, False):
+        with simulated_stack(local, seed=1, take_short_cut=take_short_cut) as stack:
+            config = Config(region_name=emulator.REGION, user_agent_extra=f"caller/{emulator.LOCAL}")
+            client = boto3.client("dynamodb", config=config)
+            found[take_short_cut] = answers(client, stack.outputs["availabilityTable"])
     assert found[True] == found[False]
     assert {answer["class"] for answer in found[True] if "class" in answer} == {
         "ConditionalCheckFailedException",
@@ -70,8 +70,8 @@ def test_both_ways_give_the_same_answers_and_errors() -> None:
     }
 
 
-def test_other_services_answer_the_same_on_both_ways() -> None:
-    with deployed() as local, simulated_stack(local, seed=1) as stack:
+def test_other_services_answer_the_same_on_both_ways(local: WatchedStack) -> None:
+    with simulated_stack(local, seed=1) as stack:
         booking = stack.reserve()
         booking.pay_now()
         booking.pay()

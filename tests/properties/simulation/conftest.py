@@ -1,0 +1,12 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness.leaks import WatchedStack
+from tests.properties.simulation.simulated_stack import deployed
+
+
+@pytest.fixture(scope="package")
+def local() -> Iterator[WatchedStack]:
+    with deployed() as stack:
+        yield stack
