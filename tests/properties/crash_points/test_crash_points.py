@@ -1,7 +1,6 @@
 """A sample of the crash points and of the stopped executions; crash_table.py and stops.py play all of them."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +10,9 @@ from tests.properties.crash_points.crash_scenarios import SCENARIOS
 from tests.properties.crash_points.crash_table import PAGE, CleanRuns, crash_points, play_points, run_without_faults
 from tests.properties.crash_points.remaining_states import FOR_REMAINING_STATES
 from tests.properties.crash_points.stops import all_stops, play_stops
-from tests.properties.simulation.simulated_stack import deployed
 
 ROOT = Path(__file__).parents[3]
 EVERY = 37
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[WatchedStack]:
-    with deployed() as stack:
-        yield stack
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Histories that failed once, each in a file of its own. One that is named after a planted bug still finds it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,16 +8,9 @@ from tests.harness.leaks import WatchedStack
 from tests.properties.simulation.histories import History
 from tests.properties.simulation.mutations import MUTATIONS
 from tests.properties.simulation.run import REGRESSIONS, play_batch
-from tests.properties.simulation.simulated_stack import deployed
 
 FILES = sorted(REGRESSIONS.glob("*.json"))
 BUGS = {mutation.__name__: mutation for mutation in MUTATIONS}
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[WatchedStack]:
-    with deployed() as stack:
-        yield stack
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

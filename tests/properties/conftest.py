@@ -6,7 +6,7 @@ from tests.harness.leaks import WatchedStack
 from tests.properties.simulation.simulated_stack import deployed
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def local() -> Iterator[WatchedStack]:
     with deployed() as stack:
         yield stack
