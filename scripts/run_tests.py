@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 # The first two wait for half of their time, for timers and other processes. The others share the rest of the work.
 CHOSEN: tuple[tuple[str, ...], ...] = (
-    ("tests/e2e/test_restoring.py", "tests/e2e/test_rotation.py", "tests/e2e/test_two_stacks.py"),
+    ("tests/e2e/test_restoring.py", "tests/e2e/test_rotation.py", "tests/e2e/test_two_stacks.py", "tests/local"),
     ("tests/e2e",),
-    ("tests/console", "tests/infra", "tests/local", "tests/workflows", "tests/properties/fuzzing"),
+    ("tests/console", "tests/infra", "tests/workflows", "tests/properties/fuzzing"),
 )
 PARTS = tuple(
     (*part, *(f"--ignore={path}" for earlier in CHOSEN[:number] for path in earlier))

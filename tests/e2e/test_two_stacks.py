@@ -152,7 +152,7 @@ def stack_beside(stack: RunningStack) -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="module")
 def sides() -> Iterator[tuple[Side, Side]]:
-    with run_stack(CONFIG) as stack, stack_beside(stack) as beside:
+    with run_stack(CONFIG, take_short_cut=True) as stack, stack_beside(stack) as beside:
         yield Side(stack, "booking-local", 10_000), Side(beside, "booking-dev", 20_000)
 
 

@@ -209,6 +209,7 @@ def payment_found_after_the_release(driver: CrashDriver) -> None:
 def cancelled_by_the_platform(driver: CrashDriver) -> None:
     paid(driver)
     driver.cancel_on_platform()
+    driver.set_back("payments", "due_at", timedelta(minutes=1))
     driver.wait_for_notification(f"CancelledMoneyKept: reservation {driver.id}")
     driver.close_matter("cancelled_money_kept")
 
