@@ -11,6 +11,7 @@ def returned_before_the_confirmation(driver: CrashDriver) -> None:
     _pay_and_return(driver)
     driver.return_from_stripe()
     driver.wait_until_awaiting("retry")
+    driver.wait_for_notification(f"PaymentDisputed: reservation {driver.id}")  # of an event that the reconciler found
     driver.cancel()
     driver.wait_for_status("expired")
 
