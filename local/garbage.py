@@ -9,7 +9,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_THRESHOLDS = (50_000, 5, 5)
+_THRESHOLDS = (200_000, 10, 10)
 
 
 def collect_rarely() -> None:

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 CHOSEN: tuple[tuple[str, ...], ...] = (
     ("tests/e2e/test_restoring.py", "tests/e2e/test_rotation.py", "tests/e2e/test_two_stacks.py", "tests/local"),
     ("tests/e2e",),
-    ("tests/console", "tests/infra", "tests/workflows", "tests/properties/fuzzing"),
+    ("tests/console", "tests/infra", "tests/workflows", "tests/properties/fuzzing", "tests/properties/regressions"),
 )
 PARTS = tuple(
     (*part, *(f"--ignore={path}" for earlier in CHOSEN[:number] for path in earlier))
