@@ -67,7 +67,10 @@ def refund_without_key_or_list(_: SimulatedStack, patch: pytest.MonkeyPatch) -> 
 
 
 def conflict_taken_for_loss(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
-    """ConfirmReservation takes a transaction conflict for the loss of the booking."""
+    """ConfirmReservation takes a transaction conflict for the loss of the booking, whose money is refunded at once.
+
+    One without the other does no harm: what becomes of the money of a lost booking is decided again.
+    """
 
     def commit(booking: Any, pi: Any, capture: Any, now: Any) -> bool:
         try:
@@ -75,7 +78,18 @@ def conflict_taken_for_loss(_: SimulatedStack, patch: pytest.MonkeyPatch) -> Non
         except StoreBusy:
             return False
 
+    parse = AmazonStateLanguageParser.parse
+
+    def parse_without(definition: str) -> Any:
+        workflow = json.loads(definition)
+        if "ConfirmReservation" in workflow["States"]:
+            lost = workflow["States"]["ConfirmReservation"]["Catch"][0]
+            assert lost == {"ErrorEquals": ["BookingLost"], "Next": "ExpireCheckoutSessions"}
+            lost["Next"] = "RefundUnusablePayment"
+        return parse(json.dumps(workflow))
+
     patch.setattr("lambdas.confirm_reservation._commit", commit)
+    patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(parse_without))
 
 
 def token_without_sequence(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
