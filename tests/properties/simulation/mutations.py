@@ -80,7 +80,7 @@ def conflict_taken_for_loss(_: SimulatedStack, patch: pytest.MonkeyPatch) -> Non
 
     parse = AmazonStateLanguageParser.parse
 
-    def parse_without(definition: str) -> Any:
+    def parse_refunding_at_once(definition: str) -> Any:
         workflow = json.loads(definition)
         if "ConfirmReservation" in workflow["States"]:
             lost = workflow["States"]["ConfirmReservation"]["Catch"][0]
@@ -89,7 +89,7 @@ def conflict_taken_for_loss(_: SimulatedStack, patch: pytest.MonkeyPatch) -> Non
         return parse(json.dumps(workflow))
 
     patch.setattr("lambdas.confirm_reservation._commit", commit)
-    patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(parse_without))
+    patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(parse_refunding_at_once))
 
 
 def token_without_sequence(_: SimulatedStack, patch: pytest.MonkeyPatch) -> None:
